@@ -1,0 +1,251 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A gitlab.rb as a document: read, set and remove settings, and leave every other byte alone.
+
+The law of this module: after a change, evaluating the file gives the settings asked for and every other setting as
+before; where that cannot be promised without running the file, GitlabRbError names the line and the reason, and
+nothing changes. The proof is Ruby's: it outlines the result once more before anybody gets to see it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import (
+    CALL_FORM,
+    SECTION_BEGIN,
+    SECTION_END,
+    Document,
+    GitlabRbError,
+    Path,
+    show,
+    spans,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_editor import (
+    Editor,
+    is_set,
+    kind_of,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import MASK, is_secret, mask, mask_line
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import NO_LITERAL, Span, Value, literal
+
+__all__ = ["Change", "GitlabRb", "GitlabRbError", "is_secret", "mask"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A changed text. ``names`` are the settings that it sets or removes, as ``gitlab_kas['enable']``."""
+
+    text: bytes
+    names: tuple[str, ...]
+
+
+class GitlabRb(Document):
+    """A gitlab.rb that can be changed."""
+
+    def change(self, settings: Mapping[str, Any], remove: Mapping[str, Any] | None = None) -> Change:
+        """The text in which ``settings`` are in effect and those named in ``remove`` are not set.
+
+        ``settings`` is a tree: a scalar or list at the top is the call form, a mapping a section, a mapping below
+        that a hash that is merged key by key into what the file assigns. In ``remove`` only the names count.
+        Raises GitlabRbError where the law cannot be kept; a text that already says it comes back unchanged.
+        """
+        leaves = list(_leaves(settings))
+        gone = list(_names(remove or {}))
+        self._check(leaves, gone)
+        without, removed = self._edited(remove=gone)
+        result, names = without._look_for(leaves)._edited(settings=leaves)
+        if removed:
+            result = result.without_empty_sections()
+        if result.text != self.text:
+            self.prove(result, leaves, gone)
+        return Change(result.text, tuple(dict.fromkeys(removed + names)))
+
+    def masked_diff(self, other: GitlabRb) -> str:
+        """The lines that differ, as a unified diff without context, with every secret masked."""
+        old, new = (_lines(document.text) for document in (self, other))
+        shown_old, shown_new = self._masked_lines(), other._masked_lines()
+        out = [f"--- {self._path} (before)", f"+++ {self._path} (after)"]
+        for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+            if tag == "equal":
+                continue
+            out.append(f"@@ -{_hunk(i1, i2)} +{_hunk(j1, j2)} @@")
+            out += [f"-{line}" for line in shown_old[i1:i2]]
+            out += [f"+{line}" for line in shown_new[j1:j2]]
+        return "\n".join(out) + "\n"
+
+    def with_text(self, text: bytes) -> GitlabRb:
+        try:
+            return GitlabRb(text, self._ruby, path=self._path, read_file=self._read_file)
+        except GitlabRbError as error:
+            raise GitlabRbError(
+                f"{self._path}: the change would not leave valid Ruby, so it was not made; please report this file."
+            ) from error
+
+    def without_empty_sections(self) -> GitlabRb:
+        """Our marked sections go with their last setting, and leave the text as it was before them."""
+        text = self.text
+        for start, end in reversed(self.sections()):
+            if len(text[start:end].split()) > len((SECTION_BEGIN + b" " + SECTION_END).split()):
+                continue
+            eol = next((e for e in (b"\r\n", b"\n") if text[:start].endswith(e)), b"")
+            blank = text[:start].endswith((b"\n\n", b"\n\r\n"))
+            if eol and (blank or end == len(text)):
+                start -= len(eol)  # the blank line before the section, or the newline that the file did not have
+            text = text[:start] + text[end:]
+        return self if text == self.text else self.with_text(text)
+
+    def prove(self, result: GitlabRb, leaves: Sequence[tuple[Path, Any]], gone: Sequence[Path]) -> None:
+        """Raise GitlabRbError unless ``result`` says what was asked and all else as before."""
+        touched = [path for path, _value in leaves] + list(gone)
+        right = (
+            all(is_set(result.state(path), value) for path, value in leaves)
+            and all(result.state(path).kind in ("unset", "missing") for path in gone)
+            and list(self._untouched(touched)) == list(result._untouched(touched))
+        )
+        if not right:
+            raise GitlabRbError(
+                f"{self._path}: the change would not mean what was asked, so it was not made; please report this file."
+            )
+
+    # -- Inside --
+
+    def _check(self, leaves: Sequence[tuple[Path, Any]], gone: Sequence[Path]) -> None:
+        for path, value in leaves:
+            _check_value(path, value)
+            if len(path) == 1 and path[0] not in CALL_FORM and self._is_section(path[0]):
+                raise GitlabRbError(
+                    f"{path[0]} is a section of gitlab.rb but was given {kind_of(value)}; give a mapping of its keys."
+                )
+            if len(path) > 1 and path[0] in CALL_FORM:
+                raise GitlabRbError(f"{path[0]} takes one value but was given a mapping; give a string.")
+        for path in (*(path for path, _value in leaves), *gone):
+            if not re.fullmatch(r"[a-z_][A-Za-z0-9_]*", path[0]):
+                raise GitlabRbError(f"{path[0]!r} cannot be the name of a setting in gitlab.rb; correct the name.")
+            line = self.outline.locals.get(path[0])
+            if line:
+                self.refuse(
+                    line,
+                    f"`{path[0]} = …` makes {path[0]} a Ruby variable, so GitLab ignores it and every later {path[0]}",
+                    f"write {path[0]}['key'] = value for each key"
+                    if len(path) > 1
+                    else f"write {path[0]} 'value' without the equals sign",
+                )
+        for path in gone:
+            for other, _value in leaves:
+                if all(mine == theirs for mine, theirs in zip(path, other)):
+                    raise GitlabRbError(
+                        f"{show(path)} stands in remove and {show(other)} in settings; keep one of them."
+                    )
+
+    def _is_section(self, name: str) -> bool:
+        return name in ("gitlab_kas", "gitlab_rails") or any(
+            event.path[:1] == (name,) and len(event.path) > 1 for event in self._all_events
+        )
+
+    def _edited(
+        self, *, settings: Iterable[tuple[Path, Any]] = (), remove: Iterable[Path] = ()
+    ) -> tuple[GitlabRb, list[str]]:
+        """The document after some edits, and the names that they touch."""
+        editor = Editor(self)
+        for path in remove:
+            editor.remove(path)
+        for path, value in settings:
+            editor.set(path, value)
+        return (self.with_text(editor.apply()), editor.names) if editor.names else (self, [])
+
+    def _look_for(self, leaves: Iterable[tuple[Path, Any]]) -> GitlabRb:
+        """The same document, with the places where what it does not set yet stands commented out."""
+        paths = [path for path, _value in leaves if self.state(path).kind == "unset"]
+        if not paths:
+            return self
+        wanted = list(dict.fromkeys((path[0], path[1] if len(path) > 1 else None) for path in paths))
+        return GitlabRb(self.text, self._ruby, path=self._path, read_file=self._read_file, commented=wanted)
+
+    def _untouched(self, touched: Sequence[Path]) -> Iterator[tuple[bytes, ...]]:
+        """The text of every statement, and of every pair of a hash, that no touched setting stands for."""
+        for statement in self.outline.statements:
+            paths = [path for path in touched if statement.name and _overlap(path, statement.path)]
+            if not paths:
+                yield tuple(self.text[start:end] for start, end in spans(statement))
+            elif all(len(path) > len(statement.path) for path in paths) and statement.value:
+                yield from self._untouched_pairs(statement.path, statement.value, paths)
+
+    def _untouched_pairs(self, at: Path, value: Value, touched: Sequence[Path]) -> Iterator[tuple[bytes, ...]]:
+        for item in value.pairs:
+            here = (*at, item.key) if item.key is not None else None
+            paths = [path for path in touched if here and _overlap(path, here)]
+            if not paths:
+                yield tuple(self.text[start:end] for start, end in (item.span, *item.bodies))
+            elif here and item.value and all(len(path) > len(here) for path in paths):
+                yield from self._untouched_pairs(here, item.value, paths)
+
+    def _masked_lines(self) -> list[str]:
+        text = self.text
+        for start, end in sorted(self._secret_spans(), reverse=True):
+            hidden = [b"'" + MASK.encode() + b"'" if line.strip() else line for line in text[start:end].split(b"\n")]
+            text = text[:start] + b"\n".join(hidden) + text[end:]
+        return [mask_line(line) for line in _lines(text)]
+
+    def _secret_spans(self) -> Iterator[Span]:
+        for statement in self.outline.statements:
+            if statement.value:
+                yield from _secrets_in(statement.path, statement.value)
+
+
+def _leaves(tree: Mapping[str, Any], at: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """The settings of a tree. An empty mapping is one: at least an empty hash. An empty section asks for nothing."""
+    for key, value in tree.items():
+        path = (*at, str(key))
+        if isinstance(value, Mapping) and (value or not at):
+            yield from _leaves(value, path)
+        else:
+            yield path, value
+
+
+def _names(tree: Mapping[str, Any], at: Path = ()) -> Iterator[Path]:
+    """The paths that a tree names; what stands at their ends does not count."""
+    for key, value in tree.items():
+        path = (*at, str(key))
+        if isinstance(value, Mapping) and value:
+            yield from _names(value, path)
+        else:
+            yield path
+
+
+def _check_value(path: Path, value: Any) -> None:
+    try:
+        for text in (literal(value), *map(literal, path)):
+            text.encode()
+    except (ValueError, UnicodeEncodeError) as error:
+        raise GitlabRbError(f"{show(path)} cannot be written to gitlab.rb ({error}); give another value.") from error
+
+
+def _overlap(mine: Path, theirs: Path) -> bool:
+    return all(a == b for a, b in zip(mine, theirs))
+
+
+def _secrets_in(path: Path, value: Value) -> Iterator[Span]:
+    if any(map(is_secret, path)):
+        if value.literal is NO_LITERAL or (value.literal and not isinstance(value.literal, (bool, int, float))):
+            yield value.span
+            yield from value.bodies
+        return
+    for item in value.pairs:
+        if item.value:
+            yield from _secrets_in((*path, item.key or "secret"), item.value)
+
+
+def _lines(text: bytes) -> list[str]:
+    lines = [line.rstrip("\r") for line in text.decode("utf-8", "replace").split("\n")]
+    return lines if lines[-1] else lines[:-1]
+
+
+def _hunk(start: int, end: int) -> str:
+    return f"{start + 1 if end > start else start},{end - start}"

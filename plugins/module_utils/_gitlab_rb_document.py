@@ -1,0 +1,372 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a gitlab.rb says: its settings, in the order in which the package evaluates them, and what is known of each.
+
+gitlab.rb is Ruby, evaluated from top to bottom by the package (mixlib-config): the last assignment of a setting
+wins, a hash assigned again is replaced, and symbols and strings are the same key (ConfigMash).
+
+A path names a setting: ``("external_url",)`` is the call form ``external_url '…'``, ``("gitlab_kas", "enable")``
+is ``gitlab_kas['enable'] = …``, a longer path goes on into a hash: ``("gitlab_kas", "env", "SSL_CERT_DIR")``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
+    NO_LITERAL,
+    Outline,
+    Ruby,
+    RubyError,
+    Span,
+    Statement,
+    Symbol,
+    Value,
+    literal,
+)
+
+Path = tuple[str, ...]
+Tree = dict[str, Any]
+
+SECTION_BEGIN = b"# BEGIN kasops.gitlab_kas"
+SECTION_END = b"# END kasops.gitlab_kas"
+
+CALL_FORM = frozenset(
+    {"edition", "external_url", "gitlab_kas_external_url", "mattermost_external_url", "pages_external_url"}
+    | {"registry_external_url", "roles", "runtime_dir"}
+)
+"""The package's top-level settings that are not sections (``attribute(…, default: nil)`` in its config/gitlab.rb)."""
+
+# Names through which a setting can be reached without naming it.
+_REFLECTION = frozenset(
+    {"self", "Gitlab", "send", "__send__", "public_send", "eval", "instance_eval", "instance_exec", "class_eval"}
+    | {"module_eval", "binding", "method", "public_method", "define_method", "define_singleton_method", "alias"}
+    | {"undef", "BEGIN", "END", "at_exit", "configuration", "config_store", "configurables", "restore", "reset"}
+    | {"save", "internal_set", "internal_get", "merge!", "config_context", "instance_variable_get", "extend"}
+    | {"instance_variable_set", "@configuration", "ObjectSpace", "Kernel", "Object", "Module", "Class", "Proc"}
+    | {"TOPLEVEL_BINDING", "singleton_class", "itself", "then", "tap", "yield_self", "method_missing", "from_file"}
+)
+
+# Methods that neither change a value nor hand it on.
+_PURE = frozenset(
+    {
+        "nil?",
+        "empty?",
+        "any?",
+        "none?",
+        "key?",
+        "has_key?",
+        "include?",
+        "member?",
+        "is_a?",
+        "kind_of?",
+        "size",
+        "length",
+    }
+    | {"to_s", "to_i", "to_sym", "inspect", "strip", "chomp", "sub", "gsub", "split", "upcase", "downcase", "join"}
+    | {"start_with?", "end_with?", "match?", "eql?", "respond_to?", "keys", "count", "class"}
+)
+
+READS = ("read", "peek")
+
+_INSIDE = {
+    "if": "an if",
+    "if_mod": "an if",
+    "unless": "an unless",
+    "unless_mod": "an unless",
+    "ifop": "a condition",
+    "case": "a case",
+    "while": "a loop",
+    "until": "a loop",
+    "while_mod": "a loop",
+    "until_mod": "a loop",
+    "for": "a loop",
+    "begin": "begin … end",
+    "rescue_mod": "a rescue",
+    "method_add_block": "a block",
+    "def": "a method",
+    "defs": "a method",
+    "binary": "an expression",
+}
+
+
+class GitlabRbError(Exception):
+    """The file cannot be read or changed as asked; the text names the file, the line, the cause and the remedy."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that a statement does to a setting, in the order of evaluation."""
+
+    kind: str  # set (plain, top level), read, peek (reads only), touch (may set it), unknown (anything), return
+    path: tuple[str | None, ...]
+    line: int
+    statement: Statement
+    how: str = ""
+    deferred: bool = False
+    file: str | None = None  # of a file that from_file includes
+    value: Value | None = None
+
+    def concerns(self, path: Path) -> bool:
+        return self.kind in ("unknown", "return") or all(
+            mine is None or mine == theirs for mine, theirs in zip(self.path, path)
+        )
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of a setting after the whole file was evaluated."""
+
+    kind: str  # unset, found, missing (from the hash ``value``), below (only parts of it are set), beyond, blocked
+    event: Event | None = None
+    value: Value | None = None
+    rest: Path = ()  # of the path, below ``value``
+    why: str = ""
+
+
+_UNSET = State("unset")
+
+
+class Document:
+    """A gitlab.rb as it stands.
+
+    ``text`` is the file's content, ``ruby`` the running Ruby that outlines it, ``path`` the name for messages.
+    ``read_file`` reads a file that ``from_file`` includes (absolute path; OSError where it cannot); without it
+    included files count as unreadable. ``commented`` names the settings (name, key) to look for in comments.
+    Raises GitlabRbError where the text is not valid Ruby.
+    """
+
+    def __init__(
+        self,
+        text: bytes,
+        ruby: Ruby,
+        *,
+        path: str = "/etc/gitlab/gitlab.rb",
+        read_file: Callable[[str], bytes] | None = None,
+        commented: Sequence[tuple[str, str | None]] = (),
+    ) -> None:
+        self.text = text
+        self._ruby = ruby
+        self._path = path
+        self._read_file = read_file
+        try:
+            self.outline = ruby.outline(text, commented)
+        except RubyError as error:
+            if error.line is None:
+                raise GitlabRbError(str(error)) from error
+            raise GitlabRbError(f"{path}: {error}; correct it before anything else is changed.") from error
+        self._all_events = list(self._events_of(self.outline))
+        self._by_name: dict[str, list[Event]] = {}
+
+    def settings(self) -> Tree:
+        """The literal settings in effect: last assignment wins, settings that are not literals are left out."""
+        found: Tree = {}
+        for event in self._all_events:
+            if event.kind not in ("set", "touch") or None in event.path:
+                continue
+            path = tuple(str(key) for key in event.path)
+            known = event.value is not None and event.value.literal is not NO_LITERAL
+            if event.kind == "set" and known and event.value is not None:
+                put(found, path, _plain(event.value.literal))
+            else:
+                _drop(found, path)
+        return found
+
+    def state(self, path: Path) -> State:
+        """What the file makes of a setting."""
+        state = _UNSET
+        late = None
+        ended = None
+        for event in self.events(path):
+            if event.kind == "return":
+                ended = ended or event
+            elif event.kind == "unknown":
+                state = State("beyond", event, why=event.how)
+                late = event if event.deferred else late
+            elif event.kind == "read":
+                if len(event.path) < len(path) or (len(event.path) == len(path) and _is_container(state)):
+                    late = event
+            elif ended and event.kind == "set":
+                state = State("blocked", event, why=f"is assigned after line {ended.line}, which may end the file")
+            elif event.kind == "touch":
+                state = State("blocked", event, why=event.how)
+                late = event if event.deferred else late
+            else:
+                state = self._assigned(state, event, path)
+        if late and late.kind == "read":
+            return State("blocked", late, why="is handed on, so it may be changed elsewhere")
+        if late:
+            return State("blocked", late, why=late.how)
+        return state
+
+    def events(self, path: Path) -> Iterator[Event]:
+        """What concerns a setting, in the order of evaluation."""
+        name = path[0]
+        if name not in self._by_name:
+            self._by_name[name] = [e for e in self._all_events if e.path[:1] == (name,) or e.concerns((name,))]
+        return (event for event in self._by_name[name] if event.concerns(path))
+
+    def refuse(self, line: int, why: str, remedy: str) -> NoReturn:
+        raise GitlabRbError(f"{self._path}, line {line}: {why}; {remedy}.")
+
+    # -- Places in the text --
+
+    def line_of(self, offset: int) -> int:
+        return self.text.count(b"\n", 0, offset) + 1
+
+    def line_start(self, offset: int) -> int:
+        return self.text.rfind(b"\n", 0, offset) + 1
+
+    def line_end(self, offset: int) -> int:
+        """The start of the next line, or the end of the text."""
+        found = self.text.find(b"\n", offset)
+        return len(self.text) if found < 0 else found + 1
+
+    def indent_at(self, offset: int) -> str:
+        start = self.line_start(offset)
+        blank = re.match(rb"[ \t]*", self.text[start:])
+        return blank.group().decode() if blank else ""
+
+    def starts_line(self, offset: int) -> bool:
+        return not self.text[self.line_start(offset) : offset].strip()
+
+    @property
+    def eol(self) -> bytes:
+        crlf = self.text.count(b"\r\n")
+        return b"\r\n" if crlf * 2 > self.text.count(b"\n") else b"\n"
+
+    def sections(self) -> list[Span]:
+        """Our marked sections, from the first byte of BEGIN to the end of the line of END."""
+        found = []
+        for match in re.finditer(
+            rb"^" + SECTION_BEGIN + rb"\r?\n(?:.*\n)*?" + SECTION_END + rb"[ \t]*(?:\r?\n|\Z)", self.text, re.MULTILINE
+        ):
+            if match.end() <= self.outline.end and not self.inside_code(match.start()):
+                found.append(match.span())
+        return found
+
+    def inside_code(self, offset: int) -> bool:
+        """Whether an offset lies within a statement or the body of one of its heredocs."""
+        return any(
+            start < offset < end for statement in self.outline.statements for start, end in spans(statement)
+        ) or any(start <= offset < end for statement in self.outline.statements for start, end in statement.bodies)
+
+    # -- Inside --
+
+    def _events_of(
+        self, outline: Outline, include: Statement | None = None, file: str | None = None
+    ) -> Iterator[Event]:
+        for statement in outline.statements:
+            where = include or statement
+            for mention in statement.mentions:
+                kind, how = _classify(mention.name, mention.access, mention.via, statement.type)
+                yield Event(kind, mention.path, mention.line, where, how, mention.deferred, file)
+            if statement.name == "from_file" and not statement.keys:
+                yield from self._included(statement, where, nested=bool(file))
+            elif statement.name in _REFLECTION:
+                yield Event("unknown", (), statement.line, where, f"may be set through `{statement.name}`")
+            elif statement.name:
+                yield Event("set", statement.path, statement.line, where, file=file, value=statement.value)
+
+    def _included(self, statement: Statement, where: Statement, *, nested: bool) -> Iterator[Event]:
+        """The events of an included file, or one unknown event where it cannot be read."""
+        name = statement.value.literal if statement.value else None
+        how = "includes a file that may set anything"
+        if isinstance(name, str) and name.startswith("/") and self._read_file and not nested:
+            try:
+                outline = self._ruby.outline(self._read_file(name))
+            except (OSError, RubyError):
+                pass
+            else:
+                yield from self._events_of(outline, include=where, file=name)
+                return
+        yield Event("unknown", (), statement.line, where, how)
+
+    def _assigned(self, state: State, event: Event, path: Path) -> State:
+        """The state of ``path`` after a plain assignment that concerns it."""
+        if len(event.path) > len(path):
+            return state if state.kind == "blocked" else State("below", event)
+        assert event.value is not None
+        found = _descend(event.value, path[len(event.path) :])
+        return replace(found, event=event)
+
+
+def _classify(name: str, access: str, via: str | None, statement: str) -> tuple[str, str]:
+    """The kind of event that a mention is, and how to say it."""
+    if name == "return":
+        return "return", ""
+    if name in _REFLECTION:
+        return "unknown", f"may be set through `{name}`"
+    if access == "read":
+        return "read", ""
+    if via in _PURE:
+        return "peek", ""
+    if access == "write":
+        return "touch", f"is assigned inside {_INSIDE.get(statement, 'an expression')}"
+    if access == "call":
+        return "touch", f"is called inside {_INSIDE.get(statement, 'an expression')}"
+    return "touch", f"is changed by `{via}`" if via else "is defined as a method"
+
+
+def _descend(value: Value, rest: Path) -> State:
+    """What a value holds at the end of the rest of a path."""
+    if not rest:
+        return State("found", value=value)
+    if value.type != "hash":
+        return State("found", value=value, rest=rest)
+    for item in reversed(value.pairs):
+        if item.key is None:
+            break
+        if item.key == rest[0] and item.value:
+            return _descend(item.value, rest[1:])
+    return State("missing", value=value, rest=rest)
+
+
+def _is_container(state: State) -> bool:
+    """Whether what a read hands on could be changed where it goes."""
+    return state.kind == "found" and state.value is not None and state.value.type in ("array", "hash", "expression")
+
+
+def show(path: Sequence[str | None]) -> str:
+    """A path as it stands in gitlab.rb."""
+    keys = (literal(key) if key is not None else "…" for key in path[1:])
+    return f"{path[0]}{''.join(f'[{key}]' for key in keys)}"
+
+
+def _plain(value: Any) -> Any:
+    """A literal for readers of YAML: symbols are their names."""
+    if isinstance(value, Symbol):
+        return value.name
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def put(tree: Tree, path: Path, value: Any) -> None:
+    for key in path[:-1]:
+        if not isinstance(tree.get(key), dict):
+            tree[key] = {}
+        tree = tree[key]
+    tree[path[-1]] = value
+
+
+def _drop(tree: Tree, path: Path) -> None:
+    for key in path[:-1]:
+        tree = tree.get(key, {})
+        if not isinstance(tree, dict):
+            return
+    tree.pop(path[-1], None)
+
+
+def spans(statement: Statement) -> tuple[Span, ...]:
+    end = statement.span[1]
+    return (statement.span, *(body for body in statement.bodies if body[0] >= end))
+
+
+def extent(statement: Statement) -> Span:
+    return statement.span[0], max(end for _start, end in spans(statement))

@@ -1,0 +1,407 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The edits that make a gitlab.rb say something: byte ranges and what goes there, written as an administrator would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import (
+    READS,
+    SECTION_BEGIN,
+    SECTION_END,
+    Document,
+    Event,
+    Path,
+    State,
+    Tree,
+    extent,
+    put,
+    show,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
+    NO_LITERAL,
+    Pair,
+    Span,
+    Statement,
+    Value,
+    inline_pair,
+    literal,
+    pair,
+)
+
+
+@dataclass(frozen=True)
+class _Edit:
+    span: Span
+    text: bytes
+
+
+class Editor:
+    """Collects the edits that make a document say something; the document itself stays as it is."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._edits: list[_Edit] = []
+        self._statements: dict[int, list[bytes]] = {}  # new lines, by where they go
+        self._pairs: dict[Span, tuple[Value, Tree]] = {}  # new pairs, by the hash they go into
+        self._hashes: dict[Path, tuple[int, Tree]] = {}  # new hashes, and where they go
+        self._removed: dict[Span, tuple[Value, list[Pair]]] = {}  # pairs to take out, by their hash
+        self.names: list[str] = []
+
+    # -- What is asked --
+
+    def set(self, path: Path, value: Any) -> None:
+        state = self._document.state(path)
+        if is_set(state, value):
+            return
+        self.names.append(show(path))
+        if state.kind == "blocked" and state.event:
+            self._document.refuse(
+                state.event.line,
+                f"{show(path)} {state.why}, so its value cannot be known beforehand",
+                "assign it once, at the top level, or leave it to hand",
+            )
+        self._refuse_deferred_reads(path)
+        foreign = bool(state.event and state.event.file)
+        if state.kind == "found" and not foreign:
+            self._replace(path, state, value)
+        elif state.kind == "missing" and not foreign:
+            self._insert_pair(path, state, value)
+        else:
+            self._add(path, state, value)
+
+    def remove(self, path: Path) -> None:
+        document = self._document
+        settings = [e for e in document.events(path) if e.kind == "set"]
+        for event in document.events(path):
+            if event.kind in ("touch", "unknown") or (event.kind == "read" and len(event.path) < len(path)):
+                why = event.how or "is handed on"
+                document.refuse(event.line, f"{show(path)} {why}, so it cannot be removed", "edit that line by hand")
+        touched = [event for event in settings if self._remove_from(event, path)]
+        if touched:
+            self.names.append(show(path))
+            self._refuse_reads(path, touched[0].statement.span[0])
+
+    # -- What is done for it --
+
+    def _replace(self, path: Path, state: State, value: Any) -> None:
+        """The value in effect gives way to another one."""
+        old, event = state.value, state.event
+        assert old is not None and event is not None
+        if state.rest:
+            if old.type == "expression" or old.literal is NO_LITERAL:
+                self._document.refuse(
+                    old.line,
+                    f"{show(path[: -len(state.rest)])} is computed, so {show(path)} cannot be set in it",
+                    "write it as a hash",
+                )
+            if old.literal is not None:
+                self._document.refuse(
+                    old.line,
+                    f"{show(path[: -len(state.rest)])} is {kind_of(old.literal)}, but a mapping was given for it",
+                    "give one value or remove the line",
+                )
+        self._refuse_reads(path, event.statement.span[0], but=event)
+        if old.effects or old.tangled:
+            self._document.refuse(
+                old.line,
+                f"the value of {show(path)} does more than give a value, so it cannot be replaced",
+                "assign a plain value there",
+            )
+        if state.rest:
+            put(self._pairs.setdefault(old.span, (old, {}))[1], state.rest, value)
+            return
+        quote = '"' if self._document.text[old.span[0] : old.span[0] + 1] == b'"' else "'"
+        indent = self._document.indent_at(old.span[0])
+        self._edit(old.span, self._literal(value, quote, indent))
+        self._cut(old.bodies)
+
+    def _insert_pair(self, path: Path, state: State, value: Any) -> None:
+        """The hash in effect has no such key."""
+        assert state.value is not None and state.event is not None
+        self._refuse_reads(path, state.event.statement.span[0], but=state.event)
+        if state.value.tangled:
+            self._document.refuse(
+                state.value.line, f"{show(path)} belongs between lines of another text", "set it apart"
+            )
+        put(self._pairs.setdefault(state.value.span, (state.value, {}))[1], state.rest, value)
+
+    def _add(self, path: Path, state: State, value: Any) -> None:
+        """No assignment in this file is in effect: a new one goes beside its commented line or to the end."""
+        if len(path) <= 2:
+            self._line(self._place(path, state), self._assignment(path, value))
+            return
+        for size in range(len(path) - 1, 1, -1):
+            parent = self._document.state(path[:size])
+            if parent.kind == "below" and parent.event and not parent.event.file:
+                self._line(
+                    self._place(path, parent), self._assignment(path[: size + 1], _nest(path[size + 1 :], value))
+                )
+                return
+        if state.kind != "unset" and state.event:
+            where = f" of {state.event.file}" if state.event.file else ""
+            self._document.refuse(
+                state.event.line,
+                f"this line{where} may set {show(path[:2])} too, and a hash assigned again would replace it",
+                f"assign {show(path[:2])} after it as a whole",
+            )
+        if path[:2] not in self._hashes:
+            self._hashes[path[:2]] = (self._place(path[:2], state), {})
+        put(self._hashes[path[:2]][1], path[2:], value)
+
+    def _remove_from(self, event: Event, path: Path) -> bool:
+        """Take a setting out of one assignment; whether there was something to take."""
+        assert event.value is not None
+        if event.file:
+            self._document.refuse(event.line, f"{event.file} sets {show(path)}", "remove it there")
+        if len(event.path) >= len(path):
+            if event.value.effects or event.value.tangled:
+                self._document.refuse(
+                    event.line, f"the value of {show(path)} does more than give a value", "remove the line by hand"
+                )
+            self._cut_statement(event.statement)
+            return True
+        found = False
+        value: Value | None = event.value
+        rest = path[len(event.path) :]
+        while value is not None and rest:
+            if value.type != "hash" and value.literal is NO_LITERAL:
+                self._document.refuse(
+                    value.line,
+                    f"{show(event.path)} is computed, so {show(path)} cannot be removed",
+                    "edit it by hand",
+                )
+            items = [item for item in value.pairs if item.key == rest[0]]
+            if any(item.key is None for item in value.pairs):
+                self._document.refuse(
+                    value.line, f"{show(event.path)} has computed keys, so {show(path)} may be one", "edit it by hand"
+                )
+            if len(rest) == 1 and items:
+                if any(item.value and (item.value.effects or item.value.tangled) for item in items):
+                    self._document.refuse(
+                        value.line, f"the value of {show(path)} does more than give a value", "remove it by hand"
+                    )
+                self._removed.setdefault(value.span, (value, []))[1].extend(items)
+                found = True
+            value, rest = (items[-1].value if items else None), rest[1:]
+        return found
+
+    # -- Where it may stand --
+
+    def _place(self, path: Path, state: State) -> int:
+        """The offset at which a new assignment of ``path`` goes: the first place that keeps the law."""
+        document = self._document
+        text, end = document.text, document.outline.end
+        after = max(
+            (extent(e.statement)[1] for e in document.events(path) if e.kind in ("set", "touch", "unknown")), default=0
+        )
+        readers = [e for e in document.events(path) if e.kind in READS]
+        ends = [e for e in document.events(path) if e.kind == "return"]
+        places = [c.span[1] for c in document.outline.commented if c.path == path[:2] and not self._is_inside(c.span)]
+        places += [document.text.rfind(SECTION_END, *section) for section in document.sections()]
+        for place in (*places, end):
+            at_line_start = place == end or text[place - 1 : place] == b"\n"
+            read = any(e.statement.span[0] >= place for e in readers)
+            ended = any(e.statement.span[0] < place for e in ends)
+            if place >= after and at_line_start and not read and not ended:
+                return place
+        return document.refuse(
+            ends[0].line,
+            f"the file may end there, before a new {show(path)} is read",
+            f"set {show(path)} before it",
+        )
+
+    def _is_inside(self, span: Span) -> bool:
+        return self._document.inside_code(span[0]) or self._document.inside_code(span[1])
+
+    def _refuse_reads(self, path: Path, offset: int, but: Event | None = None) -> None:
+        """Another setting that is made from this one would change too."""
+        for event in self._document.events(path):
+            own = but is not None and event.statement is but.statement
+            if event.kind in READS and event.statement.span[0] >= offset and not own:
+                self._document.refuse(
+                    event.line, f"this line reads {show(path)} and would change with it", "give it a value of its own"
+                )
+
+    def _refuse_deferred_reads(self, path: Path) -> None:
+        for event in self._document.events(path):
+            if event.kind in READS and event.deferred:
+                self._document.refuse(
+                    event.line, f"this line reads {show(path)} and may change with it", "give it a value of its own"
+                )
+
+    # -- Bytes --
+
+    def apply(self) -> bytes:
+        for path, (at, tree) in self._hashes.items():
+            self._line(at, self._assignment(path, tree))
+        for value, tree in self._pairs.values():
+            self._write_pairs(value, tree)
+        for value, items in self._removed.values():
+            self._cut_pairs(value, items)
+        for at, lines in self._statements.items():
+            self._write_lines(at, lines)
+        return _apply(self._document.text, self._edits)
+
+    def _edit(self, span: Span, text: str | bytes) -> None:
+        self._edits.append(_Edit(span, text if isinstance(text, bytes) else text.encode()))
+
+    def _cut(self, spans: Iterable[Span]) -> None:
+        for span in spans:
+            self._edit(span, b"")
+
+    def _literal(self, value: Any, quote: str = "'", indent: str = "") -> str:
+        return literal(value, quote=quote, indent=indent, eol=self._document.eol.decode())
+
+    def _assignment(self, path: Path, value: Any) -> bytes:
+        text = self._literal(value)
+        return f"{path[0]} {text}".encode() if len(path) == 1 else f"{show(path)} = {text}".encode()
+
+    def _line(self, at: int, line: bytes) -> None:
+        self._statements.setdefault(at, []).append(line)
+
+    def _write_lines(self, at: int, lines: Sequence[bytes]) -> None:
+        eol = self._document.eol
+        block = eol.join(lines) + eol
+        if at == self._document.outline.end:
+            before = self._document.text[:at]
+            lead = eol if before else b""
+            block = lead + SECTION_BEGIN + eol + block + SECTION_END + eol
+        self._edit((at, at), block)
+
+    def _write_pairs(self, value: Value, tree: Tree) -> None:
+        text = self._document.text
+        if value.type != "hash" or not value.pairs:
+            self._edit(value.span, self._literal(tree, indent=self._document.indent_at(value.span[0])))
+            self._cut(value.bodies)
+            return
+        last = value.pairs[-1]
+        quote = '"' if text[last.span[0] : last.span[0] + 1] == b'"' else "'"
+        rest = text[last.span[1] : self._document.line_end(last.span[1])]
+        comma = rest.lstrip(b" \t").startswith(b",")
+        line_end = max(self._document.line_end(last.span[1]), *(end for _start, end in last.bodies), 0)
+        if line_end > value.span[1] - 1:  # the closing brace stands on the line of the last pair
+            added = ", ".join(inline_pair(key, item, quote=quote) for key, item in tree.items())
+            self._edit((last.span[1], last.span[1]), f", {added}")
+            return
+        own_line = self._document.starts_line(last.span[0])
+        indent = self._document.indent_at(last.span[0]) + ("" if own_line else "  ")
+        eol = self._document.eol.decode()
+        lines = [indent + pair(key, item, quote=quote, indent=indent, eol=eol) for key, item in tree.items()]
+        if not comma:
+            self._edit((last.span[1], last.span[1]), ",")
+        self._edit((line_end, line_end), f",{eol}".join(lines) + ("," if comma else "") + eol)
+
+    def _cut_statement(self, statement: Statement) -> None:
+        document = self._document
+        start, end = statement.span
+        self._cut(body for body in statement.bodies if body[0] >= end)
+        line_end = document.line_end(end)
+        rest = document.text[end:line_end]
+        if not rest.strip() and document.starts_line(start):
+            self._edit((document.line_start(start), line_end), b"")
+        elif rest.lstrip(b" \t").startswith(b";"):
+            semicolon = document.text.index(b";", end) + 1
+            self._edit((start, semicolon + len(re.match(rb"[ \t]*", document.text[semicolon:]).group())), b"")  # type: ignore[union-attr]
+        elif document.starts_line(start):
+            self._edit((start, end + len(rest) - len(rest.lstrip(b" \t"))), b"")
+        else:
+            before = document.text[:start].rstrip(b" \t")
+            self._edit((len(before) - before.endswith(b";"), end), b"")
+
+    def _cut_pairs(self, value: Value, items: Sequence[Pair]) -> None:
+        if len(items) == len(value.pairs):
+            self._cut_all_pairs(value)
+            return
+        for item in items:
+            self._cut(item.bodies)
+            self._edit(self._extent_of_pair(value, item), b"")
+
+    def _cut_all_pairs(self, value: Value) -> None:
+        """An empty hash stays, but one that stands in our section was only there for its keys."""
+        document = self._document
+        for statement in document.outline.statements:
+            ours = any(start <= statement.span[0] < end for start, end in document.sections())
+            if statement.value is value and ours:
+                self._cut_statement(statement)
+                return
+        self._edit(value.span, b"{}")
+        self._cut(value.bodies)
+
+    def _extent_of_pair(self, value: Value, item: Pair) -> Span:
+        """A pair with its comma, and with its lines where it has them for itself."""
+        document = self._document
+        start, end = item.span
+        comma = re.match(rb"[ \t]*,[ \t]*", document.text[end : value.span[1]])
+        line_end = document.line_end(end)
+        rest = document.text[end:line_end].strip(b" \t\r\n,")
+        if document.starts_line(start) and (not rest or rest.startswith(b"#")) and line_end <= value.span[1]:
+            return document.line_start(start), line_end
+        if comma:
+            return start, end + comma.end()
+        previous = [pair for pair in value.pairs if pair.span[1] <= start]
+        alone = previous and not document.text[previous[-1].span[1] : start].strip(b" \t,")
+        return (previous[-1].span[1] if alone else start), end
+
+
+def _apply(text: bytes, edits: Iterable[_Edit]) -> bytes:
+    """The text after the edits. Cuts may overlap: the separator between two statements goes with either."""
+    parts = []
+    done = 0
+    for edit in sorted(edits, key=lambda e: e.span):
+        start = max(edit.span[0], done)
+        parts += [text[done:start], edit.text]
+        done = max(done, edit.span[1])
+    return b"".join((*parts, text[done:]))
+
+
+def is_set(state: State, value: Any) -> bool:
+    """Whether a setting is known to have this value; an empty mapping asks for any hash."""
+    if isinstance(value, Mapping) and not value:
+        return state.kind == "below" or bool(state.value and not state.rest and state.value.type == "hash")
+    if state.kind != "found" or state.rest or state.value is None:
+        return False
+    return state.value.literal is not NO_LITERAL and _same(state.value.literal, value)
+
+
+def _same(mine: Any, theirs: Any) -> bool:
+    """Equal in value and type: 1, 1.0, true and '1' are four values."""
+    if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
+        return {str(k) for k in mine} == {str(k) for k in theirs} and all(
+            _same(item, theirs[key]) for key, item in mine.items() if key in theirs
+        )
+    if isinstance(mine, list) and is_list(theirs):
+        return len(mine) == len(theirs) and all(map(_same, mine, theirs))
+    for plain in (bool, int, float, str):
+        if isinstance(theirs, plain):
+            return isinstance(mine, plain) and isinstance(mine, bool) == isinstance(theirs, bool) and mine == theirs
+    return mine is None and theirs is None
+
+
+def is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, for people; never the value itself."""
+    if value is None:
+        return "nil"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, (int, float)):
+        return "a number"
+    return "a list" if is_list(value) else "a string"
+
+
+def _nest(path: Path, value: Any) -> Any:
+    for key in reversed(path):
+        value = {key: value}
+    return value

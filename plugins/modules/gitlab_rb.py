@@ -1,0 +1,182 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gitlab_rb
+short_description: Set and remove settings in a gitlab.rb
+version_added: "0.1.0"
+description:
+  - Edits C(/etc/gitlab/gitlab.rb) of the GitLab Linux package in place, setting by setting, and leaves every other
+    byte as it is.
+  - Ruby's own parser says what is code and what is text, and which assignment is in effect. That one is replaced, also
+    over several lines; a setting that the file does not have lands beside its commented line of the template, else in
+    one marked section at the end.
+  - The result is read by Ruby once more, and goes into place only if it says what was asked for and everything else as
+    before. Where that cannot be promised, for example because a setting is assigned inside an C(if), the module fails
+    with the line and the reason, and has changed nothing.
+  - The file is replaced atomically. Owner, group, mode, ACL and SELinux context stay, symlinks are followed.
+  - Nothing takes effect before a reconfigure; see M(kasops.gitlab_kas.gitlab_reconfigure).
+author:
+  - The kasops team (@kasops)
+extends_documentation_fragment:
+  - kasops.gitlab_kas.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Only the lines that change are shown, with every secret masked on both sides.
+options:
+  path:
+    description: The file to edit. It must exist.
+    type: path
+    default: /etc/gitlab/gitlab.rb
+  settings:
+    description:
+      - The settings, as native YAML.
+      - A scalar or a list at the top is the call form, C(external_url 'https://…').
+      - A mapping at the top is a section, C(gitlab_kas['enable'] = true). A mapping below that is a Ruby hash, and is
+        merged key by key into the hash that the file assigns. Scalars and lists replace.
+      - V(null) is C(nil). Text that looks like a number stays text.
+      - Values under names that hold secrets (passwords, tokens, C(*_secret_key) and so on) appear in no output and in
+        no log.
+      - With O(state=absent) only the names count.
+    type: dict
+    default: {}
+  remove:
+    description:
+      - Settings to take out in the same write, as a mapping of the same shape. Only the names count.
+    type: dict
+    default: {}
+  state:
+    description: Whether O(settings) should be set or gone.
+    type: str
+    choices: [present, absent]
+    default: present
+  backup:
+    description: Whether to keep a copy of the old file beside it, with mode 0600.
+    type: bool
+    default: false
+  ruby:
+    description:
+      - The Ruby that reads the file.
+      - If not set, the package's own C(/opt/gitlab/embedded/bin/ruby) if it exists, else the C(ruby) in C(PATH).
+    type: path
+seealso:
+  - module: kasops.gitlab_kas.gitlab_reconfigure
+  - module: kasops.gitlab_kas.kas_info
+"""
+
+EXAMPLES = r"""
+- name: Let KAS listen for its peers
+  kasops.gitlab_kas.gitlab_rb:
+    settings:
+      gitlab_kas_external_url: wss://gitlab.example.com/-/kubernetes-agent/
+      gitlab_kas:
+        enable: true
+        private_api_listen_address: 0.0.0.0:8155
+        env:
+          OWN_PRIVATE_API_URL: grpc://10.0.0.1:8155
+
+- name: Leave the URL to KAS instead
+  kasops.gitlab_kas.gitlab_rb:
+    settings:
+      gitlab_kas:
+        env:
+          OWN_PRIVATE_API_CIDR: 10.0.0.0/8
+    remove:
+      gitlab_kas:
+        env:
+          OWN_PRIVATE_API_URL:
+    backup: true
+
+- name: Forget a setting
+  kasops.gitlab_kas.gitlab_rb:
+    state: absent
+    settings:
+      gitlab_kas:
+        log_level:
+"""
+
+RETURN = r"""
+settings_changed:
+  description: The names of the settings that were set or removed, never their values.
+  returned: success
+  type: list
+  elements: str
+  sample: ["gitlab_kas['enable']", "gitlab_kas['env']['OWN_PRIVATE_API_URL']"]
+backup_file:
+  description: The copy of the old file.
+  returned: when O(backup=true) and the file was changed
+  type: str
+  sample: /etc/gitlab/gitlab.rb.4711.2026-11-23@14:06:33~
+path:
+  description: The file.
+  returned: always
+  type: str
+  sample: /etc/gitlab/gitlab.rb
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _files
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRb, GitlabRbError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import secrets
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby, RubyError, find_ruby
+
+
+def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, Any]:
+    """Do what the module was asked for; raises GitlabRbError, RubyError or FileError with nothing changed."""
+    path = params["path"]
+    present = params["state"] == "present"
+    text = _files.read(path)
+    with Ruby(find_ruby(params["ruby"])) as ruby:
+        old = GitlabRb(text, ruby, path=path, read_file=_files.read_included)
+        change = old.change(
+            params["settings"] if present else {},
+            params["remove"] if present else {**params["remove"], **params["settings"]},
+        )
+        result: dict[str, Any] = {
+            "changed": change.text != text,
+            "path": path,
+            "settings_changed": list(change.names),
+        }
+        if diff and result["changed"]:
+            new = GitlabRb(change.text, ruby, path=path)
+            result["diff"] = {"prepared": old.masked_diff(new)}
+    if result["changed"] and not check_mode:
+        if params["backup"]:
+            result["backup_file"] = _files.backup(path)
+        _files.write(path, change.text, expected=text)
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "default": "/etc/gitlab/gitlab.rb"},
+            "settings": {"type": "dict", "default": {}, "no_log": False},
+            "remove": {"type": "dict", "default": {}},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "backup": {"type": "bool", "default": False},
+            "ruby": {"type": "path"},
+        },
+        supports_check_mode=True,
+        # The node's system log must not show the settings: some are secrets, and only their names say which.
+        no_log=True,
+    )
+    module.no_log_values.update(secrets(module.params["settings"]))
+    try:
+        result = run(module.params, check_mode=module.check_mode, diff=module._diff)
+    except (GitlabRbError, RubyError, _files.FileError) as error:
+        module.fail_json(msg=str(error), path=module.params["path"], changed=False)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
