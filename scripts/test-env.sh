@@ -7,6 +7,8 @@ export ANSIBLE_HOME="$root/.ansible"
 export ANSIBLE_COLLECTIONS_PATH="$ANSIBLE_HOME/collections"
 mkdir -p "$ANSIBLE_COLLECTIONS_PATH/ansible_collections/kasops"
 ln -sfn ../../../.. "$ANSIBLE_COLLECTIONS_PATH/ansible_collections/kasops/gitlab_kas"
+# Where the SSH key of the test hosts lies; molecule/inventory/hosts.yml names it.
+export KAS_TEST_KEYS="${KAS_TEST_KEYS:-$root/.cache/test-hosts}"
 # Only where podman's default runtime cannot run (cgroups v1 or hybrid with crun).
 if [ -z "${CONTAINERS_CONF:-}" ] && command -v podman >/dev/null \
   && [ "$(podman info --format '{{.Host.CgroupsVersion}}')" = v1 ]; then

@@ -104,6 +104,9 @@ class GitlabRb(Document):
     def prove(self, result: GitlabRb, leaves: Sequence[tuple[Path, Any]], gone: Sequence[Path]) -> None:
         """Raise GitlabRbError unless ``result`` says what was asked and all else as before."""
         touched = [path for path, _value in leaves] + list(gone)
+        for old, new in zip(self._line_numbers(), result._line_numbers()):
+            if old != new:
+                self.refuse(old, "this line reads its own number, which would change", "give it a plain value")
         right = (
             all(is_set(result.state(path), value) for path, value in leaves)
             and all(result.state(path).kind in ("unset", "missing") for path in gone)
@@ -185,6 +188,10 @@ class GitlabRb(Document):
                 yield tuple(self.text[start:end] for start, end in (item.span, *item.bodies))
             elif here and item.value and all(len(path) > len(here) for path in paths):
                 yield from self._untouched_pairs(here, item.value, paths)
+
+    def _line_numbers(self) -> list[int]:
+        """The lines that ask Ruby for their number."""
+        return [m.line for s in self.outline.statements for m in s.mentions if m.name == "__LINE__"]
 
     def _masked_lines(self) -> list[str]:
         text = self.text

@@ -188,7 +188,9 @@ class Document:
             elif event.kind == "unknown":
                 state = State("beyond", event, why=event.how)
                 late = event if event.deferred else late
-            elif event.kind == "read":
+            elif event.kind in READS:
+                if event.kind == "peek":
+                    continue
                 if len(event.path) < len(path) or (len(event.path) == len(path) and _is_container(state)):
                     late = event
             elif ended and event.kind == "set":

@@ -25,6 +25,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_docum
     show,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
+    BOM,
     NO_LITERAL,
     Pair,
     Span,
@@ -34,6 +35,14 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
     literal,
     pair,
 )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where new lines go: an offset at the start of a line, or at the end of the code in a section of their own."""
+
+    offset: int
+    in_new_section: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,10 +57,11 @@ class Editor:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._edits: list[_Edit] = []
-        self._statements: dict[int, list[bytes]] = {}  # new lines, by where they go
+        self._statements: dict[Place, list[bytes]] = {}  # new lines, by where they go
         self._pairs: dict[Span, tuple[Value, Tree]] = {}  # new pairs, by the hash they go into
-        self._hashes: dict[Path, tuple[int, Tree]] = {}  # new hashes, and where they go
+        self._hashes: dict[Path, tuple[Place, Tree]] = {}  # new hashes, and where they go
         self._removed: dict[Span, tuple[Value, list[Pair]]] = {}  # pairs to take out, by their hash
+        self._owners: dict[Span, tuple[Value, Pair]] = {}  # the pair whose value a hash is, and its hash
         self.names: list[str] = []
 
     # -- What is asked --
@@ -78,12 +88,14 @@ class Editor:
 
     def remove(self, path: Path) -> None:
         document = self._document
-        settings = [e for e in document.events(path) if e.kind == "set"]
+        state = document.state(path)
+        plain = state.kind == "found" and state.value is not None and state.value.type in ("string", "scalar")
         for event in document.events(path):
-            if event.kind in ("touch", "unknown") or (event.kind == "read" and len(event.path) < len(path)):
+            handed_on = event.kind == "read" and len(event.path) < len(path) + (not plain)
+            if event.kind in ("touch", "unknown") or handed_on:
                 why = event.how or "is handed on"
                 document.refuse(event.line, f"{show(path)} {why}, so it cannot be removed", "edit that line by hand")
-        touched = [event for event in settings if self._remove_from(event, path)]
+        touched = [event for event in document.events(path) if event.kind == "set" and self._remove_from(event, path)]
         if touched:
             self.names.append(show(path))
             self._refuse_reads(path, touched[0].statement.span[0])
@@ -94,26 +106,23 @@ class Editor:
         """The value in effect gives way to another one."""
         old, event = state.value, state.event
         assert old is not None and event is not None
-        if state.rest:
+        into_hash = bool(state.rest) or value == {}
+        if into_hash:
+            hash_path = path[: len(path) - len(state.rest)]
             if old.type == "expression" or old.literal is NO_LITERAL:
                 self._document.refuse(
                     old.line,
-                    f"{show(path[: -len(state.rest)])} is computed, so {show(path)} cannot be set in it",
+                    f"{show(hash_path)} is computed, so {show(path)} cannot be set in it",
                     "write it as a hash",
                 )
             if old.literal is not None:
                 self._document.refuse(
                     old.line,
-                    f"{show(path[: -len(state.rest)])} is {kind_of(old.literal)}, but a mapping was given for it",
+                    f"{show(hash_path)} is {kind_of(old.literal)}, but a mapping was given for it",
                     "give one value or remove the line",
                 )
         self._refuse_reads(path, event.statement.span[0], but=event)
-        if old.effects or old.tangled:
-            self._document.refuse(
-                old.line,
-                f"the value of {show(path)} does more than give a value, so it cannot be replaced",
-                "assign a plain value there",
-            )
+        self._refuse_effects(path, old, event.statement)
         if state.rest:
             put(self._pairs.setdefault(old.span, (old, {}))[1], state.rest, value)
             return
@@ -135,14 +144,12 @@ class Editor:
     def _add(self, path: Path, state: State, value: Any) -> None:
         """No assignment in this file is in effect: a new one goes beside its commented line or to the end."""
         if len(path) <= 2:
-            self._line(self._place(path, state), self._assignment(path, value))
+            self._line(self._place(path), self._assignment(path, value))
             return
         for size in range(len(path) - 1, 1, -1):
             parent = self._document.state(path[:size])
             if parent.kind == "below" and parent.event and not parent.event.file:
-                self._line(
-                    self._place(path, parent), self._assignment(path[: size + 1], _nest(path[size + 1 :], value))
-                )
+                self._line(self._place(path), self._assignment(path[: size + 1], _nest(path[size + 1 :], value)))
                 return
         if state.kind != "unset" and state.event:
             where = f" of {state.event.file}" if state.event.file else ""
@@ -152,7 +159,7 @@ class Editor:
                 f"assign {show(path[:2])} after it as a whole",
             )
         if path[:2] not in self._hashes:
-            self._hashes[path[:2]] = (self._place(path[:2], state), {})
+            self._hashes[path[:2]] = (self._place(path[:2]), {})
         put(self._hashes[path[:2]][1], path[2:], value)
 
     def _remove_from(self, event: Event, path: Path) -> bool:
@@ -161,10 +168,7 @@ class Editor:
         if event.file:
             self._document.refuse(event.line, f"{event.file} sets {show(path)}", "remove it there")
         if len(event.path) >= len(path):
-            if event.value.effects or event.value.tangled:
-                self._document.refuse(
-                    event.line, f"the value of {show(path)} does more than give a value", "remove the line by hand"
-                )
+            self._refuse_effects(path, event.value, event.statement)
             self._cut_statement(event.statement)
             return True
         found = False
@@ -183,33 +187,33 @@ class Editor:
                     value.line, f"{show(event.path)} has computed keys, so {show(path)} may be one", "edit it by hand"
                 )
             if len(rest) == 1 and items:
-                if any(item.value and (item.value.effects or item.value.tangled) for item in items):
-                    self._document.refuse(
-                        value.line, f"the value of {show(path)} does more than give a value", "remove it by hand"
-                    )
+                for item in items:
+                    self._refuse_effects(path, item.value or value, event.statement)
                 self._removed.setdefault(value.span, (value, []))[1].extend(items)
                 found = True
+            if items and items[-1].value:
+                self._owners[items[-1].value.span] = (value, items[-1])
             value, rest = (items[-1].value if items else None), rest[1:]
         return found
 
     # -- Where it may stand --
 
-    def _place(self, path: Path, state: State) -> int:
-        """The offset at which a new assignment of ``path`` goes: the first place that keeps the law."""
+    def _place(self, path: Path) -> Place:
+        """Where a new assignment of ``path`` goes: the first place that keeps the law."""
         document = self._document
-        text, end = document.text, document.outline.end
-        after = max(
-            (extent(e.statement)[1] for e in document.events(path) if e.kind in ("set", "touch", "unknown")), default=0
-        )
-        readers = [e for e in document.events(path) if e.kind in READS]
-        ends = [e for e in document.events(path) if e.kind == "return"]
+        events = list(document.events(path))
+        after = max((extent(e.statement)[1] for e in events if e.kind in ("set", "touch", "unknown")), default=0)
+        readers = [e.statement.span[0] for e in events if e.kind in READS]
+        ends = [e for e in events if e.kind == "return"]
         places = [c.span[1] for c in document.outline.commented if c.path == path[:2] and not self._is_inside(c.span)]
         places += [document.text.rfind(SECTION_END, *section) for section in document.sections()]
-        for place in (*places, end):
-            at_line_start = place == end or text[place - 1 : place] == b"\n"
-            read = any(e.statement.span[0] >= place for e in readers)
-            ended = any(e.statement.span[0] < place for e in ends)
-            if place >= after and at_line_start and not read and not ended:
+        new_section = Place(document.outline.end, in_new_section=True)
+        for place in (*map(Place, places), new_section):
+            at = place.offset
+            whole_line = place is new_section or document.text[at - 1 : at] == b"\n"
+            read = any(reader >= at for reader in readers)
+            ended = any(e.statement.span[0] < at for e in ends)
+            if at >= after and whole_line and not read and not ended:
                 return place
         return document.refuse(
             ends[0].line,
@@ -229,6 +233,21 @@ class Editor:
                     event.line, f"this line reads {show(path)} and would change with it", "give it a value of its own"
                 )
 
+    def _refuse_effects(self, path: Path, value: Value, statement: Statement) -> None:
+        """A value whose evaluation leaves traces, or that lies between the lines of another text, cannot go."""
+        # Reading a setting that is not set makes it an empty hash; calling a method may do anything.
+        traces = value.literal is NO_LITERAL and any(
+            None in mention.path or self._document.state(tuple(map(str, mention.path))).kind != "found"
+            for mention in statement.mentions
+            if not mention.name[:1].isupper()
+        )
+        if value.effects or value.tangled or traces:
+            self._document.refuse(
+                value.line,
+                f"the value of {show(path)} does more than give a value, so it cannot be replaced or removed",
+                "assign a plain value there",
+            )
+
     def _refuse_deferred_reads(self, path: Path) -> None:
         for event in self._document.events(path):
             if event.kind in READS and event.deferred:
@@ -239,14 +258,15 @@ class Editor:
     # -- Bytes --
 
     def apply(self) -> bytes:
-        for path, (at, tree) in self._hashes.items():
-            self._line(at, self._assignment(path, tree))
+        for path, (place, tree) in self._hashes.items():
+            self._line(place, self._assignment(path, tree))
         for value, tree in self._pairs.values():
             self._write_pairs(value, tree)
-        for value, items in self._removed.values():
-            self._cut_pairs(value, items)
-        for at, lines in self._statements.items():
-            self._write_lines(at, lines)
+        # Inner hashes first: one that has become empty may take its pair in the outer one along.
+        while self._removed:
+            self._cut_pairs(*self._removed.pop(max(self._removed)))
+        for place, lines in self._statements.items():
+            self._write_lines(place, lines)
         return _apply(self._document.text, self._edits)
 
     def _edit(self, span: Span, text: str | bytes) -> None:
@@ -263,17 +283,17 @@ class Editor:
         text = self._literal(value)
         return f"{path[0]} {text}".encode() if len(path) == 1 else f"{show(path)} = {text}".encode()
 
-    def _line(self, at: int, line: bytes) -> None:
-        self._statements.setdefault(at, []).append(line)
+    def _line(self, place: Place, line: bytes) -> None:
+        self._statements.setdefault(place, []).append(line)
 
-    def _write_lines(self, at: int, lines: Sequence[bytes]) -> None:
+    def _write_lines(self, place: Place, lines: Sequence[bytes]) -> None:
         eol = self._document.eol
         block = eol.join(lines) + eol
-        if at == self._document.outline.end:
-            before = self._document.text[:at]
-            lead = eol if before else b""
+        if place.in_new_section:
+            # A blank line before it, or the newline that the last line lacks.
+            lead = eol if self._document.text[: place.offset].removeprefix(BOM) else b""
             block = lead + SECTION_BEGIN + eol + block + SECTION_END + eol
-        self._edit((at, at), block)
+        self._edit((place.offset, place.offset), block)
 
     def _write_pairs(self, value: Value, tree: Tree) -> None:
         text = self._document.text
@@ -316,23 +336,35 @@ class Editor:
             self._edit((len(before) - before.endswith(b";"), end), b"")
 
     def _cut_pairs(self, value: Value, items: Sequence[Pair]) -> None:
-        if len(items) == len(value.pairs):
-            self._cut_all_pairs(value)
+        empty = len(items) == len(value.pairs)
+        if empty and self._cut_hash(value):
+            return
+        if empty and not self._between(value).strip(b" \t\r\n,"):
+            self._edit(value.span, b"{}")
+            self._cut(value.bodies)
             return
         for item in items:
             self._cut(item.bodies)
             self._edit(self._extent_of_pair(value, item), b"")
 
-    def _cut_all_pairs(self, value: Value) -> None:
-        """An empty hash stays, but one that stands in our section was only there for its keys."""
-        document = self._document
-        for statement in document.outline.statements:
-            ours = any(start <= statement.span[0] < end for start, end in document.sections())
-            if statement.value is value and ours:
+    def _between(self, value: Value) -> bytes:
+        """What stands in a hash beside its pairs: comments, mostly."""
+        edges = [value.span[0] + 1, *(edge for item in value.pairs for edge in item.span), value.span[1] - 1]
+        return b"".join(self._document.text[start:end] for start, end in zip(edges[::2], edges[1::2]))
+
+    def _cut_hash(self, value: Value) -> bool:
+        """Take out an empty hash as a whole if it stands in our section, where it was only there for its keys."""
+        if not any(start <= value.span[0] < end for start, end in self._document.sections()):
+            return False
+        if value.span in self._owners:
+            outer, item = self._owners[value.span]
+            self._removed.setdefault(outer.span, (outer, []))[1].append(item)
+            return True
+        for statement in self._document.outline.statements:
+            if statement.value is value:
                 self._cut_statement(statement)
-                return
-        self._edit(value.span, b"{}")
-        self._cut(value.bodies)
+                return True
+        return False
 
     def _extent_of_pair(self, value: Value, item: Pair) -> Span:
         """A pair with its comma, and with its lines where it has them for itself."""

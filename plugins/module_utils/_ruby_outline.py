@@ -254,19 +254,29 @@ class Outline < Ripper
     simple_text(arguments.args[0])
   end
 
-  # The text of 'a', "a", :a, a:, "a": without escapes; else nil.
+  # The text of 'a', "a", :a, :"a", a: and "a": as Ruby reads it; nil for what is no plain literal.
   def simple_text(node)
-    return node.args[0].chomp(':') if node.type == :label
+    return text(node.args[0].chomp(':')) if node.type == :label
 
     node = node.args[0] if node.type == :symbol_literal && node.args[0].is_a?(Node)
-    return node.args[0].args[0] if node.type == :symbol
+    return text(node.args[0].args[0]) if node.type == :symbol
     return unless %i[string_literal dyna_symbol].include?(node.type) && node.args[0].type == :string
 
     parts = node.args[0].args
     return '' if parts.empty?
+    return unless parts.all? { |part| part.type == :tstring_content }
 
-    text = parts[0].args[0]
-    text if parts.size == 1 && parts[0].type == :tstring_content && !text.include?('\\') && text.valid_encoding?
+    plain = parts.map { |part| part.args[0] }.join
+    plain.include?('\\') ? unescaped(parts[0].first - 1) : text(plain)
+  rescue StandardError
+    nil
+  end
+
+  def unescaped(opener)
+    return if @tokens[opener].type == :heredoc_beg
+
+    code = @source[@tokens[opener].from...@tokens[@tokens[opener].mate].to].chomp(':')
+    text(eval(code.force_encoding(encoding)).to_s)
   end
 
   # -- Values --
@@ -482,7 +492,7 @@ class Outline < Ripper
     case leaf.type
     when :ident then local(leaf)
     when :const, :ivar then yield([leaf.args[0]], 'read')
-    when :kw then yield(['self'], 'read') if leaf.args[0] == 'self'
+    when :kw then yield([leaf.args[0]], 'read') if %w[self __LINE__].include?(leaf.args[0])
     end
   end
 

@@ -1,0 +1,45 @@
+# `make demo` and `make test` set everything up themselves: scripts/setup.sh says what that is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+ENV := . scripts/test-env.sh &&
+COLLECTION := .ansible/collections/ansible_collections/kasops/gitlab_kas
+SCENARIO ?= --all
+
+.PHONY: help setup demo test lint unit molecule fuzz bench build clean
+
+help: ## Show what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## Install what the tests and the demo need
+	@scripts/setup.sh
+
+demo: setup ## Turn three local test hosts into one KAS cluster
+	@scripts/demo.sh
+
+test: lint unit molecule ## Run every check
+	@echo 'All checks passed.'
+
+lint: setup ## Check style, types and Ansible's rules
+	$(ENV) ruff check .
+	$(ENV) ruff format --check .
+	$(ENV) cd $(COLLECTION)/../../.. && mypy --config-file ansible_collections/kasops/gitlab_kas/pyproject.toml \
+	  -p ansible_collections.kasops.gitlab_kas.plugins
+	$(ENV) ansible-lint --offline --strict
+
+unit: setup ## Run the unit and the property tests
+	$(ENV) pytest
+
+molecule: setup ## Run Molecule's scenarios on three test hosts (SCENARIO="-s cluster" for one)
+	scripts/test-hosts.sh $(SCENARIO)
+
+fuzz: setup ## Run the property tests for long: 50,000 files
+	$(ENV) KAS_FUZZ_EXAMPLES=50000 pytest -s tests/property/test_law.py
+
+bench: setup ## Measure gitlab_rb against lineinfile on the same file
+	$(ENV) python tests/bench/bench.py
+
+build: setup ## Build the collection's tarball
+	$(ENV) ansible-galaxy collection build --force
+
+clean: ## Take everything away that the other targets made
+	@scripts/clean.sh

@@ -1,0 +1,18 @@
+#!/bin/bash
+# Take away what setup, demo and test made, test hosts and images included. Debian packages stay.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/test-env.sh
+. scripts/test-env.sh
+engine=${MOLECULE_ENGINE:-podman}
+if command -v "$engine" >/dev/null; then
+  for host in kas1 kas2 kas3; do
+    "$engine" rm --force "$host" >/dev/null 2>&1 || true
+  done
+  "$engine" network rm gitlab-kas-test >/dev/null 2>&1 || true
+  for image in gitlab-kas-test:bookworm debian-base:bookworm; do
+    "$engine" rmi "localhost/$image" >/dev/null 2>&1 || true
+  done
+fi
+rm -rf .venv .ansible .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache kasops-gitlab_kas-*.tar.gz
+find . -name __pycache__ -type d -prune -exec rm -rf {} +

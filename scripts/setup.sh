@@ -1,0 +1,41 @@
+#!/bin/bash
+# Put in place what the tests and the demo need: Debian packages (as root; else they must be there) and .venv.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+engine=${MOLECULE_ENGINE:-podman}
+packages=(make openssh-client ruby)
+[ "$engine" != podman ] || packages+=(podman runc)
+command -v podman >/dev/null && podman image exists localhost/debian-base:bookworm || packages+=(mmdebstrap)
+# ensurepip comes with python3-venv on Debian; a Python of one's own brings it along.
+python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
+
+needed() {
+  case $1 in
+    openssh-client) command -v ssh ssh-keygen >/dev/null ;;
+    python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+    *) command -v "$1" >/dev/null ;;
+  esac && return 1 || return 0
+}
+
+missing=()
+for package in "${packages[@]}"; do
+  ! needed "$package" || missing+=("$package")
+done
+
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "Please install these first, as root: apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+stamp=.venv/requirements.sha256
+if ! sha256sum --check --status "$stamp" 2>/dev/null; then
+  python3 -m venv --clear .venv
+  .venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+  sha256sum tests/requirements.txt >"$stamp"
+fi

@@ -1,0 +1,8 @@
+#!/bin/bash
+# Run Molecule's scenarios from a clean state: every one, or `-s NAME`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/test-env.sh
+. scripts/test-env.sh
+molecule destroy --scenario-name default
+molecule test "${@:---all}"

@@ -1,0 +1,393 @@
+"""What a change makes of a file, to the byte, and what it says when it will not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRb, GitlabRbError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby
+
+ENABLE = {"gitlab_kas": {"enable": True}}
+ENV_B = {"gitlab_kas": {"env": {"B": "b"}}}
+
+
+def section(*lines: str) -> str:
+    return "\n".join(["# BEGIN kasops.gitlab_kas", *lines, "# END kasops.gitlab_kas", ""])
+
+
+CHANGES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "empty file": ("", ENABLE, section("gitlab_kas['enable'] = true")),
+    "appended after a blank line": ("a = 1\n", ENABLE, "a = 1\n\n" + section("gitlab_kas['enable'] = true")),
+    "no final newline": ("a = 1", ENABLE, "a = 1\n" + section("gitlab_kas['enable'] = true")),
+    "before __END__": (
+        "a = 1\n__END__\ngitlab_kas['enable'] = false\n",
+        ENABLE,
+        "a = 1\n\n" + section("gitlab_kas['enable'] = true") + "__END__\ngitlab_kas['enable'] = false\n",
+    ),
+    "call form": ("", {"external_url": "https://x"}, section("external_url 'https://x'")),
+    "already so": ("gitlab_kas[:enable] = true # yes\n", ENABLE, "gitlab_kas[:enable] = true # yes\n"),
+    "the last assignment": (
+        "gitlab_kas['enable'] = 1\ngitlab_kas['enable'] = 2 # two\n",
+        ENABLE,
+        "gitlab_kas['enable'] = 1\ngitlab_kas['enable'] = true # two\n",
+    ),
+    "a second statement on the line": (
+        "gitlab_kas['enable'] = false; a = 1\n",
+        ENABLE,
+        "gitlab_kas['enable'] = true; a = 1\n",
+    ),
+    "quotes as they were": (
+        'gitlab_kas["listen_address"] = "a"\n',
+        {"gitlab_kas": {"listen_address": "b"}},
+        'gitlab_kas["listen_address"] = "b"\n',
+    ),
+    "call form with brackets": ("external_url('a') # x\n", {"external_url": "b"}, "external_url('b') # x\n"),
+    "a heredoc gives way": (
+        "gitlab_kas['x'] = <<~A; b = <<B\n  one\nA\ntwo\nB\nc = 1\n",
+        {"gitlab_kas": {"x": "y"}},
+        "gitlab_kas['x'] = 'y'; b = <<B\ntwo\nB\nc = 1\n",
+    ),
+    "several lines": (
+        "gitlab_kas['x'] = [\n  'a', # one\n  'b',\n]\nc = 1\n",
+        {"gitlab_kas": {"x": ["c"]}},
+        "gitlab_kas['x'] = ['c']\nc = 1\n",
+    ),
+    "text that looks like a setting": (
+        "a = \"gitlab_kas['enable'] = false\"\n=begin\ngitlab_kas['enable'] = false\n=end\n",
+        ENABLE,
+        "a = \"gitlab_kas['enable'] = false\"\n=begin\ngitlab_kas['enable'] = false\n=end\n\n"
+        + section("gitlab_kas['enable'] = true"),
+    ),
+    "beside its commented line": (
+        "##! KAS\n# gitlab_kas['enable'] = true\n# gitlab_kas['dir'] = 'x'\n",
+        ENABLE,
+        "##! KAS\n# gitlab_kas['enable'] = true\ngitlab_kas['enable'] = true\n# gitlab_kas['dir'] = 'x'\n",
+    ),
+    "beside its commented line at the end": (
+        "# gitlab_kas['enable'] = true\n",
+        ENABLE,
+        "# gitlab_kas['enable'] = true\ngitlab_kas['enable'] = true\n",
+    ),
+    "beside a commented hash": (
+        "# gitlab_kas['env'] = {\n#   'A' => \"a\"\n# }\n# end\n",
+        ENV_B,
+        "# gitlab_kas['env'] = {\n#   'A' => \"a\"\n# }\ngitlab_kas['env'] = {\n  'B' => 'b',\n}\n# end\n",
+    ),
+    "a commented line inside an if does not count": (
+        "if true\n  # gitlab_kas['enable'] = true\n  a = 1\nend\n",
+        ENABLE,
+        "if true\n  # gitlab_kas['enable'] = true\n  a = 1\nend\n\n" + section("gitlab_kas['enable'] = true"),
+    ),
+    "a commented line inside a heredoc does not count": (
+        "a = <<A\n# gitlab_kas['enable'] = true\nA\n",
+        ENABLE,
+        "a = <<A\n# gitlab_kas['enable'] = true\nA\n\n" + section("gitlab_kas['enable'] = true"),
+    ),
+    "into a hash over lines": (
+        "gitlab_kas['env'] = {\n    'A' => 'a' # first\n}\n",
+        ENV_B,
+        "gitlab_kas['env'] = {\n    'A' => 'a', # first\n    'B' => 'b'\n}\n",
+    ),
+    "into a hash with a last comma": (
+        'gitlab_kas[\'env\'] = {\n  "A" => "a",\n}\n',
+        ENV_B,
+        'gitlab_kas[\'env\'] = {\n  "A" => "a",\n  "B" => "b",\n}\n',
+    ),
+    "into a hash on one line": (
+        "gitlab_kas['env'] = { 'A' => 'a' } # x\n",
+        ENV_B,
+        "gitlab_kas['env'] = { 'A' => 'a', 'B' => 'b' } # x\n",
+    ),
+    "into a hash that ends in a heredoc": (
+        "gitlab_kas['env'] = {\n  'A' => <<~X\n    a\n  X\n}\n",
+        ENV_B,
+        "gitlab_kas['env'] = {\n  'A' => <<~X,\n    a\n  X\n  'B' => 'b'\n}\n",
+    ),
+    "into an empty hash": ("gitlab_kas['env'] = {}\n", ENV_B, "gitlab_kas['env'] = {\n  'B' => 'b',\n}\n"),
+    "into nil": ("gitlab_kas['env'] = nil\n", ENV_B, "gitlab_kas['env'] = {\n  'B' => 'b',\n}\n"),
+    "a key of a hash": (
+        "gitlab_kas['env'] = { A: 1, B: 2 }\n",
+        ENV_B,
+        "gitlab_kas['env'] = { A: 1, B: 'b' }\n",
+    ),
+    "a key set on its own": (
+        "gitlab_kas['env'] = { 'B' => 1 }\ngitlab_kas['env']['B'] = 2\n",
+        ENV_B,
+        "gitlab_kas['env'] = { 'B' => 1 }\ngitlab_kas['env']['B'] = 'b'\n",
+    ),
+    "beside keys set on their own": (
+        "gitlab_kas['env']['A'] = 1\n",
+        ENV_B,
+        "gitlab_kas['env']['A'] = 1\n\n" + section("gitlab_kas['env']['B'] = 'b'"),
+    ),
+    "several keys in one hash": (
+        "",
+        {"gitlab_kas": {"env": {"A": 1, "B": {"C": [1, "x"]}}}},
+        section("gitlab_kas['env'] = {", "  'A' => 1,", "  'B' => {", "    'C' => [1, 'x'],", "  },", "}"),
+    ),
+    "a list of mappings": (
+        "",
+        {"gitlab_kas": {"redis_sentinels": [{"host": "a", "port": 26379}]}},
+        section("gitlab_kas['redis_sentinels'] = [{ 'host' => 'a', 'port' => 26379 }]"),
+    ),
+    "CRLF": (
+        "gitlab_kas['a'] = 1\r\ngitlab_kas['env'] = {\r\n  'A' => 1\r\n}\r\n",
+        {"gitlab_kas": {"enable": True, "env": {"B": "b"}}},
+        "gitlab_kas['a'] = 1\r\ngitlab_kas['env'] = {\r\n  'A' => 1,\r\n  'B' => 'b'\r\n}\r\n\r\n"
+        "# BEGIN kasops.gitlab_kas\r\ngitlab_kas['enable'] = true\r\n# END kasops.gitlab_kas\r\n",
+    ),
+    "BOM": ("\ufeffgitlab_kas['enable'] = false\n", ENABLE, "\ufeffgitlab_kas['enable'] = true\n"),
+    "into our section": (
+        section("gitlab_kas['a'] = 1") + "b = 1\n",
+        ENABLE,
+        section("gitlab_kas['a'] = 1", "gitlab_kas['enable'] = true") + "b = 1\n",
+    ),
+    "after a file that may set anything": (
+        "gitlab_kas['enable'] = false\nfrom_file '/nowhere'\n",
+        ENABLE,
+        "gitlab_kas['enable'] = false\nfrom_file '/nowhere'\n\n" + section("gitlab_kas['enable'] = true"),
+    ),
+    "a value that wants to be code": (
+        "",
+        {"gitlab_kas": {"x": "#{exit}'\n"}},
+        section("gitlab_kas['x'] = \"\\#{exit}'\\n\""),
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "settings", "after"), CHANGES.values(), ids=CHANGES.keys())
+def test_change(ruby: Ruby, before: str, settings: dict[str, Any], after: str) -> None:
+    result = GitlabRb(before.encode(), ruby).change(settings)
+    assert result.text.decode() == after
+    assert bool(result.names) == (before != after)
+    assert GitlabRb(result.text, ruby).change(settings).text == result.text
+
+
+REMOVALS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "a line": ("a = 1\ngitlab_kas['enable'] = true\nb = 1\n", ENABLE, "a = 1\nb = 1\n"),
+    "its comment stays": ("  gitlab_kas['enable'] = true # why\n", ENABLE, "  # why\n"),
+    "every assignment": ("gitlab_kas['enable'] = 1; gitlab_kas['enable'] = 2\nb = 1\n", ENABLE, "\nb = 1\n"),
+    "the last on its line": ("a = 1; gitlab_kas['enable'] = true\n", ENABLE, "a = 1\n"),
+    "a heredoc": ("gitlab_kas['enable'] = <<A\nx\nA\nb = 1\n", ENABLE, "b = 1\n"),
+    "a pair on its line": (
+        "gitlab_kas['env'] = {\n  'A' => 'a',\n  'B' => 'b' # x\n}\n",
+        ENV_B,
+        "gitlab_kas['env'] = {\n  'A' => 'a',\n}\n",
+    ),
+    "the first pair": ("gitlab_kas['env'] = { 'B' => 1, 'A' => 2 }\n", ENV_B, "gitlab_kas['env'] = { 'A' => 2 }\n"),
+    "the last pair": ("gitlab_kas['env'] = { 'A' => 2, 'B' => 1 }\n", ENV_B, "gitlab_kas['env'] = { 'A' => 2 }\n"),
+    "the only pair": ("gitlab_kas['env'] = { 'B' => 1 }\n", ENV_B, "gitlab_kas['env'] = {}\n"),
+    "what is not there": ("gitlab_kas['env'] = { 'A' => 1 }\n", ENV_B, "gitlab_kas['env'] = { 'A' => 1 }\n"),
+    "a whole hash": (
+        "gitlab_kas['env'] = {\n  'A' => 1\n}\ngitlab_kas['env']['B'] = 2\nb = 1\n",
+        {"gitlab_kas": {"env": None}},
+        "b = 1\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "names", "after"), REMOVALS.values(), ids=REMOVALS.keys())
+def test_remove(ruby: Ruby, before: str, names: dict[str, Any], after: str) -> None:
+    assert GitlabRb(before.encode(), ruby).change({}, names).text.decode() == after
+
+
+@pytest.mark.parametrize("before", ["", "a = 1\n", "a = 1", "a = 1\n\n", "a = 1\r\n", "a = 1\n__END__\nx\n", "# c"])
+def test_absent_restores_what_was_only_appended_to(ruby: Ruby, before: str) -> None:
+    settings = {"external_url": "x", "gitlab_kas": {"enable": True, "env": {"A": 1, "B": {"C": 2}}}}
+    added = GitlabRb(before.encode(), ruby).change(settings).text
+    assert added.decode() != before
+    assert GitlabRb(added, ruby).change({}, settings).text.decode() == before
+
+
+def test_one_way_gives_way_to_another(ruby: Ruby) -> None:
+    text = b"gitlab_kas['env'] = {\n  'OWN_PRIVATE_API_CIDR' => '10.0.0.0/8'\n}\n"
+    change = GitlabRb(text, ruby).change(
+        {"gitlab_kas": {"env": {"OWN_PRIVATE_API_URL": "grpc://10.0.0.1:8155"}}},
+        {"gitlab_kas": {"env": {"OWN_PRIVATE_API_CIDR": None}}},
+    )
+    assert change.text == b"gitlab_kas['env'] = {\n  'OWN_PRIVATE_API_URL' => 'grpc://10.0.0.1:8155',\n}\n"
+    assert change.names == ("gitlab_kas['env']['OWN_PRIVATE_API_CIDR']", "gitlab_kas['env']['OWN_PRIVATE_API_URL']")
+
+
+HAND = "; assign it once, at the top level, or leave it to hand."
+FILE = "/etc/gitlab/gitlab.rb"
+
+REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "not Ruby": (
+        "a = 1\nb = (\n",
+        ENABLE,
+        f"{FILE}: line 2 is not valid Ruby (unexpected end-of-input); correct it before anything else is changed.",
+    ),
+    "a secret in broken Ruby stays unseen": (
+        "gitlab_rails['db_password'] = /x/hunter2\n",
+        ENABLE,
+        f"{FILE}: line 1 is not valid Ruby (unexpected integer literal); correct it before anything else is changed.",
+    ),
+    "a local variable": (
+        "a = 1\ngitlab_kas = { 'enable' => true }\n",
+        ENABLE,
+        f"{FILE}, line 2: `gitlab_kas = …` makes gitlab_kas a Ruby variable, so GitLab ignores it and every later "
+        "gitlab_kas; write gitlab_kas['key'] = value for each key.",
+    ),
+    "a local variable for a call": (
+        "external_url = 'x'\n",
+        {"external_url": "y"},
+        f"{FILE}, line 1: `external_url = …` makes external_url a Ruby variable, so GitLab ignores it and every "
+        "later external_url; write external_url 'value' without the equals sign.",
+    ),
+    "inside an if": (
+        "if true\n  gitlab_kas['enable'] = false\nend\n",
+        ENABLE,
+        f"{FILE}, line 2: gitlab_kas['enable'] is assigned inside an if, so its value cannot be known beforehand{HAND}",
+    ),
+    "with a trailing unless": (
+        "gitlab_kas['enable'] = false unless false\n",
+        ENABLE,
+        f"{FILE}, line 1: gitlab_kas['enable'] is assigned inside an unless, so its value cannot be known "
+        f"beforehand{HAND}",
+    ),
+    "or-equals": (
+        "gitlab_kas['enable'] ||= false\n",
+        ENABLE,
+        f"{FILE}, line 1: gitlab_kas['enable'] is changed by `||=`, so its value cannot be known beforehand{HAND}",
+    ),
+    "merge!": (
+        "gitlab_kas['env'] = {}\ngitlab_kas['env'].merge!('B' => 1)\n",
+        ENV_B,
+        f"{FILE}, line 2: gitlab_kas['env']['B'] is changed by `merge!`, so its value cannot be known beforehand{HAND}",
+    ),
+    "an alias": (
+        "kas = gitlab_kas\n",
+        ENABLE,
+        f"{FILE}, line 1: gitlab_kas['enable'] is handed on, so it may be changed elsewhere, so its value cannot be "
+        f"known beforehand{HAND}",
+    ),
+    "read by another setting": (
+        "gitlab_kas['listen_address'] = 'a'\nregistry['x'] = gitlab_kas['listen_address']\n",
+        {"gitlab_kas": {"listen_address": "b"}},
+        f"{FILE}, line 2: this line reads gitlab_kas['listen_address'] and would change with it; give it a value of "
+        "its own.",
+    ),
+    "a computed hash": (
+        "gitlab_kas['env'] = JSON.parse('{}')\n",
+        ENV_B,
+        f"{FILE}, line 1: gitlab_kas['env'] is computed, so gitlab_kas['env']['B'] cannot be set in it; write it as "
+        "a hash.",
+    ),
+    "a mapping for a string": (
+        "gitlab_kas['listen_address'] = 'a'\n",
+        {"gitlab_kas": {"listen_address": {"a": "b"}}},
+        f"{FILE}, line 1: gitlab_kas['listen_address'] is a string, but a mapping was given for it; give one value or "
+        "remove the line.",
+    ),
+    "a mapping for a call": (
+        "",
+        {"external_url": {"a": "b"}},
+        "external_url takes one value but was given a mapping; give a string.",
+    ),
+    "a string for a section": (
+        "",
+        {"gitlab_kas": "x"},
+        "gitlab_kas is a section of gitlab.rb but was given a string; give a mapping of its keys.",
+    ),
+    "a name that is none": (
+        "",
+        {"gitlab-kas": {"enable": True}},
+        "'gitlab-kas' cannot be the name of a setting in gitlab.rb; correct the name.",
+    ),
+    "a number that Ruby cannot write": (
+        "",
+        {"gitlab_kas": {"x": float("inf")}},
+        "gitlab_kas['x'] cannot be written to gitlab.rb (inf has no Ruby literal); give another value.",
+    ),
+    "an effect in the old value": (
+        "gitlab_kas['x'] = (a = 1)\n",
+        {"gitlab_kas": {"x": 2}},
+        f"{FILE}, line 1: the value of gitlab_kas['x'] does more than give a value, so it cannot be replaced or "
+        "removed; assign a plain value there.",
+    ),
+    "a hash after an unreadable file": (
+        "from_file '/nowhere'\n",
+        ENV_B,
+        f"{FILE}, line 1: this line may set gitlab_kas['env'] too, and a hash assigned again would replace it; assign "
+        "gitlab_kas['env'] after it as a whole.",
+    ),
+    "after a return": (
+        "return if true\n",
+        ENABLE,
+        f"{FILE}, line 1: the file may end there, before a new gitlab_kas['enable'] is read; set gitlab_kas['enable'] "
+        "before it.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "settings", "message"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_refusal(ruby: Ruby, text: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(GitlabRbError) as error:
+        GitlabRb(text.encode(), ruby).change(settings)
+    assert str(error.value) == message
+
+
+def test_set_and_remove_contradict(ruby: Ruby) -> None:
+    with pytest.raises(GitlabRbError) as error:
+        GitlabRb(b"", ruby).change(ENV_B, {"gitlab_kas": {"env": None}})
+    assert str(error.value) == (
+        "gitlab_kas['env'] stands in remove and gitlab_kas['env']['B'] in settings; keep one of them."
+    )
+
+
+def test_included_file_is_read(ruby: Ruby) -> None:
+    files = {"/included.rb": b"gitlab_kas['env'] = { 'A' => 1 }\n"}
+    document = GitlabRb(b"from_file '/included.rb'\n", ruby, read_file=files.__getitem__)
+    assert document.settings() == {"gitlab_kas": {"env": {"A": 1}}}
+    assert document.change(ENABLE).text.endswith(section("gitlab_kas['enable'] = true").encode())
+    with pytest.raises(GitlabRbError) as error:
+        document.change(ENV_B)
+    assert str(error.value) == (
+        f"{FILE}, line 1: this line of /included.rb may set gitlab_kas['env'] too, and a hash assigned again would "
+        "replace it; assign gitlab_kas['env'] after it as a whole."
+    )
+
+
+READINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "last wins": ("gitlab_kas['a'] = 1\ngitlab_kas['a'] = 2\n", {"gitlab_kas": {"a": 2}}),
+    "call form": ("external_url 'x'\n", {"external_url": "x"}),
+    "hashes": (
+        "gitlab_kas['env'] = { A: 1 }\ngitlab_kas['env']['B'] = :c\n",
+        {"gitlab_kas": {"env": {"A": 1, "B": "c"}}},
+    ),
+    "what is computed is left out": ("gitlab_kas['a'] = 1\ngitlab_kas['a'] = b()\n", {"gitlab_kas": {}}),
+    "what may change is left out": ("gitlab_kas['a'] = 1\ngitlab_kas['a'] = 2 if b\n", {"gitlab_kas": {}}),
+    "comments and text": ("# gitlab_kas['a'] = 1\nb = 'gitlab_kas'\n", {}),
+}
+
+
+@pytest.mark.parametrize(("text", "settings"), READINGS.values(), ids=READINGS.keys())
+def test_settings(ruby: Ruby, text: str, settings: dict[str, Any]) -> None:
+    assert GitlabRb(text.encode(), ruby).settings() == settings
+
+
+def test_masked_diff(ruby: Ruby) -> None:
+    text = (
+        "gitlab_rails['db_password'] = 'one'; gitlab_kas['x'] = 'redis://:two@host'\n"
+        "gitlab_kas['env'] = { 'A' => 1, 'SENTRY_DSN' => 'three' } # password 'four'\n"
+        "gitlab_kas['api_secret_key'] = <<~A\n  five\n  six\nA\n"
+        "untouched['password'] = 'seven'\n"
+    )
+    old = GitlabRb(text.encode(), ruby)
+    new = GitlabRb(old.change({"gitlab_kas": {"x": "y", "env": {"A": 2}, "api_secret_key": "eight"}}).text, ruby)
+    assert old.masked_diff(new) == (
+        "--- /etc/gitlab/gitlab.rb (before)\n"
+        "+++ /etc/gitlab/gitlab.rb (after)\n"
+        "@@ -1,6 +1,3 @@\n"
+        "-gitlab_rails['db_password'] = '********'; gitlab_kas['x'] = '********'\n"
+        "-gitlab_kas['env'] = { 'A' => 1, 'SENTRY_DSN' => '********' } # password '********'\n"
+        "-gitlab_kas['api_secret_key'] = '********'\n"
+        "-'********'\n"
+        "-'********'\n"
+        "-'********'\n"
+        "+gitlab_rails['db_password'] = '********'; gitlab_kas['x'] = '********'\n"
+        "+gitlab_kas['env'] = { 'A' => 2, 'SENTRY_DSN' => '********' } # password '********'\n"
+        "+gitlab_kas['api_secret_key'] = '********'\n"
+    )

@@ -1,0 +1,164 @@
+"""The module around a change: files, check mode, backup, and refusals that leave everything as it was."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRbError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import RubyError, find_ruby
+from ansible_collections.kasops.gitlab_kas.plugins.modules.gitlab_rb import run
+
+BEFORE = "# gitlab_kas['enable'] = true\n"
+AFTER = "# gitlab_kas['enable'] = true\ngitlab_kas['enable'] = true\n"
+
+
+def params(path: Path, **more: Any) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "settings": {"gitlab_kas": {"enable": True}},
+        "remove": {},
+        "state": "present",
+        "backup": False,
+        "ruby": find_ruby(),
+        **more,
+    }
+
+
+@pytest.fixture
+def gitlab_rb(tmp_path: Path) -> Path:
+    path = tmp_path / "gitlab.rb"
+    path.write_text(BEFORE)
+    path.chmod(0o600)
+    return path
+
+
+def test_present_twice_then_absent(gitlab_rb: Path) -> None:
+    assert run(params(gitlab_rb), check_mode=False, diff=False) == {
+        "changed": True,
+        "path": str(gitlab_rb),
+        "settings_changed": ["gitlab_kas['enable']"],
+    }
+    assert gitlab_rb.read_text() == AFTER
+    inode = gitlab_rb.stat().st_ino
+    assert run(params(gitlab_rb), check_mode=False, diff=True) == {
+        "changed": False,
+        "path": str(gitlab_rb),
+        "settings_changed": [],
+    }
+    assert gitlab_rb.stat().st_ino == inode
+    assert run(params(gitlab_rb, state="absent"), check_mode=False, diff=False)["changed"]
+    assert gitlab_rb.read_text() == BEFORE
+
+
+def test_check_mode_with_diff(gitlab_rb: Path) -> None:
+    result = run(params(gitlab_rb, backup=True), check_mode=True, diff=True)
+    assert result["changed"]
+    assert "+gitlab_kas['enable'] = true" in result["diff"]["prepared"]
+    assert gitlab_rb.read_text() == BEFORE
+    assert [p.name for p in gitlab_rb.parent.iterdir()] == ["gitlab.rb"]
+
+
+def test_backup(gitlab_rb: Path) -> None:
+    gitlab_rb.chmod(0o644)
+    backup = Path(run(params(gitlab_rb, backup=True), check_mode=False, diff=False)["backup_file"])
+    assert backup.read_text() == BEFORE
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    assert stat.S_IMODE(gitlab_rb.stat().st_mode) == 0o644
+
+
+def test_symlink(gitlab_rb: Path) -> None:
+    link = gitlab_rb.with_name("link.rb")
+    link.symlink_to("gitlab.rb")
+    run(params(link), check_mode=False, diff=False)
+    assert link.is_symlink()
+    assert gitlab_rb.read_text() == AFTER
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_owner_and_attributes_stay(gitlab_rb: Path) -> None:
+    os.chown(gitlab_rb, 12345, 54321)
+    gitlab_rb.chmod(0o640)
+    os.setxattr(gitlab_rb, "user.kept", b"yes")
+    run(params(gitlab_rb), check_mode=False, diff=False)
+    status = gitlab_rb.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (12345, 54321, 0o640)
+    assert os.getxattr(gitlab_rb, "user.kept") == b"yes"
+
+
+REFUSALS: dict[str, tuple[str, dict[str, Any], type[Exception], str]] = {
+    "not valid Ruby": (
+        "a = (\n",
+        {},
+        GitlabRbError,
+        "{path}: line 1 is not valid Ruby (unexpected end-of-input); correct it before anything else is changed.",
+    ),
+    "a local variable": (
+        "gitlab_kas = {}\n",
+        {},
+        GitlabRbError,
+        "{path}, line 1: `gitlab_kas = …` makes gitlab_kas a Ruby variable, so GitLab ignores it and every later "
+        "gitlab_kas; write gitlab_kas['key'] = value for each key.",
+    ),
+    "inside a conditional": (
+        "if true\n  gitlab_kas['enable'] = false\nend\n",
+        {},
+        GitlabRbError,
+        "{path}, line 2: gitlab_kas['enable'] is assigned inside an if, so its value cannot be known beforehand; "
+        "assign it once, at the top level, or leave it to hand.",
+    ),
+    "a mapping where a string belongs": (
+        "gitlab_kas['enable'] = 'x'\n",
+        {"settings": {"gitlab_kas": {"enable": {"a": 1}}}},
+        GitlabRbError,
+        "{path}, line 1: gitlab_kas['enable'] is a string, but a mapping was given for it; give one value or remove "
+        "the line.",
+    ),
+    "Ruby missing": (
+        BEFORE,
+        {"ruby": "/nowhere/ruby"},
+        RubyError,
+        "There is no Ruby at /nowhere/ruby, so gitlab.rb cannot be checked; install the GitLab Linux package or set "
+        "ruby.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "more", "error", "message"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_refusal_changes_nothing(
+    gitlab_rb: Path, text: str, more: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    gitlab_rb.write_text(text)
+    before = (gitlab_rb.read_bytes(), gitlab_rb.stat().st_mtime_ns, gitlab_rb.stat().st_ino)
+    with pytest.raises(error) as raised:
+        run(params(gitlab_rb, backup=True, **more), check_mode=False, diff=True)
+    assert str(raised.value) == message.format(path=gitlab_rb)
+    assert (gitlab_rb.read_bytes(), gitlab_rb.stat().st_mtime_ns, gitlab_rb.stat().st_ino) == before
+    assert [p.name for p in gitlab_rb.parent.iterdir()] == ["gitlab.rb"]
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    path = tmp_path / "none.rb"
+    with pytest.raises(FileError) as raised:
+        run(params(path), check_mode=False, diff=False)
+    assert str(raised.value) == f"{path} does not exist; install the GitLab Linux package or correct the path."
+
+
+def test_directory(tmp_path: Path) -> None:
+    with pytest.raises(FileError) as raised:
+        run(params(tmp_path), check_mode=False, diff=False)
+    assert str(raised.value) == f"{tmp_path} is not a regular file; give the path of one."
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_unreadable_file(gitlab_rb: Path) -> None:
+    gitlab_rb.chmod(0)
+    with pytest.raises(FileError) as raised:
+        run(params(gitlab_rb), check_mode=False, diff=False)
+    assert str(raised.value) == (
+        f"{gitlab_rb} cannot be read (Permission denied); become root or correct its mode."
+    )
