@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filters kas_plan, kas_report, kas_sealed and kas_settings, through which the roles see the whole deployment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import _plain, private_api_addresses
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _report
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import KAS_GROUP, RAILS_GROUP, Host
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._plan import make_plan
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._rules import node_refusals
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SecretError, seal, unseal
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import normalise
+
+# What the roles keep for every host of the play.
+VARIABLES = "__kas_sealed_variables"
+LOOK = "__kas_look"
+OUTSIDE = "__kas_outside_looks"  # of this host at its share of the nodes outside of the play
+PROBE = "__kas_probe"
+
+
+def kas_sealed(variables: Mapping[str, Any], key: str) -> str:
+    """One host's variables as a text that shows none of them; documented in kas_sealed.yml."""
+    return seal(json.dumps(_plain(variables), default=str), str(key))
+
+
+def kas_plan(
+    hostvars: Mapping[str, Any],
+    groups: Mapping[str, Sequence[str]],
+    play_hosts: Sequence[str],
+    key: str,
+) -> dict[str, Any]:
+    """The plan of the whole deployment, settings sealed; documented in kas_plan.yml."""
+    key = str(key)
+    looks = {name: _plain(hostvars[name][LOOK]) for name in play_hosts}
+    for name in play_hosts:
+        looks.update((result["item"], result) for result in _plain(hostvars[name][OUTSIDE])["results"])
+    hosts, wrong = [], []
+    for name in _members(groups, play_hosts):
+        memberships = frozenset(group for group in (KAS_GROUP, RAILS_GROUP) if name in groups.get(group, ()))
+        host, sentences = _host(name, memberships, hostvars[name], name in play_hosts, looks[name], key)
+        hosts.append(host)
+        wrong += sentences
+    wrong += node_refusals(hosts)
+    if wrong:
+        return {"refusals": wrong, "warnings": [], "nodes": {}}
+    plan = make_plan(hosts, seed=key.encode())
+    return {
+        "refusals": plan.refusals,
+        "warnings": plan.warnings,
+        "nodes": {
+            host.name: {
+                "runs_kas": host.runs_kas,
+                "own_urls": plan.own_urls.get(host.name, []),
+                "peer_urls": plan.peer_urls.get(host.name, []),
+                "secrets": plan.secret_names.get(host.name, []),
+                "socket_dir": plan.socket_dirs.get(host.name, ""),
+                "sealed": {
+                    role: seal(json.dumps({"settings": part.settings, "remove": part.remove}, default=str), key)
+                    for role, part in plan.parts.get(host.name, {}).items()
+                },
+            }
+            for host in hosts
+            if not plan.refusals
+        },
+    }
+
+
+def kas_settings(node: Mapping[str, Any], roles: Iterable[str], key: str) -> dict[str, Any]:
+    """What some roles together write on one node; documented in kas_settings.yml."""
+    merged: dict[str, Any] = {"settings": {}, "remove": {}}
+    for role in roles:
+        try:
+            _merge(merged, json.loads(unseal(str(node["sealed"][role]), str(key))))
+        except SecretError as error:
+            raise AnsibleFilterError(str(error)) from None
+    return merged
+
+
+def kas_report(hostvars: Mapping[str, Any], hosts: Sequence[str], plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A table of the KAS nodes and sentences about what is wrong; documented in kas_report.yml."""
+    plan = _plain(plan)
+    names = {url: name for name, node in plan["nodes"].items() for url in node["own_urls"]}
+    nodes = []
+    for name in hosts:
+        variables = hostvars[name]
+        node = plan["nodes"][name]
+        probe = _plain(variables[PROBE]) if PROBE in variables else {}
+        nodes.append(
+            _report.Checked(
+                name=str(name),
+                runs_kas=node["runs_kas"],
+                own_urls=node["own_urls"],
+                look=_plain(variables[LOOK])["kas"],
+                secret_names=node["secrets"],
+                peers=probe.get("peers", []),
+            )
+        )
+    return {"table": _report.table(nodes, names), "findings": _report.findings(nodes, names)}
+
+
+def _members(groups: Mapping[str, Sequence[str]], play_hosts: Sequence[str]) -> list[str]:
+    """Every host that counts: of both groups, KAS first, and of the play."""
+    return list(dict.fromkeys(map(str, [*groups.get(KAS_GROUP, ()), *groups.get(RAILS_GROUP, ()), *play_hosts])))
+
+
+def _host(
+    name: str,
+    groups: frozenset[str],
+    variables: Mapping[str, Any],
+    played: bool,
+    result: Mapping[str, Any],
+    key: str,
+) -> tuple[Host, list[str]]:
+    """One host of the inventory, and sentences about its variables."""
+    if played:
+        given = json.loads(unseal(str(variables[VARIABLES]), key))
+    else:
+        given = {str(each): _plain(variables[each]) for each in variables if str(each).startswith("kas_")}
+    values, wrong = normalise(name, given, load=yaml.safe_load)
+    look = result.get("kas")
+    candidates = None
+    query, facts = values["kas_own_private_api_query"], variables.get("ansible_facts")
+    if query and facts:
+        try:
+            candidates = private_api_addresses(_plain(facts), query)
+        except PrivateApiError as error:
+            wrong.append(f"{name}: kas_own_private_api_query does not do: {error}")
+    host = Host(
+        name=name,
+        groups=groups,
+        values=values,
+        look=look,
+        silence=" ".join(str(result.get("msg") or "no answer").split()).replace("Task failed: ", "", 1),
+        secrets={each: unseal(sealed, key) for each, sealed in (look or {}).get("sealed_secrets", {}).items()},
+        candidates=candidates,
+        played=played,
+    )
+    return host, wrong
+
+
+def _merge(tree: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = value
+
+
+class FilterModule:
+    """What Ansible asks for the filters in this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {function.__name__: function for function in (kas_plan, kas_report, kas_sealed, kas_settings)}

@@ -1,0 +1,488 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole deployment: its hosts, what follows from them together, and what each node's gitlab.rb should say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
+    PrivateApiError,
+    own_private_api_url,
+    own_private_api_urls,
+    parse_url,
+    unreachable_reason,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, Choice
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import REDIS, VARIABLES
+
+KAS_GROUP = "gitlab_kas"
+RAILS_GROUP = "gitlab_rails"
+
+PRIVATE_API_PORT = 8155
+INTERNAL_API_PORT = 8153
+AGENT_PATH = "/-/kubernetes-agent/"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# GitLab versions: administration/clusters/kas and the package's changelog.
+CIDR_SINCE = (16, 5, 0)
+TLS_SINCE = (16, 11, 0)
+WEBSOCKET_SECRET_SINCE = (17, 7, 0)
+SEVERAL_URLS_SINCE = (17, 8, 1)
+# Older packages have OWN_PRIVATE_API_URL=grpc://localhost:8155 in their default environment.
+NO_DEFAULT_URL_SINCE = (17, 9, 0)
+AGENT_TLS_SINCE = (18, 7, 0)
+# 17.8.0 does not start with its default environment, 17.9.0 panics without one: both want an explicit URL.
+URL_ONLY_VERSIONS = ((17, 8, 0), (17, 9, 0))
+
+OWN_PREFIX = "OWN_PRIVATE_API_"
+OWN_NAMES = ("URL", "CIDR", "PORT", "SCHEME", "HOST")
+
+# With any of these set, the private API is described by variables, and nothing else may remain of it.
+PRIVATE_API_VARIABLES = (
+    "kas_own_private_api_url",
+    "kas_own_private_api_cidr",
+    "kas_own_private_api_port",
+    "kas_own_private_api_scheme",
+    "kas_own_private_api_host",
+    "kas_private_api_listen_address",
+    "kas_private_api_listen_network",
+    "kas_private_api_certificate",
+    "kas_private_api_key",
+)
+
+_KEYS = {variable.key: name for name, variable in VARIABLES.items() if variable.key}
+# The variable that decides a key of gitlab_kas.
+VARIABLE_OF_KEY = {
+    **_KEYS,
+    **{f"redis_{option}": f"kas_redis.{option}" for option in REDIS},
+    **{secret: f"kas_secrets_values.{secret}" for secret in SECRETS},
+    "enable": "kas_enabled",
+    "env": "kas_env",
+    "gitlab_address": "kas_gitlab_address",
+    "private_api_listen_address": "kas_private_api_listen_address",
+    "private_api_listen_network": "kas_private_api_listen_network",
+    "private_api_certificate_file": "kas_private_api_certificate",
+    "private_api_key_file": "kas_private_api_key",
+}
+
+Tree = dict[str, Any]
+Version = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host of the inventory."""
+
+    name: str
+    groups: frozenset[str]  # which of the two it is in
+    values: Mapping[str, Any]  # the variables, as _variables.normalise() returns them
+    look: Mapping[str, Any] | None = None  # what kas_info returned; None if the node did not answer
+    silence: str = ""  # why it did not answer
+    secrets: Mapping[str, str] = field(default_factory=dict)  # those that it has, by name
+    candidates: Sequence[str] | None = None  # its addresses, if they do not come from kas_info
+    played: bool = True  # this play changes it; else it stands outside --limit
+
+    @property
+    def runs_kas(self) -> bool:
+        return KAS_GROUP in self.groups and bool(self.values["kas_enabled"])
+
+    @property
+    def in_rails(self) -> bool:
+        return RAILS_GROUP in self.groups
+
+    @property
+    def seen(self) -> Mapping[str, Any]:
+        return self.look or {}
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """Why the node cannot be worked on, as sentences."""
+        return self.seen.get("problems") or []
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        return self.candidates if self.candidates is not None else self.seen.get("addresses") or []
+
+    @property
+    def version(self) -> Version | None:
+        """GitLab's version as three numbers, None if it is not known."""
+        match = re.match(r"(\d+)\.(\d+)\.(\d+)", self.seen.get("gitlab_version") or "")
+        return tuple(map(int, match.groups())) if match else None
+
+    def before(self, version: Version) -> bool:
+        """Whether the node is known to be older."""
+        return self.version is not None and self.version < version
+
+    def setting(self, *path: str) -> Any:
+        """What its gitlab.rb says now; None if nothing, or nothing that can be read without running it."""
+        found: Any = self.seen.get("settings")
+        for key in path:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return found
+
+    @property
+    def external_url(self) -> str:
+        """GitLab's URL in its gitlab.rb, '' if there is none that can be read."""
+        url = self.setting("external_url")
+        return url if isinstance(url, str) and re.match(r"https?://[^/@\s]+", url) and _port_of(url) is not None else ""
+
+    @property
+    def own_scheme(self) -> str:
+        certificate = self.values["kas_private_api_certificate"]
+        return str(self.values["kas_own_private_api_scheme"] or ("grpcs" if certificate else "grpc"))
+
+    @property
+    def own_port(self) -> int:
+        """The port of a private API for which no listen address is set."""
+        url = self.values["kas_own_private_api_url"]
+        return (urlsplit(url).port if url else self.values["kas_own_private_api_port"]) or PRIVATE_API_PORT
+
+    @property
+    def private_api_socket(self) -> str:
+        return self._socket("private-api.socket")
+
+    @property
+    def internal_api_socket(self) -> str:
+        return self._socket("internal-api.socket")
+
+    def _socket(self, name: str) -> str:
+        """The path of a socket, named as in GitLab's guide."""
+        return f"{self.values['kas_socket_dir'].rstrip('/')}/{name}"
+
+
+@dataclass
+class Part:
+    """The settings of one role for one host: what to set, and what must not remain."""
+
+    settings: Tree = field(default_factory=dict)
+    remove: Tree = field(default_factory=dict)
+
+    def set(self, value: Any, *path: str) -> None:
+        """Set one setting, whatever the value."""
+        _grow(self.settings, path, value)
+
+    def clear(self, *path: str) -> None:
+        """See that one setting does not remain."""
+        _grow(self.remove, path, None)
+
+    def offer(self, value: Any, *path: str) -> None:
+        """Set one setting if a value was given for it; else leave it alone."""
+        if value != "":
+            self.set(value, *path)
+
+    def decide(self, value: Any, *path: str) -> None:
+        """Set one setting if a value was given for it; else see that it does not remain."""
+        if value != "":
+            self.set(value, *path)
+        else:
+            self.clear(*path)
+
+
+class Deployment:
+    """Every host of the two groups.
+
+    urls holds the own private API URLs of every host that runs KAS, none for one that did not answer; errors
+    holds instead, for a host whose URL cannot be told, why.
+    """
+
+    def __init__(self, hosts: Sequence[Host]) -> None:
+        self.hosts = hosts
+        self.kas = [host for host in hosts if host.runs_kas]
+        self.rails = [host for host in hosts if host.in_rails]
+        self.several = len(self.kas) > 1
+        self.urls: dict[str, list[str]] = {}
+        self.errors: dict[str, PrivateApiError] = {}
+        for host in self.kas:
+            try:
+                self.urls[host.name] = self._own_urls(host)
+            except PrivateApiError as error:
+                self.errors[host.name] = error
+        self._first = {url: host for host in reversed(self.kas) for url in self.urls.get(host.name, [])}
+
+    def first_with(self, url: str) -> Host:
+        """The first KAS node that has this URL."""
+        return self._first[url]
+
+    def clustered(self, host: Host) -> bool:
+        """Whether its private API is for others: there are some, or it was given a name for them."""
+        values = host.values
+        named = values["kas_own_private_api_url"] or values["kas_own_private_api_cidr"]
+        return self.several or bool(named) or values["kas_own_private_api_discovery"] != "url"
+
+    def manages(self, host: Host) -> bool:
+        """Whether its private API is decided here; the defaults of the package do for a KAS alone."""
+        given = any(host.values[name] for name in (*PRIVATE_API_VARIABLES, "kas_unix_sockets"))
+        return given or self.clustered(host) or host.version in URL_ONLY_VERSIONS
+
+    def _own_urls(self, host: Host) -> list[str]:
+        values = host.values
+        if values["kas_unix_sockets"]:
+            return [f"unix://{host.private_api_socket}"]
+        if host.look is None and not values["kas_own_private_api_url"]:
+            return []
+        here = f":{host.own_port}" if self.clustered(host) else f"localhost:{PRIVATE_API_PORT}"
+        options = {
+            "url": values["kas_own_private_api_url"],
+            "cidr": values["kas_own_private_api_cidr"],
+            "port": values["kas_own_private_api_port"],
+            "scheme": host.own_scheme,
+            "listen_network": values["kas_private_api_listen_network"] or "tcp",
+            "listen_address": values["kas_private_api_listen_address"] or here,
+        }
+        takes_one = values["kas_own_private_api_discovery"] == "url" or host.before(SEVERAL_URLS_SINCE)
+        if options["cidr"] and takes_one:
+            urls = [own_private_api_url(host.addresses, **options)]
+        else:
+            urls = own_private_api_urls(host.addresses, **options)
+        for url in urls:
+            parse_url(url)
+        return urls
+
+
+# -- The settings of a node --
+
+
+def kas_part(host: Host, deployment: Deployment) -> Part:
+    """What the gitlab.rb of a host in gitlab_kas says of its KAS."""
+    part = Part()
+    values = host.values
+    if KAS_GROUP not in host.groups:
+        return part
+    part.set(host.runs_kas, "gitlab_kas", "enable")
+    if not host.runs_kas:
+        return part
+    part.offer(_agents_url(host), "gitlab_kas_external_url")
+    for key, name in _KEYS.items():
+        part.offer(values[name], "gitlab_kas", key)
+    part.offer(values["kas_gitlab_address"] or _gitlab_elsewhere(host, deployment), "gitlab_kas", "gitlab_address")
+    for option, value in values["kas_redis"].items():
+        part.set(value, "gitlab_kas", f"redis_{option}")
+    for key, value in values["kas_settings"].items():
+        part.set(value, "gitlab_kas", key)
+    for name, value in values["kas_env"].items():
+        part.set(_environment_text(value), "gitlab_kas", "env", name)
+    _internal_api(part, host, deployment)
+    _private_api(part, host, deployment)
+    return part
+
+
+def rails_part(host: Host, deployment: Deployment) -> Part:
+    """What the gitlab.rb of a host in gitlab_rails says of KAS.
+
+    Where KAS runs on the node itself, the package derives what is not set here; where it does not, nothing is
+    derived, so all four settings are written (libraries/gitlab_kas.rb, parse_variables).
+    """
+    part = Part()
+    values = host.values
+    if not host.in_rails:
+        return part
+    part.set(bool(deployment.kas), "gitlab_rails", "gitlab_kas_enabled")
+    if not host.runs_kas:
+        part.set(False, "gitlab_kas", "enable")
+    if not deployment.kas:
+        return part
+    if host.runs_kas:
+        internal, agents = values["kas_internal_url"] or _underived_internal_url(host), ""
+        proxy = values["kas_k8s_proxy_url"] or _underived_proxy_url(host)
+    else:
+        internal, agents = internal_url(host, deployment), agents_url(host)
+        proxy = values["kas_k8s_proxy_url"] or proxy_url(agents)
+    part.offer(internal, "gitlab_rails", "gitlab_kas_internal_url")
+    part.offer(agents, "gitlab_rails", "gitlab_kas_external_url")
+    part.offer(proxy, "gitlab_rails", "gitlab_kas_external_k8s_proxy_url")
+    return part
+
+
+def secrets_part(host: Host, deployment: Deployment, choice: Choice) -> Part:
+    """The secrets that a host's gitlab.rb holds."""
+    part = Part()
+    for name in secret_names(host, deployment):
+        part.set(choice.secrets[name], "gitlab_kas", name)
+    return part
+
+
+def secret_names(host: Host, deployment: Deployment) -> list[str]:
+    """KAS nodes share all secrets, as far as their version knows them; a Rails node without KAS only the API's."""
+    if host.runs_kas:
+        unknown = {"websocket_token_secret_key"} if host.before(WEBSOCKET_SECRET_SINCE) else set()
+        return [name for name in SECRETS if name not in unknown]
+    return ["api_secret_key"] if host.in_rails and deployment.kas else []
+
+
+def _private_api(part: Part, host: Host, deployment: Deployment) -> None:
+    """The listener, the certificate and the own URL: all of them or, of a KAS alone by default, nothing."""
+    values = host.values
+    was_socket = host.setting("gitlab_kas", "private_api_listen_network") == "unix"
+    if not (deployment.manages(host) or was_socket):
+        return
+    network, address = values["kas_private_api_listen_network"], values["kas_private_api_listen_address"]
+    if values["kas_unix_sockets"]:
+        network, address = "unix", host.private_api_socket
+    elif deployment.clustered(host):
+        address = address or _wildcard(deployment.urls[host.name], host.own_port)
+    part.decide(network, "gitlab_kas", "private_api_listen_network")
+    part.decide(address, "gitlab_kas", "private_api_listen_address")
+    part.decide(values["kas_private_api_certificate"], "gitlab_kas", "private_api_certificate_file")
+    part.decide(values["kas_private_api_key"], "gitlab_kas", "private_api_key_file")
+    environment = _own_environment(host, deployment) if deployment.manages(host) else {}
+    for name in OWN_NAMES:
+        if name in environment:
+            part.set(environment[name], "gitlab_kas", "env", OWN_PREFIX + name)
+        else:
+            part.clear("gitlab_kas", "env", OWN_PREFIX + name)
+
+
+def _own_environment(host: Host, deployment: Deployment) -> dict[str, str]:
+    """OWN_PRIVATE_API_* for one of the three ways; what is left out must not remain of another way."""
+    values = host.values
+    environment = {"HOST": values["kas_own_private_api_host"]} if values["kas_own_private_api_host"] else {}
+    if values["kas_own_private_api_discovery"] == "url":
+        return {"URL": deployment.urls[host.name][0], **environment}
+    if values["kas_own_private_api_cidr"]:
+        environment["CIDR"] = ",".join(values["kas_own_private_api_cidr"])
+    if values["kas_own_private_api_port"]:
+        environment["PORT"] = str(values["kas_own_private_api_port"])
+    if host.own_scheme == "grpcs":
+        environment["SCHEME"] = "grpcs"
+    if host.before(NO_DEFAULT_URL_SINCE):
+        environment["URL"] = ""  # takes the default away: chpst -e unsets a variable whose file is empty
+    return environment
+
+
+def _internal_api(part: Part, host: Host, deployment: Deployment) -> None:
+    """The listener for Rails: a socket, or reachable by Rails nodes without KAS, or the package's default."""
+    if host.values["kas_unix_sockets"]:
+        part.set("unix", "gitlab_kas", "internal_api_listen_network")
+        part.set(host.internal_api_socket, "gitlab_kas", "internal_api_listen_address")
+        return
+    set_here = part.settings["gitlab_kas"]
+    if "internal_api_listen_address" not in set_here and any(not rails.runs_kas for rails in deployment.rails):
+        address = _wildcard(deployment.urls[host.name], INTERNAL_API_PORT)
+        part.set(address, "gitlab_kas", "internal_api_listen_address")
+    if host.setting("gitlab_kas", "internal_api_listen_network") == "unix":
+        for key in ("internal_api_listen_network", "internal_api_listen_address"):
+            if key not in set_here:
+                part.clear("gitlab_kas", key)
+
+
+def _wildcard(urls: Iterable[str], port: int) -> str:
+    """The listen address for all addresses of the family of these URLs.
+
+    Not [::]: the package writes the address into its YAML without quotes, where [::]:8155 is not text.
+    """
+    hosts = [parse_url(url).host for url in urls]
+    return f"0.0.0.0:{port}" if hosts and all(is_ip(host) and ":" not in host for host in hosts) else f":{port}"
+
+
+def _environment_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# -- URLs --
+
+
+def agents_url(host: Host) -> str:
+    """Where agents connect, as Rails on this host should say; '' if nothing tells it.
+
+    If KAS shares GitLab's name it is derived as the package does it, but with the port that the package forgets.
+    """
+    if host.values["kas_external_url"] or not host.external_url:
+        return str(host.values["kas_external_url"])
+    parts = urlsplit(host.external_url)
+    scheme = "wss" if parts.scheme == "https" else "ws"
+    return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}{AGENT_PATH}"
+
+
+def proxy_url(agents: str) -> str:
+    """The Kubernetes API proxy beside the URL of the agents: below their path, or on KAS's own name."""
+    parts = urlsplit(agents)
+    scheme = "https" if parts.scheme in ("wss", "grpcs") else "http"
+    path = parts.path if parts.path.endswith(AGENT_PATH) else "/"
+    return f"{scheme}://{parts.netloc}{path}k8s-proxy/"
+
+
+def internal_url(host: Host, deployment: Deployment) -> str:
+    """How Rails on a host without KAS reaches KAS; '' if nothing tells it. Several KAS need a load balancer."""
+    if host.values["kas_internal_url"] or deployment.several:
+        return str(host.values["kas_internal_url"])
+    kas = deployment.kas[0]
+    urls = deployment.urls.get(kas.name, [])
+    listener = kas.values["kas_internal_api_listen_address"] or f":{INTERNAL_API_PORT}"
+    if len(urls) != 1 or unreachable_reason(urls[0]) or listener.startswith("/"):
+        return ""
+    name, port = split(listener)
+    if is_wildcard(name):
+        name = split(urlsplit(urls[0]).netloc)[0]
+    url = f"{'grpcs' if kas.values['kas_internal_api_certificate'] else 'grpc'}://{name}:{port}"
+    return "" if unreachable_reason(url) else url
+
+
+def _agents_url(host: Host) -> str:
+    """gitlab_kas_external_url of a KAS node: given, or where the package would lose the port of GitLab's URL."""
+    own_port = host.external_url and _port_of(host.external_url) != _DEFAULT_PORTS[urlsplit(host.external_url).scheme]
+    return agents_url(host) if host.values["kas_external_url"] or own_port else ""
+
+
+def _underived_proxy_url(host: Host) -> str:
+    """The proxy's URL where the package would lose its port: KAS on a name of its own, with a port."""
+    agents = urlsplit(host.values["kas_external_url"])
+    has_own_name = agents.hostname != urlsplit(host.external_url).hostname
+    return proxy_url(host.values["kas_external_url"]) if agents.port and has_own_name else ""
+
+
+def _underived_internal_url(host: Host) -> str:
+    """The internal URL of a node's own KAS where the package derives it wrong: it never says grpcs."""
+    values = host.values
+    address = values["kas_internal_api_listen_address"] or f"localhost:{INTERNAL_API_PORT}"
+    return f"grpcs://{address}" if values["kas_internal_api_certificate"] and not address.startswith("/") else ""
+
+
+def _gitlab_elsewhere(host: Host, deployment: Deployment) -> str:
+    """gitlab_address of a KAS apart from Rails, which would else ask its own external_url for the API."""
+    if host.in_rails:
+        return ""
+    url = next((rails.external_url for rails in deployment.rails if rails.external_url), "")
+    return url if url != host.external_url else ""
+
+
+# -- Small things --
+
+
+def split(address: str) -> tuple[str, str]:
+    """Host and port of ADDRESS:PORT; an IPv6 address keeps its brackets."""
+    name, _colon, port = address.rpartition(":")
+    return name, port
+
+
+def is_ip(name: str) -> bool:
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def is_wildcard(name: str) -> bool:
+    return not name or (is_ip(name) and ip_address(name.strip("[]")).is_unspecified)
+
+
+def _port_of(url: str) -> int | None:
+    """The port of an HTTP URL, None if it is not a number."""
+    parts = urlsplit(url)
+    try:
+        return parts.port or _DEFAULT_PORTS[parts.scheme]
+    except ValueError:
+        return None
+
+
+def _grow(tree: Tree, path: Sequence[str], value: Any) -> None:
+    for key in path[:-1]:
+        tree = tree.setdefault(key, {})
+    tree[path[-1]] = value

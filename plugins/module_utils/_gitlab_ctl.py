@@ -1,0 +1,353 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""gitlab-ctl and the Linux package: version, services, reconfigure, and whether a reconfigure is owed.
+
+The wordings read here are those of omnibus-gitlab: handlers/gitlab.rb (failures), helpers/logging_helper.rb
+(deprecations and removals), Chef's summary line, and runit's sv.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, write
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import MASK, is_secret, mask_line
+
+MANIFEST = "opt/gitlab/version-manifest.json"
+LEDGER = "var/lib/kasops.gitlab_kas/reconfigured.json"
+
+_STATUS_TIMEOUT_S = 60.0
+_LINES_SHOWN = 15
+
+_ESCAPE_CODE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# Chef: "Infra Phase complete, 12/850 resources updated in …", older "Chef Client finished, 12/850 …", and
+# "Infra Phase failed. 12 resources updated in …".
+_SUMMARY = re.compile(r"(\d+)(?:/\d+)? resources updated in ")
+_RECONFIGURED = "gitlab Reconfigured!"
+_FAILURE = "There was an error running gitlab-ctl reconfigure:"
+_LOG_LINE = re.compile(r"\[\d{4}-\d\d-\d\dT")
+_REPORT_END = re.compile(r"(?:Removal|Deprecation|Warning|Note)s:$|Running handlers|\[\d{4}-\d\d-\d\dT")
+# name = value, name: value, 'name' => "value", ["name"] = …, name 'value'
+_NAMED_VALUE = re.compile(r"""(?P<name>[A-Za-z_]\w*)['"\])]*(?:\s*(?:=>|=|:)\s*|\s+(?=['"]))""")
+_RANDOM_WORD = re.compile(
+    r"(?=[a-z\d+/]*[A-Z])(?=[A-Z\d+/]*[a-z])(?=[A-Za-z+/]*\d)[A-Za-z\d+/]{20,}={0,2}|[\da-f]{32,}"
+)
+
+
+class GitlabCtlError(Exception):
+    """The package or gitlab-ctl does not do what was asked; lines is what it said, secrets masked."""
+
+    def __init__(self, message: str, lines: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.lines = list(lines)
+
+
+class Finished(NamedTuple):
+    """A program that has ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+# Runs argv and waits at most so many seconds for its end; raises GitlabCtlError if it cannot or does not end.
+Runner = Callable[[Sequence[str], float], Finished]
+
+
+class Service(NamedTuple):
+    """A runit service."""
+
+    enabled: bool
+    running: bool
+    text: str  # what sv said, empty for a service that is not enabled
+
+
+class Outcome(NamedTuple):
+    """A reconfigure that has ended, well or not."""
+
+    error: str | None  # one sentence
+    lines: list[str]  # why it failed, in the package's words; secrets masked
+    resources_updated: int | None
+    deprecations: list[str]
+
+
+class Snapshot(NamedTuple):
+    """What a reconfigure applies."""
+
+    version: str  # of the package
+    digests: dict[str, str]  # SHA-256 of each input file, by path
+    touched: dict[str, int]  # when each was last changed in any way, even back to what it was (ctime, ns)
+    last_run: int | None  # differs from one successful reconfigure to the next
+
+
+_NOTHING = Snapshot("", {}, {}, None)
+
+
+def run(
+    argv: Sequence[str], timeout_s: float, *, popen: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen
+) -> Finished:
+    """Run argv as gitlab-ctl wants to be run, and never end it.
+
+    Chef that is stopped half-way leaves a node half configured. So the program gets a session of its own and
+    writes to files: it goes on to its end when the time is up, when the connection is lost, and when
+    Ansible is interrupted. EXTERNAL_URL would rewrite external_url, and Chef warns about a locale that is not
+    UTF-8.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "EXTERNAL_URL"}
+    environment["LC_ALL"] = "C.UTF-8"
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        try:
+            process = popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                cwd="/",
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise GitlabCtlError(
+                f"{argv[0]} cannot be run ({error.strerror}); repair the GitLab Linux package, and become root."
+            ) from error
+        try:
+            exit_code = process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise GitlabCtlError(
+                f"{' '.join(argv)} has not ended within {timeout_s:g} s and still runs as process {process.pid}, "
+                "because stopping it could leave the node half configured; wait for its end, then run this again."
+            ) from error
+        return Finished(exit_code, _text(stdout), _text(stderr))
+
+
+class Package:
+    """GitLab's Linux package on this node; root is where its file system begins."""
+
+    def __init__(self, runner: Runner = run, *, root: Path = Path("/")) -> None:
+        self.root = root
+        self._runner = runner
+
+    @property
+    def installed(self) -> bool:
+        """Whether the package is here: each of its versions brings a manifest."""
+        return (self.root / MANIFEST).exists()
+
+    @property
+    def version(self) -> str:
+        """The version as numbers, such as 18.6.1; raise GitlabCtlError if the package is not installed."""
+        manifest = self.root / MANIFEST
+        if not self.installed:
+            raise GitlabCtlError(
+                f"The GitLab Linux package is not installed: there is no {manifest}; install gitlab-ee or gitlab-ce."
+            )
+        try:
+            # With a suffix such as "+stable" or "-ee.0".
+            match = re.match(r"\d+(?:\.\d+)+", json.loads(manifest.read_bytes())["build_version"])
+        except (OSError, ValueError, KeyError, TypeError):
+            match = None
+        if match is None:
+            raise GitlabCtlError(f"{manifest} names no build_version; repair the GitLab Linux package.")
+        return match[0]
+
+    def service(self, name: str) -> Service:
+        """Look whether runit supervises and runs the service.
+
+        For a service that is not enabled, gitlab-ctl says nothing and exits with 0: only "run:" is running.
+        """
+        if not (self.root / "opt/gitlab/service" / name).is_symlink():
+            return Service(enabled=False, running=False, text="")
+        finished = self._gitlab_ctl("status", name, timeout_s=_STATUS_TIMEOUT_S)
+        text = (_lines(finished.stdout) or _lines(finished.stderr) or [""])[0]
+        return Service(enabled=True, running=text.startswith("run:"), text=text)
+
+    def start(self, name: str) -> None:
+        """Start an enabled service; raise GitlabCtlError if it does not stay up."""
+        finished = self._gitlab_ctl("start", name, timeout_s=_STATUS_TIMEOUT_S)
+        if finished.exit_code != 0:
+            raise GitlabCtlError(
+                f"gitlab-ctl start {name} failed; look into {self.root / 'var/log/gitlab' / name / 'current'}.",
+                masked(_lines(finished.stdout) + _lines(finished.stderr))[-_LINES_SHOWN:],
+            )
+
+    def reconfigure(self, timeout_s: float) -> Outcome:
+        """Run gitlab-ctl reconfigure; raise GitlabCtlError if it has not ended after timeout_s seconds."""
+        finished = self._gitlab_ctl("reconfigure", timeout_s=timeout_s)
+        stdout = _lines(finished.stdout)
+        error = None
+        lines: list[str] = []
+        if finished.exit_code != 0 or _RECONFIGURED not in stdout:
+            lines = masked(_failure(stdout, _lines(finished.stderr)))
+            error = (
+                f"gitlab-ctl reconfigure failed with exit code {finished.exit_code} "
+                f"({lines[0] if lines else 'it said nothing'}); "
+                "correct the cause and run this again, the reconfigure stays owed."
+            )
+        updated = [match[1] for match in map(_SUMMARY.search, stdout) if match]
+        return Outcome(error, lines, int(updated[-1]) if updated else None, masked(_report(stdout, "Deprecations:")))
+
+    def _gitlab_ctl(self, *arguments: str, timeout_s: float) -> Finished:
+        return self._runner([str(self.root / "opt/gitlab/bin/gitlab-ctl"), *arguments], timeout_s)
+
+
+class Ledger:
+    """Knows what the last successful reconfigure applied, so that none is forgotten and none is run in vain.
+
+    A run begins by leaving nothing on record, and what was there before it is noted after its success. So an
+    edit during the run, a failure and a killed run all leave a reconfigure owed, even when gitlab.rb is put back
+    as it was; a run killed before it was noted is merely run again.
+    """
+
+    def __init__(self, package: Package) -> None:
+        self._package = package
+        self.path = package.root / LEDGER
+
+    def snapshot(self, inputs: Iterable[str]) -> Snapshot:
+        """Read the inputs, files and directories, as they are now; one that does not exist has no digest."""
+        digests, touched = {}, {}
+        try:
+            for file in sorted(set(_files(map(Path, inputs)))):
+                digests[str(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
+                touched[str(file)] = file.stat().st_ctime_ns
+        except OSError as error:
+            raise GitlabCtlError(
+                f"{error.filename} cannot be read ({error.strerror}); become root, or correct the file."
+            ) from error
+        return Snapshot(self._package.version, digests, touched, self._last_run())
+
+    def owed(self, now: Snapshot, inputs: Iterable[str]) -> str | None:
+        """Say in one sentence why a reconfigure is owed, or None."""
+        noted = self._read()
+        if noted is None:
+            return "No successful reconfigure is on record."
+        if noted == _NOTHING:
+            return "The last reconfigure failed, was interrupted or still runs."
+        if noted.version != now.version:
+            return f"The package was {noted.version} at the last successful reconfigure and is {now.version} now."
+        since = "since the last successful reconfigure"
+        for path, digest in now.digests.items():
+            if path not in noted.digests:
+                return f"{path} has appeared {since}."
+            if noted.digests[path] != digest:
+                return f"{path} has changed {since}."
+            if noted.last_run != now.last_run and noted.touched[path] != now.touched[path]:
+                return f"{path} was edited and GitLab was reconfigured by hand {since} on record."
+        # A file that is no longer asked for has not vanished.
+        asked = {Path(path) for path in inputs}
+        for path in noted.digests:
+            if path not in now.digests and not asked.isdisjoint({Path(path), Path(path).parent}):
+                return f"{path} has vanished {since}."
+        return None
+
+    def begin(self) -> None:
+        """Record that a run has begun: until one is noted, a reconfigure is owed."""
+        self._write(_NOTHING)
+
+    def note(self, applied: Snapshot) -> None:
+        """Record what a successful reconfigure has applied: digests, never contents."""
+        self._write(applied._replace(last_run=self._last_run()))
+
+    def _last_run(self) -> int | None:
+        """Tell one successful run from the next, also one by hand: each writes this file (handlers/gitlab.rb)."""
+        try:
+            return (self._package.root / "var/opt/gitlab/public_attributes.json").stat().st_mtime_ns
+        except OSError:
+            return None
+
+    def _write(self, snapshot: Snapshot) -> None:
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write(str(self.path), json.dumps(snapshot._asdict(), indent=1).encode())
+        except FileError as error:
+            raise GitlabCtlError(str(error)) from error
+        except OSError as error:
+            raise GitlabCtlError(f"{self.path.parent} cannot be made ({error.strerror}); become root.") from error
+
+    def _read(self) -> Snapshot | None:
+        try:
+            return Snapshot(**json.loads(self.path.read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None  # a damaged record is no record: the reconfigure is run once more
+        except OSError as error:
+            raise GitlabCtlError(f"{self.path} cannot be read ({error.strerror}); become root.") from error
+
+
+def masked(lines: Iterable[str]) -> list[str]:
+    """Take values out of lines that come from gitlab-ctl.
+
+    Ruby's errors quote lines of gitlab.rb, so any setting can turn up: what follows a secret's name is
+    replaced (on the next line, if the name ends its own), and so are passwords in URLs and long random words.
+    """
+    result = []
+    value_follows = False
+    for line in lines:
+        hidden, value_follows = (MASK, False) if value_follows else _mask_named_value(line)
+        result.append(_RANDOM_WORD.sub(MASK, mask_line(hidden)))
+    return result
+
+
+def _mask_named_value(line: str) -> tuple[str, bool]:
+    """Give the line without the value of a secret, and whether that value must stand on the next line."""
+    for match in _NAMED_VALUE.finditer(line):
+        if is_secret(match["name"]):
+            return line[: match.end()] + MASK, match.end() == len(line)
+    return line, False
+
+
+def _failure(stdout: list[str], stderr: list[str]) -> list[str]:
+    """Find the lines that say why: the exception's message, and removed settings; else the last lines."""
+    message: list[str] = []
+    if _FAILURE in stderr:
+        for line in stderr[stderr.index(_FAILURE) + 1 :]:
+            if _LOG_LINE.match(line):
+                break
+            message.append(line)
+    found = message + _report(stdout, "Removals:")
+    if len(found) > _LINES_SHOWN:  # a failed program's STDERR stands at the end
+        found = [*found[: _LINES_SHOWN // 3], "…", *found[-_LINES_SHOWN // 2 :]]
+    return found or (stderr or stdout)[-_LINES_SHOWN:]
+
+
+def _report(stdout: list[str], title: str) -> list[str]:
+    """Give the lines of one of the reports that the package prints at the end of a run."""
+    lines: list[str] = []
+    if title in stdout:
+        for line in stdout[stdout.index(title) + 1 :]:
+            if line == _RECONFIGURED or _SUMMARY.search(line) or _REPORT_END.match(line):
+                break
+            lines.append(line[2:] if line.startswith("* ") else line)
+    return lines
+
+
+def _files(inputs: Iterable[Path]) -> Iterable[Path]:
+    """Find the files behind the inputs; of a directory, those that stand in it.
+
+    A link to a neighbour says nothing new: c_rehash makes such links in /etc/gitlab/trusted-certs while
+    reconfigure runs.
+    """
+    for path in inputs:
+        if not path.is_dir():
+            yield from [path] if path.exists() else []
+            continue
+        for entry in path.iterdir():
+            inside = entry.is_symlink() and entry.resolve().parent == path.resolve()
+            if entry.is_file() and not inside:
+                yield entry
+
+
+def _lines(text: str) -> list[str]:
+    """Split text into lines that are not blank, without the escape codes of terminals."""
+    return [line.rstrip() for line in _ESCAPE_CODE.sub("", text).splitlines() if line.strip()]
+
+
+def _text(file: Any) -> str:
+    file.seek(0)
+    return str(file.read().decode(errors="replace"))

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a deployment: sentences that forbid it or warn, or else what every node's gitlab.rb should say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _rules
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
+    Deployment,
+    Host,
+    Part,
+    kas_part,
+    rails_part,
+    secret_names,
+    secrets_part,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import Found, Node, choose
+
+
+@dataclass
+class Plan:
+    """What a deployment comes to; with refusals there is nothing else."""
+
+    refusals: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    parts: dict[str, dict[str, Part]] = field(default_factory=dict)  # host → role → settings, for hosts of the play
+    own_urls: dict[str, list[str]] = field(default_factory=dict)  # host → its private API's URLs, for hosts with KAS
+    peer_urls: dict[str, list[str]] = field(default_factory=dict)  # host → those that others should reach by now
+    secret_names: dict[str, list[str]] = field(default_factory=dict)  # host → the secrets that it shares
+    socket_dirs: dict[str, str] = field(default_factory=dict)  # host → the directory that its sockets need
+
+
+def make_plan(hosts: Sequence[Host], *, seed: bytes) -> Plan:
+    """Decide what the gitlab.rb of every host should say. seed makes the secrets that no node has."""
+    deployment = Deployment(hosts)
+    forbidden = _rules.refusals(deployment)
+    if forbidden:
+        return Plan(refusals=forbidden)
+    # KAS nodes first: with equal claims the first one's secret is taken.
+    ordered = sorted(hosts, key=lambda host: not host.runs_kas)
+    given = {name: value for host in hosts for name, value in host.values["kas_secrets_values"].items()}
+    choice = choose([_secret_node(host) for host in ordered], seed=seed, given=given)
+    forbidden = _rules.secret_refusals(deployment, choice)
+    if forbidden:
+        return Plan(refusals=forbidden)
+    return Plan(
+        warnings=_rules.warnings(deployment, choice),
+        parts={
+            host.name: {
+                "kas": kas_part(host, deployment),
+                "kas_rails": rails_part(host, deployment),
+                "kas_secrets": secrets_part(host, deployment, choice),
+            }
+            for host in hosts
+            if host.played
+        },
+        own_urls=deployment.urls,
+        peer_urls={host.name: _peer_urls(host, deployment) for host in deployment.kas},
+        secret_names={host.name: secret_names(host, deployment) for host in hosts},
+        socket_dirs={
+            host.name: host.values["kas_socket_dir"] for host in deployment.kas if host.values["kas_unix_sockets"]
+        },
+    )
+
+
+def _peer_urls(host: Host, deployment: Deployment) -> list[str]:
+    """A node outside of the play counts as a peer once it publishes what it should."""
+    published = host.seen.get("own_private_api_urls") or []
+    return [url for url in deployment.urls.get(host.name, []) if host.played or url in published]
+
+
+def _secret_node(host: Host) -> Node:
+    sources = {name: found["source"] for name, found in (host.seen.get("secrets") or {}).items()}
+    found = {name: Found(value, sources[name]) for name, value in host.secrets.items()}
+    return Node(host.name, host.in_rails, found)

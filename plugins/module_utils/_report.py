@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state of a deployment for people: a table of its KAS nodes, and a sentence for each thing that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_HEADINGS = ("node", "own URL", "ready", "reaches")
+_LOG = "/var/log/gitlab/gitlab-kas/current"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A node after a look at it. A node without KAS has no own URLs and is asked for no peers."""
+
+    name: str
+    runs_kas: bool  # by the inventory
+    own_urls: Sequence[str]  # by the plan
+    look: Mapping[str, Any]  # what kas_info returned
+    secret_names: Sequence[str] = ()  # those that it shares with the others
+    peers: Sequence[Mapping[str, Any]] = field(default_factory=list)  # what kas_probe returned
+
+
+def table(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
+    """A line for each node with KAS. names maps the URLs of all peers to the names of their nodes."""
+    rows = [_HEADINGS]
+    for node in nodes:
+        if node.runs_kas:
+            urls = node.look["own_private_api_urls"] or node.own_urls
+            reached = [names[peer["url"]] for peer in node.peers if peer["reachable"]]
+            ready = "yes" if node.look["ready"] else "no"
+            rows.append((node.name, ", ".join(urls), ready, ", ".join(dict.fromkeys(reached)) or "-"))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def findings(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
+    """What is not as it should be, and what to do about it."""
+    found = []
+    for node in nodes:
+        for rule in (_problems, _service, _owed, _published):
+            found += [f"{node.name}: {sentence}" for sentence in rule(node)]
+        for peer in node.peers:
+            if not peer["reachable"]:
+                found.append(
+                    f"{node.name}: it does not reach {names[peer['url']]} at {peer['url']} ({peer['text']}); see that"
+                    " KAS runs there and that no firewall stands between."
+                )
+    return found + list(_secrets(nodes))
+
+
+def _problems(node: Checked) -> Iterator[str]:
+    yield from node.look["problems"]
+
+
+def _service(node: Checked) -> Iterator[str]:
+    look = node.look
+    if node.runs_kas and not look["enabled"]:
+        yield "KAS is not enabled, but the inventory says it runs here; run the playbook deploy."
+    elif node.runs_kas and not look["running"]:
+        yield f"KAS does not run ({look['readiness']}); look into {_LOG}, and run the playbook deploy."
+    elif node.runs_kas and not look["ready"]:
+        yield f"KAS is not ready ({look['readiness']}); look into {_LOG}."
+    elif look["running"] and not node.runs_kas:
+        yield "KAS runs, but the inventory says it does not; run the playbook deploy."
+
+
+def _owed(node: Checked) -> Iterator[str]:
+    if node.look["reconfigure_owed"]:
+        yield f"A reconfigure is owed ({node.look['reconfigure_owed'].rstrip('.')}); run the playbook deploy."
+
+
+def _published(node: Checked) -> Iterator[str]:
+    published = node.look["own_private_api_urls"]
+    if node.own_urls and published and set(published) != set(node.own_urls):
+        yield (
+            f"KAS publishes {', '.join(published)} as its own URL, but {', '.join(node.own_urls)} follows from the"
+            " inventory; run the playbook deploy."
+        )
+
+
+def _secrets(nodes: Sequence[Checked]) -> Iterator[str]:
+    """All nodes that share a secret must have the same one."""
+    first: dict[str, tuple[str, str]] = {}
+    for node in nodes:
+        for name in node.secret_names:
+            fingerprint = node.look["secrets"][name]["fingerprint"]
+            other, known = first.setdefault(name, (node.name, fingerprint))
+            if fingerprint != known:
+                yield (
+                    f"{node.name}: its {name} (fingerprint {fingerprint}) is not that of {other} ({known}); run the"
+                    " playbook deploy."
+                )

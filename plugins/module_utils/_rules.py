@@ -1,0 +1,475 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of a deployment: what is refused before anything changes, and what is only worth a warning.
+
+A rule looks at one host, in its deployment, and yields what follows the host's name in a sentence, without the
+full stop: the variable, the value found, and what to set. No secret is ever part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
+    AGENT_TLS_SINCE,
+    CIDR_SINCE,
+    INTERNAL_API_PORT,
+    KAS_GROUP,
+    OWN_NAMES,
+    OWN_PREFIX,
+    PRIVATE_API_PORT,
+    PRIVATE_API_VARIABLES,
+    RAILS_GROUP,
+    SEVERAL_URLS_SINCE,
+    TLS_SINCE,
+    URL_ONLY_VERSIONS,
+    VARIABLE_OF_KEY,
+    Deployment,
+    Host,
+    agents_url,
+    internal_url,
+    is_ip,
+    is_wildcard,
+    secret_names,
+    split,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import parse_url, unreachable_reason
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
+    GITLAB_RB,
+    SECRETS,
+    Choice,
+    fingerprint,
+    problem,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import shown
+
+SOCKET_PATH_BYTES = 107  # Linux's sockaddr_un holds 108, the last of them a NUL
+
+# Keys of gitlab_kas without a variable of their own that the package reads (attributes/default.rb, and the logging
+# settings that every service takes).
+_OTHER_KEYS = {
+    "agent_configuration_poll_period",
+    "agent_gitops_poll_period",
+    "agent_gitops_project_info_cache_error_ttl",
+    "agent_gitops_project_info_cache_ttl",
+    "agent_info_cache_error_ttl",
+    "agent_info_cache_ttl",
+    "dir",
+    "env_directory",
+    "gitlab_external_url",
+    "log_directory",
+    "log_group",
+    "metrics_usage_reporting_period",
+    "svlogd_filter",
+    "svlogd_num",
+    "svlogd_prefix",
+    "svlogd_size",
+    "svlogd_timeout",
+    "svlogd_udp",
+    "udp_log_shipping_host",
+    "udp_log_shipping_hostname",
+    "udp_log_shipping_port",
+    "workspaces",
+}
+
+Rule = Callable[[Host, Deployment], Iterator[str]]
+
+
+def node_refusals(hosts: Sequence[Host]) -> list[str]:
+    """Whether there is a KAS node, and every node that is to be changed can be."""
+    refusals = []
+    if not any(KAS_GROUP in host.groups for host in hosts):
+        refusals.append(f"The inventory's group {KAS_GROUP} has no host; put the nodes that run KAS into it.")
+    for host in hosts:
+        if not host.groups:
+            refusals.append(
+                f"{host.name}: it is neither in group {KAS_GROUP} nor in {RAILS_GROUP}; put it into one of them, or"
+                " leave it out of the play."
+            )
+        elif host.played and host.look is None:
+            refusals.append(
+                f"{host.name}: this host of group {' and '.join(sorted(host.groups))} does not answer"
+                f" ({host.silence.rstrip('.')}); correct its name or address in the inventory, or take it out of the"
+                " group."
+            )
+        elif host.played:
+            refusals += [f"{host.name}: {sentence}" for sentence in host.problems]
+    return refusals
+
+
+def refusals(deployment: Deployment) -> list[str]:
+    """Everything that forbids the deployment."""
+    found = []
+    for hosts, rules in (
+        (deployment.kas, _KAS_RULES),
+        (deployment.rails, [_rails]),
+        (deployment.hosts, [_secrets, _one_value_of_secrets]),
+    ):
+        found += [f"{host.name}: {text}." for host in hosts for rule in rules for text in rule(host, deployment)]
+    return found
+
+
+def secret_refusals(deployment: Deployment, choice: Choice) -> list[str]:
+    """Secrets are not made while a node that may have them is silent: it would be left with others."""
+    silent = [host.name for host in deployment.hosts if host.look is None or host.problems]
+    made = [name for name in SECRETS if choice.origins[name] == "made"]
+    if not (silent and made and deployment.kas):
+        return []
+    return [
+        f"{', '.join(silent)}: cannot be asked for {' and '.join(made)}, which no other node has; mend"
+        " the connection, or set kas_secrets_values."
+    ]
+
+
+def warnings(deployment: Deployment, choice: Choice) -> list[str]:
+    """What the user should know, and may have wanted."""
+    rules: list[Rule] = [_silence, _cookie, _ignored_keys, _other_internal_url, _replaced_secrets(choice)]
+    return [f"{host.name}: {text}." for host in deployment.hosts for rule in rules for text in rule(host, deployment)]
+
+
+# -- KAS nodes --
+
+
+def _unix_sockets(host: Host, deployment: Deployment) -> Iterator[str]:
+    values = host.values
+    if not values["kas_unix_sockets"]:
+        return
+    if deployment.several:
+        others = ", ".join(kas.name for kas in deployment.kas if kas is not host)
+        yield (
+            f"kas_unix_sockets is true, but the other KAS nodes ({others}) cannot reach a UNIX socket; set it to false"
+        )
+    for name in (*PRIVATE_API_VARIABLES, "kas_internal_api_listen_address", "kas_internal_api_listen_network"):
+        if values[name]:
+            yield f"kas_unix_sockets is true, and {name} is {shown(_text(values[name]))}; set only one of them"
+    for path in (host.private_api_socket, host.internal_api_socket):
+        yield from _socket_path("kas_socket_dir", path)
+
+
+def _listeners(host: Host, deployment: Deployment) -> Iterator[str]:
+    for api in ("kas_private_api", "kas_internal_api"):
+        network, address = host.values[f"{api}_listen_network"], host.values[f"{api}_listen_address"]
+        if (network == "unix") != address.startswith("/"):
+            yield (
+                f"{api}_listen_network is {shown(network)}, and {api}_listen_address is {shown(address)}; set network"
+                " unix with the path of a socket, or another one with ADDRESS:PORT"
+            )
+        elif network == "unix":
+            yield from _socket_path(f"{api}_listen_address", address)
+    for api in ("kas", "kas_kubernetes_api", "kas_observability"):
+        address = host.values[f"{api}_listen_address"]
+        if address.startswith("/"):
+            yield f"{api}_listen_address is {shown(address)}, but it takes no UNIX socket; set ADDRESS:PORT"
+
+
+def _socket_path(variable: str, path: str) -> Iterator[str]:
+    size = len(path.encode())
+    if size > SOCKET_PATH_BYTES:
+        yield (
+            f"{variable} makes the socket path {shown(path)} of {size} bytes, but the path of a UNIX socket holds at"
+            f" most {SOCKET_PATH_BYTES}; set a shorter one"
+        )
+
+
+def _own_url(host: Host, deployment: Deployment) -> Iterator[str]:
+    """One of the three ways, and one that leads to a URL."""
+    values = host.values
+    url, cidr = values["kas_own_private_api_url"], values["kas_own_private_api_cidr"]
+    way = values["kas_own_private_api_discovery"]
+    if url and cidr:
+        yield (
+            f"kas_own_private_api_url is {shown(url)}, and kas_own_private_api_cidr is {shown(_text(cidr))}; set only"
+            " one of them"
+        )
+    elif url and way != "url":
+        yield (
+            f"kas_own_private_api_discovery is '{way}', and kas_own_private_api_url is {shown(url)}; set only one of"
+            " them"
+        )
+    elif url and urlsplit(url).port is None:
+        yield (
+            f"kas_own_private_api_url is {shown(url)}, which has no port; set it with one, such as"
+            f" '{url.rstrip('/')}:{PRIVATE_API_PORT}'"
+        )
+    elif cidr and way == "listener":
+        yield (
+            f"kas_own_private_api_discovery is 'listener', and kas_own_private_api_cidr is {shown(_text(cidr))}; set"
+            " discovery to 'url' or 'cidr', or leave the CIDR out"
+        )
+    elif way == "cidr" and not cidr:
+        yield "kas_own_private_api_discovery is 'cidr', and kas_own_private_api_cidr is not set; set it"
+    elif host.name in deployment.errors:
+        text = str(deployment.errors[host.name]).rstrip(".")
+        yield f"{_source(host)}, but {text[:1].lower()}{text[1:]}"
+    elif way == "url" and len(deployment.urls[host.name]) > 1:
+        found = ", ".join(parse_url(url).host for url in deployment.urls[host.name])
+        yield (
+            f"kas_own_private_api_cidr is not set, and the host has several addresses ({found}), but its own URL takes"
+            " one; set a CIDR that holds exactly one of them, or kas_own_private_api_url"
+        )
+
+
+def _reach(host: Host, deployment: Deployment) -> Iterator[str]:
+    """The others reach its URL, and it listens there."""
+    values = host.values
+    address = values["kas_private_api_listen_address"]
+    if not deployment.several or values["kas_unix_sockets"]:
+        return
+    if address.startswith("/"):
+        yield (
+            f"kas_private_api_listen_address is {shown(address)}, but the other KAS nodes cannot reach a UNIX socket;"
+            " set ADDRESS:PORT"
+        )
+        return
+    name = split(address)[0]
+    reason = None if is_wildcard(name) else unreachable_reason(f"grpc://{address}")
+    if reason:
+        yield (
+            f"kas_private_api_listen_address is {shown(address)}, which {reason}, so the other KAS nodes cannot reach"
+            f" it; set 0.0.0.0:{PRIVATE_API_PORT}, or an address that they reach"
+        )
+        return
+    urls = deployment.urls.get(host.name, [])
+    for url in urls:
+        reason = unreachable_reason(url)
+        if reason:
+            yield (
+                f"{_source(host)}, which makes its own private API URL {url}; it {reason}, so the other KAS nodes"
+                " cannot reach it; set kas_own_private_api_cidr or kas_own_private_api_url to what they reach"
+            )
+    hosts = [parse_url(url).host for url in urls]
+    is_fixed = is_ip(name) and not is_wildcard(name)
+    if values["kas_own_private_api_cidr"] and is_fixed and hosts and name.strip("[]") not in hosts:
+        yield (
+            f"kas_private_api_listen_address is {shown(address)}, but kas_own_private_api_cidr"
+            f" {shown(_text(values['kas_own_private_api_cidr']))} makes {', '.join(hosts)} its own address; set an"
+            " address of the same network, or leave the listen address out"
+        )
+
+
+def _same_url(host: Host, deployment: Deployment) -> Iterator[str]:
+    for url in deployment.urls.get(host.name, []):
+        first = deployment.first_with(url)
+        if first is not host and not url.startswith("unix:"):
+            yield (
+                f"{_source(host)}, which makes its own private API URL {url}, but that is the one of {first.name}, too;"
+                " set another one for each node"
+            )
+
+
+def _versions(host: Host, deployment: Deployment) -> Iterator[str]:
+    """What the installed version does not know yet."""
+    values = host.values
+    way, cidr = values["kas_own_private_api_discovery"], values["kas_own_private_api_cidr"]
+    installed = host.seen.get("gitlab_version")
+    listens_on_all = is_wildcard(split(values["kas_private_api_listen_address"])[0])
+    for name, is_asked, since, remedy in (
+        ("kas_own_private_api_discovery", way == "cidr", CIDR_SINCE, "set it to 'url'"),
+        ("kas_own_private_api_cidr", way == "cidr" and len(cidr) > 1, SEVERAL_URLS_SINCE, "set one CIDR"),
+        (
+            "kas_own_private_api_discovery",
+            way == "listener" and listens_on_all,
+            SEVERAL_URLS_SINCE,
+            "set kas_private_api_listen_address to one address, or discovery to 'url'",
+        ),
+        ("kas_private_api_certificate", True, TLS_SINCE, "leave it out"),
+        ("kas_certificate", True, AGENT_TLS_SINCE, "leave it out"),
+    ):
+        if values[name] and is_asked and host.before(since):
+            yield (
+                f"{name} is {shown(_text(values[name]))}, which GitLab {installed} does not know; {remedy}, or install"
+                f" {'.'.join(map(str, since))} or later"
+            )
+    if way != "url" and host.version in URL_ONLY_VERSIONS:
+        yield (
+            f"kas_own_private_api_discovery is '{way}', with which KAS of GitLab {installed} does not start; set it to"
+            " 'url', or install another version"
+        )
+
+
+def _tls(host: Host, deployment: Deployment) -> Iterator[str]:
+    values = host.values
+    for listener in ("kas", "kas_private_api", "kas_internal_api", "kas_kubernetes_api"):
+        pair = (f"{listener}_certificate", f"{listener}_key")
+        for name, other in (pair, pair[::-1]):
+            if values[name] and not values[other]:
+                yield f"{name} is {shown(values[name])}, but {other} is not set; set both"
+    url, certificate = values["kas_own_private_api_url"], values["kas_private_api_certificate"]
+    scheme = urlsplit(url).scheme or host.own_scheme
+    found = f"kas_own_private_api_url is {shown(url)}" if url else f"kas_own_private_api_scheme is '{scheme}'"
+    if scheme == "grpcs" and not certificate:
+        yield f"{found}, but kas_private_api_certificate is not set; set both, or grpc"
+    elif scheme == "grpc" and certificate:
+        yield f"{found}, but kas_private_api_certificate is {shown(certificate)}; set grpcs, or leave TLS out"
+    elif certificate and not values["kas_own_private_api_host"]:
+        yield (
+            f"kas_private_api_certificate is {shown(certificate)}, but kas_own_private_api_host is not set, without"
+            " which KAS does not start; set the name that the certificates of all KAS nodes share"
+        )
+
+
+def _external_url(host: Host, deployment: Deployment) -> Iterator[str]:
+    yield from _slash(host)
+    agents, gitlab = host.values["kas_external_url"], host.external_url
+    if agents.startswith("grpc") and gitlab and urlsplit(agents).hostname != urlsplit(gitlab).hostname:
+        yield (
+            f"kas_external_url is {shown(agents)}, but on a name of its own KAS takes WebSockets only; set ws:// or"
+            " wss://"
+        )
+
+
+def _slash(host: Host) -> Iterator[str]:
+    for name in ("kas_external_url", "kas_k8s_proxy_url"):
+        url = host.values[name]
+        if urlsplit(url).path and not url.endswith("/"):
+            yield f"{name} is {shown(url)}, and GitLab would redirect it to its path with a slash; set '{url}/'"
+
+
+def _raw_settings(host: Host, deployment: Deployment) -> Iterator[str]:
+    """Raw settings must not go around the variables, which the other rules are about."""
+    for key in host.values["kas_settings"]:
+        if key in VARIABLE_OF_KEY:
+            yield f"kas_settings.{key} is set, but {VARIABLE_OF_KEY[key]} is the variable for it; set that one"
+    for name, value in host.values["kas_env"].items():
+        if name in [OWN_PREFIX + own for own in OWN_NAMES]:
+            yield f"kas_env.{name} is set, but kas_{name.lower()} is the variable for it; set that one"
+        elif value is None or isinstance(value, (Mapping, list, tuple)):
+            yield f"kas_env.{name} is {'empty' if value is None else shown(value)}; set text"
+
+
+_KAS_RULES: list[Rule] = [
+    _unix_sockets,
+    _listeners,
+    _own_url,
+    _reach,
+    _same_url,
+    _versions,
+    _tls,
+    _external_url,
+    _raw_settings,
+]
+
+
+# -- Rails nodes and secrets --
+
+
+def _rails(host: Host, deployment: Deployment) -> Iterator[str]:
+    """A Rails node without KAS must be told everything."""
+    if host.runs_kas or not deployment.kas or not host.played:
+        return
+    yield from _slash(host)
+    if not agents_url(host):
+        yield (
+            "kas_external_url is not set, KAS runs on other nodes, and gitlab.rb has no external_url to derive it"
+            " from; set where agents connect, such as wss://kas.gitlab.example.com/"
+        )
+    if not (deployment.errors or internal_url(host, deployment)):
+        nodes = ", ".join(kas.name for kas in deployment.kas)
+        cause = "on several nodes" if deployment.several else "on a node whose address for others is not known"
+        yield (
+            f"kas_internal_url is not set, and KAS runs {cause} ({nodes}); set where Rails reaches KAS, such as"
+            f" grpc://kas.internal.example.com:{INTERNAL_API_PORT}"
+        )
+
+
+def _secrets(host: Host, deployment: Deployment) -> Iterator[str]:
+    for name, value in host.values["kas_secrets_values"].items():
+        if name not in SECRETS:
+            yield f"kas_secrets_values.{name} is no secret of KAS; set only {', '.join(SECRETS)}"
+        elif problem(name, value):
+            yield (
+                f"kas_secrets_values.{name} {problem(name, value)}; set {SECRETS[name]} random bytes in strict Base64,"
+                f" as 'openssl rand -base64 -A {SECRETS[name]}' prints them"
+            )
+    for name in secret_names(host, deployment):
+        found = _found_secret(host, name)
+        is_given = any(name in other.values["kas_secrets_values"] for other in deployment.hosts)
+        if found.get("problem") and found.get("source") == GITLAB_RB and not is_given:
+            yield (
+                f"gitlab_kas['{name}'] in gitlab.rb {found['problem']}; correct it or remove it there, or set"
+                f" kas_secrets_values.{name}"
+            )
+
+
+def _one_value_of_secrets(host: Host, deployment: Deployment) -> Iterator[str]:
+    for name, value in host.values["kas_secrets_values"].items():
+        first = next(other for other in deployment.hosts if name in other.values["kas_secrets_values"])
+        if value != first.values["kas_secrets_values"][name]:
+            yield (
+                f"kas_secrets_values.{name} is not that of {first.name}; set one value for all hosts, in"
+                " group_vars/all for one"
+            )
+
+
+# -- Warnings --
+
+
+def _silence(host: Host, deployment: Deployment) -> Iterator[str]:
+    causes = [f"it does not answer ({host.silence})"] if host.look is None else host.problems
+    for cause in causes:
+        yield f"it stands outside of this play and could not be held against the others: {cause.rstrip('.')}"
+
+
+def _cookie(host: Host, deployment: Deployment) -> Iterator[str]:
+    """The browser sends the cookie _gitlab_kas only to GitLab's host and to names below it."""
+    variable = "kas_k8s_proxy_url" if host.values["kas_k8s_proxy_url"] else "kas_external_url"
+    gitlab, proxy = urlsplit(host.external_url).hostname, urlsplit(host.values[variable]).hostname
+    if deployment.kas and host.in_rails and gitlab and proxy and not f".{proxy}".endswith(f".{gitlab}"):
+        yield (
+            f"{variable} puts the Kubernetes API proxy on {proxy}, which is neither {gitlab} nor below it, so browsers"
+            f" do not send it GitLab's cookie and user access cannot work; use a name such as kas.{gitlab}"
+        )
+
+
+def _ignored_keys(host: Host, deployment: Deployment) -> Iterator[str]:
+    for key in host.values["kas_settings"] if host.runs_kas else ():
+        if key not in _OTHER_KEYS:
+            yield f"kas_settings.{key} is no setting that the Linux package is known to read; it may have no effect"
+
+
+def _other_internal_url(host: Host, deployment: Deployment) -> Iterator[str]:
+    found = host.setting("gitlab_rails", "gitlab_kas_internal_url")
+    is_ours = host.values["kas_internal_url"] or host.values["kas_internal_api_certificate"]
+    if host.runs_kas and host.in_rails and found and not is_ours:
+        yield (
+            f"gitlab_rails['gitlab_kas_internal_url'] in gitlab.rb is {shown(found)}, although KAS runs on this node;"
+            " remove it there, or set kas_internal_url"
+        )
+
+
+def _replaced_secrets(choice: Choice) -> Rule:
+    """Secrets that somebody wrote into a gitlab.rb are not replaced in silence."""
+
+    def rule(host: Host, deployment: Deployment) -> Iterator[str]:
+        for name in secret_names(host, deployment):
+            found = _found_secret(host, name)
+            agreed = fingerprint(choice.secrets[name])
+            if host.played and found.get("source") == GITLAB_RB and found.get("fingerprint") not in (None, agreed):
+                yield (
+                    f"gitlab_kas['{name}'] in gitlab.rb (fingerprint {found['fingerprint']}) gives way to"
+                    f" {agreed}, which is {choice.origins[name]}"
+                )
+
+    return rule
+
+
+def _found_secret(host: Host, name: str) -> Mapping[str, Any]:
+    return (host.seen.get("secrets") or {}).get(name) or {}
+
+
+# -- Small things --
+
+
+def _source(host: Host) -> str:
+    """The variable that decides the own URL, and its value."""
+    for name in ("kas_own_private_api_url", "kas_own_private_api_cidr", "kas_private_api_listen_address"):
+        if host.values[name]:
+            return f"{name} is {shown(_text(host.values[name]))}"
+    return "kas_own_private_api_cidr is not set"
+
+
+def _text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, (list, tuple)) else str(value)

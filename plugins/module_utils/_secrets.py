@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The three secrets of a KAS deployment: check, make, compare, choose, and seal them for transport.
+
+No text that leaves this module, errors included, holds any part of a secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+# Bytes behind the Base64 text, as the package's reconfigure demands (libraries/gitlab_kas.rb, parse_secrets).
+SECRETS = {"api_secret_key": 32, "private_api_secret_key": 32, "websocket_token_secret_key": 72}
+
+GITLAB_RB = "gitlab.rb"
+SECRETS_JSON = "gitlab-secrets.json"
+
+_NONCE_BYTES = 16
+_TAG_BYTES = 32
+_MINIMUM_KEY_BYTES = 16
+
+
+class SecretError(Exception):
+    """A secret or a key that cannot be used; the text is one sentence and shows no part of it."""
+
+
+class Found(NamedTuple):
+    """A secret that a node has."""
+
+    value: str
+    source: str  # GITLAB_RB or SECRETS_JSON: which of them wins on that node
+
+
+class Node(NamedTuple):
+    """What one node has; names are those of SECRETS."""
+
+    host: str
+    rails: bool  # runs Rails, whose data depend on its API secret
+    secrets: Mapping[str, Found]
+
+
+class Choice(NamedTuple):
+    """One set of secrets for the whole deployment."""
+
+    secrets: dict[str, str]
+    origins: dict[str, str]  # for people: "given", "adopted from kas1 (gitlab.rb)", "made"
+
+
+def problem(name: str, value: object) -> str | None:
+    """Say why value is not a secret of this name, as the rest of a sentence, or None if it is one.
+
+    The package decodes with Ruby's Base64.strict_decode64: no line breaks, padded, and no bits set behind the
+    last byte. Exactly one text stands for given bytes, so encoding what was decoded must give the same text.
+    """
+    if not isinstance(value, str):
+        return "is not a string"
+    if not value:
+        return "is empty"
+    try:
+        decoded = base64.b64decode(value, validate=True)
+    except ValueError:
+        decoded = b""
+    if base64.b64encode(decoded).decode() != value:
+        return "is not strict Base64 (one line, no spaces, padded with '=')"
+    if len(decoded) != SECRETS[name]:
+        return f"holds {len(decoded)} bytes instead of {SECRETS[name]}"
+    return None
+
+
+def make(name: str, seed: bytes) -> str:
+    """Make the secret of this name; the same seed gives the same secret, on every host of a run."""
+    return base64.b64encode(_expand(seed, b"make " + name.encode(), SECRETS[name])).decode()
+
+
+def fingerprint(value: str) -> str:
+    """Shorten value to 12 hex digits of SHA-256, for people to compare."""
+    return hashlib.sha256(value.encode()).hexdigest()[:12]
+
+
+def choose(nodes: Sequence[Node], *, seed: bytes, given: Mapping[str, str] | None = None) -> Choice:
+    """Choose one set of secrets: given, else adopted from a node that has a valid one, else made from the seed.
+
+    A gitlab.rb was written by a person and is in effect before any gitlab-secrets.json, which every package
+    makes for itself; Rails nodes come before nodes with KAS alone; else the order of nodes decides. A given
+    secret that is not valid raises SecretError.
+    """
+    given = given or {}
+    secrets: dict[str, str] = {}
+    origins: dict[str, str] = {}
+    for name in SECRETS:
+        found = [(node, node.secrets[name]) for node in nodes if name in node.secrets]
+        found.sort(key=lambda pair: (pair[1].source != GITLAB_RB, not pair[0].rails))
+        valid = [(node, secret) for node, secret in found if problem(name, secret.value) is None]
+        if name in given:
+            cause = problem(name, given[name])
+            if cause:
+                raise SecretError(f"The given {name} {cause}; give {SECRETS[name]} random bytes in strict Base64.")
+            secrets[name], origins[name] = given[name], "given"
+        elif valid:
+            node, secret = valid[0]
+            secrets[name], origins[name] = secret.value, f"adopted from {node.host} ({secret.source})"
+        else:
+            secrets[name], origins[name] = make(name, seed), "made"
+    return Choice(secrets, origins)
+
+
+def seal(text: str, key: str) -> str:
+    """Encrypt and authenticate text with key; the result is Base64 and differs from call to call."""
+    plain = text.encode()
+    nonce = os.urandom(_NONCE_BYTES)
+    hidden = nonce + _with_keystream(plain, key, nonce)
+    return base64.b64encode(hidden + _tag(hidden, key)).decode()
+
+
+def unseal(sealed: str, key: str) -> str:
+    """Give back what was sealed; raise SecretError for another key or a damaged text."""
+    try:
+        raw = base64.b64decode(sealed, validate=True)
+    except ValueError:
+        raw = b""
+    hidden, tag = raw[:-_TAG_BYTES], raw[-_TAG_BYTES:]
+    if not hmac.compare_digest(tag, _tag(hidden, key)):
+        raise SecretError(
+            "The sealed secret cannot be opened, because it is damaged or was sealed with another key; "
+            "use the key of the run that sealed it."
+        )
+    nonce = hidden[:_NONCE_BYTES]
+    return _with_keystream(hidden[_NONCE_BYTES:], key, nonce).decode()
+
+
+def _with_keystream(data: bytes, key: str, nonce: bytes) -> bytes:
+    stream = _expand(key.encode(), b"seal " + nonce, len(data))
+    return bytes(a ^ b for a, b in zip(data, stream))
+
+
+def _tag(hidden: bytes, key: str) -> bytes:
+    return hmac.new(_expand(key.encode(), b"tag", _TAG_BYTES), hidden, hashlib.sha256).digest()
+
+
+def _expand(key: bytes, purpose: bytes, size: int) -> bytes:
+    """Derive size bytes for one purpose: HMAC-SHA256 as a pseudo-random function in counter mode (SP 800-108)."""
+    if len(key) < _MINIMUM_KEY_BYTES:
+        raise SecretError(
+            f"The key for the secrets has {len(key)} bytes, which can be guessed; "
+            f"give at least {_MINIMUM_KEY_BYTES} random ones."
+        )
+    blocks = []
+    for counter in range(-(-size // hashlib.sha256().digest_size)):
+        message = b"kasops.gitlab_kas " + purpose + counter.to_bytes(4, "big")
+        blocks.append(hmac.new(key, message, hashlib.sha256).digest())
+    return b"".join(blocks)[:size]

@@ -1,0 +1,229 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gitlab_reconfigure
+short_description: Reconfigure GitLab when that is owed, and start a stopped KAS
+version_added: "0.1.0"
+author:
+  - The kasops team (@kasops)
+description:
+  - Runs C(gitlab-ctl reconfigure) when O(path) or one of O(inputs) differs from what the last successful run applied,
+    when the package has another version than then, when no run is on record, or when O(force) is set.
+  - A run that fails, or is killed, or during which a file was edited, stays owed, also when the next playbook changes
+    nothing. A file that was edited, reconfigured by hand and put back owes one, too.
+  - Starts KAS when its service is enabled and down, which C(gitlab-ctl reconfigure) does not do.
+  - The record holds digests of the files, never their contents. It is C(/var/lib/kasops.gitlab_kas/reconfigured.json).
+extends_documentation_fragment:
+  - kasops.gitlab_kas.attributes
+attributes:
+  check_mode:
+    support: full
+    details: It runs nothing but C(gitlab-ctl status).
+  diff_mode:
+    support: full
+    details: Shows whether a reconfigure is owed and whether KAS runs, not what Chef changes.
+options:
+  path:
+    description:
+      - The path of gitlab.rb.
+    type: path
+    default: /etc/gitlab/gitlab.rb
+  inputs:
+    description:
+      - Further files and directories that a reconfigure applies, such as certificates or files that gitlab.rb includes.
+      - Of a directory, the files that stand in it count. What does not exist counts when it appears.
+    type: list
+    elements: path
+    default: []
+  force:
+    description:
+      - Reconfigure also when nothing is owed.
+    type: bool
+    default: false
+  start:
+    description:
+      - Start KAS when its service is enabled and down.
+    type: bool
+    default: true
+  timeout_s:
+    description:
+      - How many seconds to wait for the end of C(gitlab-ctl reconfigure).
+      - After that the module fails, the reconfigure stays owed, and C(gitlab-ctl) goes on to its end, because
+        stopping Chef half-way could leave the node half configured. The same holds when Ansible is interrupted or loses
+        its connection. The next reconfigure waits for the first one.
+    type: int
+    default: 3600
+seealso:
+  - module: kasops.gitlab_kas.gitlab_rb
+  - module: kasops.gitlab_kas.kas_info
+"""
+
+EXAMPLES = r"""
+- name: Apply what has changed in gitlab.rb since the last successful reconfigure
+  kasops.gitlab_kas.gitlab_reconfigure:
+
+- name: Apply new certificates, too
+  kasops.gitlab_kas.gitlab_reconfigure:
+    inputs:
+      - /etc/gitlab/trusted-certs
+      - /etc/gitlab/ssl/kas.crt
+      - /etc/gitlab/ssl/kas.key
+
+- name: Reconfigure in any case, on a slow node
+  kasops.gitlab_kas.gitlab_reconfigure:
+    force: true
+    timeout_s: 7200
+"""
+
+RETURN = r"""
+reason:
+  description: Why a reconfigure was run, or would be in check mode; null if none is owed.
+  returned: always
+  type: str
+  sample: /etc/gitlab/gitlab.rb has changed since the last successful reconfigure.
+resources_updated:
+  description: How many resources Chef updated; null if no reconfigure was run or it did not say.
+  returned: always
+  type: int
+  sample: 12
+duration_s:
+  description: How many seconds the reconfigure took; null if none was run.
+  returned: always
+  type: float
+  sample: 35.2
+started:
+  description: Whether a stopped KAS was started, or would be in check mode.
+  returned: always
+  type: bool
+  sample: false
+deprecation_notices:
+  description: What the package says about settings that it will not take for much longer.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - git_data_dirs has been deprecated since 17.8 and will be removed in 18.0.
+lines:
+  description: The lines of C(gitlab-ctl) that say why it failed. Values of secrets are masked.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - gitlab_kas['api_secret_key'] should be exactly 32 bytes
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
+    GitlabCtlError,
+    Ledger,
+    Package,
+)
+
+SERVICE = "gitlab-kas"
+
+
+def run(
+    params: Mapping[str, Any],
+    package: Package,
+    *,
+    check_mode: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+) -> dict[str, Any]:
+    """Do what the module's parameters ask for; the result has the same keys whether it failed or not."""
+    result: dict[str, Any] = {
+        "changed": False,
+        "reason": None,
+        "resources_updated": None,
+        "duration_s": None,
+        "started": False,
+        "deprecation_notices": [],
+        "lines": [],
+    }
+    try:
+        _reconfigure(params, package, result, check_mode, clock)
+        _start(params, package, result, check_mode)
+    except GitlabCtlError as error:
+        result.update(failed=True, msg=str(error), lines=error.lines)
+    return result
+
+
+def _reconfigure(
+    params: Mapping[str, Any],
+    package: Package,
+    result: dict[str, Any],
+    check_mode: bool,
+    clock: Callable[[], float],
+) -> None:
+    ledger = Ledger(package)
+    inputs = [params["path"], *params["inputs"]]
+    snapshot = ledger.snapshot(inputs)
+    result["reason"] = ledger.owed(snapshot, inputs) or ("A reconfigure is forced." if params["force"] else None)
+    if result["reason"] is None:
+        return
+    result["changed"] = True
+    if check_mode:
+        return
+    ledger.begin()
+    begin = clock()
+    try:
+        outcome = package.reconfigure(params["timeout_s"])
+    finally:
+        result["duration_s"] = round(clock() - begin, 1)
+    result["resources_updated"] = outcome.resources_updated
+    result["deprecation_notices"] = outcome.deprecations
+    if outcome.error:
+        raise GitlabCtlError(outcome.error, outcome.lines)
+    ledger.note(snapshot)
+
+
+def _start(params: Mapping[str, Any], package: Package, result: dict[str, Any], check_mode: bool) -> None:
+    service = package.service(SERVICE) if params["start"] else None
+    if service is None or not service.enabled or service.running:
+        return
+    if not check_mode:
+        package.start(SERVICE)
+    result["changed"] = result["started"] = True
+
+
+def diff(result: Mapping[str, Any]) -> dict[str, str]:
+    """Show what was done, or would be, as a diff of the node's state."""
+    before, after = [], []
+    if result["reason"] is not None:
+        before.append(f"reconfigure owed: {result['reason']}\n")
+        after.append("reconfigure owed: no\n")
+    if result["started"]:
+        before.append(f"{SERVICE}: down\n")
+        after.append(f"{SERVICE}: run\n")
+    return {"before": "".join(before), "after": "".join(after)}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "default": "/etc/gitlab/gitlab.rb"},
+            "inputs": {"type": "list", "elements": "path", "default": []},
+            "force": {"type": "bool", "default": False},
+            "start": {"type": "bool", "default": True},
+            "timeout_s": {"type": "int", "default": 3600},
+        },
+        supports_check_mode=True,
+    )
+    result = run(module.params, Package(), check_mode=module.check_mode)
+    if result.get("failed"):
+        module.fail_json(**result)
+    if module._diff:
+        result["diff"] = diff(result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,361 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kas_info
+short_description: Look at the KAS of a node
+version_added: "0.1.0"
+author:
+  - The kasops team (@kasops)
+description:
+  - Says what there is to know about the GitLab Linux package and KAS on a node, whether they work, and what was made of
+    its settings. Changes nothing.
+  - Does not fail on a sick node. What is wrong there stands in RV(kas.problems).
+  - Never returns a secret; of the three that KAS shares, it returns fingerprints and, with O(seal_key), a sealed copy.
+extends_documentation_fragment:
+  - kasops.gitlab_kas.attributes
+  - kasops.gitlab_kas.attributes.read_only
+options:
+  path:
+    description:
+      - The path of gitlab.rb.
+    type: path
+    default: /etc/gitlab/gitlab.rb
+  ruby:
+    description:
+      - The Ruby that reads gitlab.rb.
+      - The default is the package's own, C(/opt/gitlab/embedded/bin/ruby), or the one in E(PATH).
+    type: path
+  inputs:
+    description:
+      - Further files and directories that a reconfigure applies, the same as for
+        M(kasops.gitlab_kas.gitlab_reconfigure).
+    type: list
+    elements: path
+    default: []
+  seal_key:
+    description:
+      - Encrypt the three secrets with this key and return them in RV(kas.sealed_secrets).
+      - At least 16 random characters, made for this run.
+    type: str
+seealso:
+  - module: kasops.gitlab_kas.gitlab_reconfigure
+  - module: kasops.gitlab_kas.kas_probe
+"""
+
+EXAMPLES = r"""
+- name: Look at KAS
+  kasops.gitlab_kas.kas_info:
+  register: looked
+
+- name: Say what is wrong
+  ansible.builtin.assert:
+    that: looked.kas.problems == []
+    fail_msg: "{{ looked.kas.problems | join(' ') }}"
+"""
+
+RETURN = r"""
+kas:
+  description: What there is to know.
+  returned: always
+  type: dict
+  contains:
+    problems:
+      description: What is wrong on this node, a sentence each.
+      type: list
+      elements: str
+      sample: ["/etc/gitlab/gitlab.rb does not exist; install the GitLab Linux package or correct the path."]
+    gitlab_version:
+      description: The version of the package; null if it is not installed.
+      type: str
+      sample: 18.6.1
+    enabled:
+      description: Whether the package supervises a KAS here.
+      type: bool
+      sample: true
+    running:
+      description: Whether that KAS runs.
+      type: bool
+      sample: true
+    ready:
+      description: Whether KAS says that all it needs works.
+      type: bool
+      sample: true
+    readiness:
+      description: V(ok), the probes that fail, or why there is no answer.
+      type: str
+      sample: ok
+    own_private_api_urls:
+      description: Where other KAS reach this one, as it published in its log when it started; empty if it does not run.
+      type: list
+      elements: str
+      sample: ["grpc://10.0.0.1:8155"]
+    listeners:
+      description:
+        - Where the servers of KAS listen, by the configuration that the last reconfigure made.
+        - The names are C(agent), C(kubernetes_api), C(observability), C(internal_api), C(private_api).
+      type: dict
+      sample:
+        agent: {network: tcp, address: "localhost:8150"}
+    secrets:
+      description:
+        - The three secrets as the package takes them, from gitlab.rb, else from gitlab-secrets.json.
+        - C(fingerprint) is the beginning of a SHA-256. C(source) is C(gitlab.rb) or
+          C(gitlab-secrets.json). C(problem) says why the package would refuse it. All are null where there
+          is nothing to say.
+      type: dict
+      sample:
+        api_secret_key: {fingerprint: 0123456789ab, source: gitlab.rb, problem: null}
+    sealed_secrets:
+      description: The secrets that were found, encrypted with O(seal_key); empty without one.
+      type: dict
+      sample: {}
+    settings:
+      description: The settings in gitlab.rb as far as they are literals, secrets masked.
+      type: dict
+      sample:
+        external_url: https://gitlab.example.com
+        gitlab_kas: {enable: true}
+    addresses:
+      description: The IP addresses of the node.
+      type: list
+      elements: str
+      sample: [10.0.0.1, "fd00::1"]
+    reconfigure_owed:
+      description: Why a reconfigure is owed; null if none is.
+      type: str
+      sample: /etc/gitlab/gitlab.rb has changed since the last successful reconfigure.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._addresses import kernel_addresses
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, read, read_included
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
+    GitlabCtlError,
+    Ledger,
+    Package,
+    Service,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRb, GitlabRbError, mask
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import (
+    CONFIG_NAME,
+    OBSERVABILITY,
+    KasError,
+    Listener,
+    Readiness,
+    listeners,
+    published_urls,
+    readiness,
+    start_log_lines,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby, RubyError, find_ruby
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
+    GITLAB_RB,
+    SECRETS,
+    SECRETS_JSON,
+    Found,
+    SecretError,
+    fingerprint,
+    problem,
+    seal,
+)
+
+SERVICE = "gitlab-kas"
+DIRECTORY = "/var/opt/gitlab/gitlab-kas"  # the package's defaults of gitlab_kas['dir'] and ['log_directory']
+LOG_DIRECTORY = "/var/log/gitlab/gitlab-kas"
+
+
+class Sources(NamedTuple):
+    """Where the module looks; the defaults are this node."""
+
+    package: Package = Package()
+    addresses: Callable[[], list[str]] = kernel_addresses
+    ready: Callable[[Listener], Readiness] = readiness
+
+
+def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
+    """Look at the node; raise SecretError for a seal_key that is too short, and nothing else."""
+    kas: dict[str, Any] = {
+        "problems": [],
+        "gitlab_version": None,
+        "enabled": False,
+        "running": False,
+        "ready": False,
+        "readiness": "gitlab-kas is not enabled",
+        "own_private_api_urls": [],
+        "listeners": {},
+        "secrets": _describe({}),
+        "sealed_secrets": {},
+        "settings": {},
+        "addresses": [],
+        "reconfigure_owed": None,
+    }
+    package = sources.package
+
+    def note(sentence: str) -> None:
+        if sentence not in kas["problems"]:
+            kas["problems"].append(sentence)
+
+    with _noted(note):
+        kas["addresses"] = _addresses(sources)
+    with _noted(note):
+        kas["gitlab_version"] = package.version
+    if not package.installed:
+        return {"changed": False, "kas": kas}
+    settings: dict[str, Any] = {}
+    with _noted(note):
+        settings = _settings(params, note)
+        kas["settings"] = mask(settings)
+    with _noted(note):
+        found = _secrets(settings, package.root)
+        kas["secrets"] = _describe(found)
+        if params["seal_key"]:
+            kas["sealed_secrets"] = _sealed(found, params["seal_key"])
+    with _noted(note):
+        inputs = [params["path"], *params["inputs"]]
+        ledger = Ledger(package)
+        kas["reconfigure_owed"] = ledger.owed(ledger.snapshot(inputs), inputs)
+    with _noted(note):
+        service = package.service(SERVICE)
+        kas["enabled"], kas["running"] = service.enabled, service.running
+        if service.enabled:
+            _look_at_kas(kas, service, settings, sources, note)
+    return {"changed": False, "kas": kas}
+
+
+def _look_at_kas(
+    kas: dict[str, Any],
+    service: Service,
+    settings: Mapping[str, Any],
+    sources: Sources,
+    note: Callable[[str], None],
+) -> None:
+    own = _section(settings)
+    root = sources.package.root
+    listening: dict[str, Listener] = {}
+    with _noted(note):
+        config = _under(root, own.get("dir") or DIRECTORY) / CONFIG_NAME  # what KAS has read, gitlab.rb may be newer
+        text = _read(config)
+        if text is None:
+            raise GitlabCtlError(f"KAS is enabled, but {config} does not exist; run gitlab-ctl reconfigure.")
+        listening = listeners(text.decode(errors="replace"))
+        kas["listeners"] = {name: listener._asdict() for name, listener in listening.items()}
+    if not service.running:
+        kas["readiness"] = f"gitlab-kas does not run ({service.text or 'gitlab-ctl says nothing of it'})"
+        return
+    kas["ready"], kas["readiness"] = sources.ready(listening.get("observability", OBSERVABILITY))
+    with _noted(note):
+        kas["own_private_api_urls"] = published_urls(
+            start_log_lines(_under(root, own.get("log_directory") or LOG_DIRECTORY))
+        )
+
+
+def _addresses(sources: Sources) -> list[str]:
+    try:
+        return sources.addresses()
+    except OSError as error:
+        raise KasError(f"The kernel does not tell this node's addresses ({error}).") from error
+
+
+def _settings(params: Mapping[str, Any], note: Callable[[str], None]) -> dict[str, Any]:
+    """Read the literal settings, and note whether those of KAS are written so that they can be known and changed."""
+    path = params["path"]
+    text = read(path)
+    with Ruby(find_ruby(params["ruby"])) as ruby:
+        document = GitlabRb(text, ruby, path=path, read_file=read_included)
+        settings = document.settings()
+        own = _section(settings)
+        with _noted(note):
+            # To write what is there already changes nothing, and raises what writing would.
+            document.change({"gitlab_kas": {name: own.get(name, "") for name in ("enable", *SECRETS)}})
+    return settings
+
+
+def _section(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give KAS's part of the settings, or of the stored secrets."""
+    own = settings.get("gitlab_kas")
+    return own if isinstance(own, Mapping) else {}
+
+
+def _secrets(settings: Mapping[str, Any], root: Path) -> dict[str, Found]:
+    """Find the secrets as the package does (helpers/secrets_helper.rb): gitlab.rb first, nil is unset."""
+    path = root / "etc/gitlab" / SECRETS_JSON
+    try:
+        stored = json.loads(_read(path) or b"{}")
+    except ValueError:
+        stored = None
+    if not isinstance(stored, Mapping):
+        raise GitlabCtlError(f"{path} is not a JSON object; restore the file.")
+    found = {}
+    for source, values in ((SECRETS_JSON, _section(stored)), (GITLAB_RB, _section(settings))):
+        found.update({name: Found(values[name], source) for name in SECRETS if values.get(name) is not None})
+    return found
+
+
+def _describe(found: Mapping[str, Found]) -> dict[str, dict[str, str | None]]:
+    described: dict[str, dict[str, str | None]] = {}
+    for name in SECRETS:
+        secret = found.get(name)
+        described[name] = {
+            "fingerprint": fingerprint(str(secret.value)) if secret else None,
+            "source": secret.source if secret else None,
+            "problem": problem(name, secret.value) if secret else None,
+        }
+    return described
+
+
+def _sealed(found: Mapping[str, Found], key: str) -> dict[str, str]:
+    return {name: seal(str(secret.value), key) for name, secret in found.items()}
+
+
+def _read(path: Path) -> bytes | None:
+    """Read a file; None if it does not exist."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise GitlabCtlError(f"{path} cannot be read ({error.strerror}); become root or correct the file.") from error
+
+
+def _under(root: Path, path: object) -> Path:
+    return root / str(path).lstrip("/")
+
+
+@contextlib.contextmanager
+def _noted(note: Callable[[str], None]) -> Iterator[None]:
+    """Turn what goes wrong into a problem, and go on."""
+    try:
+        yield
+    except (FileError, GitlabCtlError, GitlabRbError, KasError, RubyError) as error:
+        note(str(error))
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "default": "/etc/gitlab/gitlab.rb"},
+            "ruby": {"type": "path"},
+            "inputs": {"type": "list", "elements": "path", "default": []},
+            "seal_key": {"type": "str", "no_log": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**run(module.params, Sources()))
+    except SecretError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,486 @@
+"""gitlab-ctl and the package, after outputs of the real ones in fixtures/gitlab_ctl."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
+    Finished,
+    GitlabCtlError,
+    Ledger,
+    Outcome,
+    Package,
+    Service,
+    masked,
+    run,
+)
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "gitlab_ctl"
+
+
+GITLAB_RB = "external_url 'https://gitlab.example.com'\n"
+
+
+def fixture(name: str) -> str:
+    path = FIXTURES / name
+    return path.read_text() if path.exists() else ""
+
+
+def finished(name: str, exit_code: int) -> Finished:
+    return Finished(exit_code, fixture(f"{name}.stdout"), fixture(f"{name}.stderr"))
+
+
+class FakeRunner:
+    """Answers every command with the same, and remembers what was asked."""
+
+    def __init__(self, answer: Finished) -> None:
+        self.answer = answer
+        self.asked: list[tuple[list[str], float]] = []
+
+    def __call__(self, argv: Sequence[str], timeout_s: float) -> Finished:
+        self.asked.append((list(argv), timeout_s))
+        return self.answer
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for directory in ("opt/gitlab/service", "opt/gitlab/sv/gitlab-kas", "etc/gitlab/certs"):
+        (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "opt/gitlab/version-manifest.json").write_text(fixture("version-manifest.json"))
+    (tmp_path / "etc/gitlab/gitlab.rb").write_text(GITLAB_RB)
+    return tmp_path
+
+
+def enable(root: Path) -> None:
+    (root / "opt/gitlab/service/gitlab-kas").symlink_to("/opt/gitlab/sv/gitlab-kas")
+
+
+# The program
+
+
+def sleeping_process(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], **{**options, "stdin": subprocess.PIPE}
+    )
+
+
+def test_run_gives_exit_code_and_both_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXTERNAL_URL", "https://leaked.example.com")
+    script = "import os, sys; print(os.getcwd(), os.getenv('EXTERNAL_URL'), os.environ['LC_ALL']); sys.exit('höhö')"
+    assert run([sys.executable, "-c", script], 20) == Finished(1, "/ None C.UTF-8\n", "höhö\n")
+
+
+def test_run_gives_the_program_a_session_of_its_own() -> None:
+    script = "import os; print(os.getsid(0) == os.getpid())"
+    assert run([sys.executable, "-c", script], 20).stdout == "True\n"
+
+
+def test_run_leaves_a_program_that_does_not_end() -> None:
+    left: list[subprocess.Popen[bytes]] = []
+
+    def popen(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+        left.append(sleeping_process(argv, **options))
+        return left[0]
+
+    with pytest.raises(GitlabCtlError) as caught:
+        run(["gitlab-ctl", "reconfigure"], 0.05, popen=popen)
+    assert str(caught.value) == (
+        f"gitlab-ctl reconfigure has not ended within 0.05 s and still runs as process {left[0].pid}, "
+        "because stopping it could leave the node half configured; wait for its end, then run this again."
+    )
+    assert left[0].poll() is None
+    left[0].communicate(timeout=20)
+    assert left[0].returncode == 0
+
+
+def test_run_of_a_missing_program() -> None:
+    with pytest.raises(GitlabCtlError) as caught:
+        run(["/nowhere/gitlab-ctl", "status"], 1)
+    assert str(caught.value) == (
+        "/nowhere/gitlab-ctl cannot be run (No such file or directory); "
+        "repair the GitLab Linux package, and become root."
+    )
+
+
+# The package
+
+
+@pytest.mark.parametrize(
+    ("build_version", "expected"),
+    [("18.6.1", "18.6.1"), ("18.6.1+stable", "18.6.1"), ("17.8.0-ee.0", "17.8.0"), ("19.3.0+rnightly.1.abc", "19.3.0")],
+)
+def test_version(root: Path, build_version: str, expected: str) -> None:
+    (root / "opt/gitlab/version-manifest.json").write_text(f'{{"build_version": "{build_version}"}}')
+    assert Package(root=root).version == expected
+
+
+@pytest.mark.parametrize("manifest", ["", "{}", "[]", '{"build_version": null}', '{"build_version": "nightly"}'])
+def test_version_of_a_damaged_manifest(root: Path, manifest: str) -> None:
+    path = root / "opt/gitlab/version-manifest.json"
+    path.write_text(manifest)
+    with pytest.raises(GitlabCtlError) as caught:
+        _version = Package(root=root).version
+    assert str(caught.value) == f"{path} names no build_version; repair the GitLab Linux package."
+
+
+def test_package_not_installed(tmp_path: Path) -> None:
+    package = Package(root=tmp_path)
+    assert not package.installed
+    with pytest.raises(GitlabCtlError) as caught:
+        _version = package.version
+    assert str(caught.value) == (
+        f"The GitLab Linux package is not installed: there is no {tmp_path}/opt/gitlab/version-manifest.json; "
+        "install gitlab-ee or gitlab-ce."
+    )
+
+
+RUN = "run: gitlab-kas: (pid 812) 45s; run: log: (pid 790) 81s"
+DOWN = "down: gitlab-kas: 1s, normally up; run: log: (pid 790) 81s"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Finished(0, RUN + "\n", ""), Service(True, True, RUN)),
+        (Finished(3, DOWN + "\n", ""), Service(True, False, DOWN)),
+        (Finished(0, "", ""), Service(True, False, "")),
+        (
+            Finished(1, "fail: gitlab-kas: runsv not running\n", ""),
+            Service(True, False, "fail: gitlab-kas: runsv not running"),
+        ),
+        (Finished(1, "", "Need root\n"), Service(True, False, "Need root")),
+    ],
+)
+def test_service(root: Path, answer: Finished, expected: Service) -> None:
+    enable(root)
+    runner = FakeRunner(answer)
+    assert Package(runner, root=root).service("gitlab-kas") == expected
+    assert runner.asked == [([f"{root}/opt/gitlab/bin/gitlab-ctl", "status", "gitlab-kas"], 60)]
+
+
+def test_service_that_is_not_enabled(root: Path) -> None:
+    runner = FakeRunner(Finished(0, RUN, ""))
+    assert Package(runner, root=root).service("gitlab-kas") == Service(False, False, "")
+    assert runner.asked == []
+
+
+def test_start(root: Path) -> None:
+    runner = FakeRunner(Finished(0, "ok: run: gitlab-kas: (pid 900) 0s\n", ""))
+    Package(runner, root=root).start("gitlab-kas")
+    assert runner.asked == [([f"{root}/opt/gitlab/bin/gitlab-ctl", "start", "gitlab-kas"], 60)]
+
+
+def test_start_fails(root: Path) -> None:
+    runner = FakeRunner(Finished(1, "timeout: down: gitlab-kas: 1s, normally up, want up\n", ""))
+    with pytest.raises(GitlabCtlError) as caught:
+        Package(runner, root=root).start("gitlab-kas")
+    assert str(caught.value) == (
+        f"gitlab-ctl start gitlab-kas failed; look into {root}/var/log/gitlab/gitlab-kas/current."
+    )
+    assert caught.value.lines == ["timeout: down: gitlab-kas: 1s, normally up, want up"]
+
+
+# Reconfigure
+
+
+def failed(exit_code: int, line: str) -> str:
+    return (
+        f"gitlab-ctl reconfigure failed with exit code {exit_code} ({line}); "
+        "correct the cause and run this again, the reconfigure stays owed."
+    )
+
+
+SECRET_LINE = "gitlab_kas['api_secret_key'] should be exactly 32 bytes"
+SYNTAX_LINE = "/etc/gitlab/gitlab.rb:12: syntax error, unexpected local variable or method, expecting end-of-input"
+SV = "/opt/gitlab/embedded/bin/sv restart /opt/gitlab/service/gitlab-kas"
+COMMAND_LINE = (
+    "runit_service[gitlab-kas] (gitlab-kas::enable line 148) had an error: "
+    "Mixlib::ShellOut::ShellCommandFailed: Expected process to exit with [0], but received '1'"
+)
+REMOVED_LINE = "Removed configurations found in gitlab.rb. Aborting reconfigure."
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(
+            finished("success_18", 0),
+            Outcome(
+                None,
+                [],
+                12,
+                [
+                    "git_data_dirs has been deprecated since 17.8 and will be removed in 18.0. See https://docs.gitlab.com"
+                    "/omnibus/settings/configuration/#migrating-from-git_data_dirs for migration instructions.",
+                    "Your OS, debian-11, will be deprecated soon.",
+                    "Starting with GitLab 18.6, packages will not be built for it.",
+                    "Switch or upgrade to a supported OS.",
+                    "gitlab_rails['object_store_token'] has been deprecated since 18.1 and will be removed in 19.0.",
+                ],
+            ),
+            id="success, 18",
+        ),
+        pytest.param(finished("success_13", 0), Outcome(None, [], 11, []), id="success, older wording"),
+        pytest.param(
+            finished("failure_secret", 1),
+            Outcome(
+                failed(1, SECRET_LINE),
+                [SECRET_LINE],
+                0,
+                ["git_data_dirs has been deprecated since 17.8 and will be removed in 18.0."],
+            ),
+            id="failure, coloured",
+        ),
+        pytest.param(
+            finished("failure_ruby", 1),
+            Outcome(
+                failed(1, SYNTAX_LINE),
+                [
+                    SYNTAX_LINE,
+                    "gitlab_rails['db_password'] = ********",
+                    "                                              ^~~~~~~",
+                    "/etc/gitlab/gitlab.rb:13: syntax error, unexpected =>",
+                    "    redis_password: ********",
+                    "gitlab_rails['redis_url'] => redis://********@10.0.0.9:6379",
+                ],
+                0,
+                [],
+            ),
+            id="failure, Ruby quotes secrets",
+        ),
+        pytest.param(
+            finished("failure_command", 1),
+            Outcome(
+                failed(1, COMMAND_LINE),
+                [
+                    COMMAND_LINE,
+                    f"---- Begin output of {SV} ----",
+                    "STDOUT: fail: /opt/gitlab/service/gitlab-kas: runsv not running",
+                    "line 1 of the output",
+                    "line 2 of the output",
+                    "…",
+                    *(f"line {number} of the output" for number in range(10, 15)),
+                    "STDERR:",
+                    f"---- End output of {SV} ----",
+                    f"Ran {SV} returned 1",
+                ],
+                408,
+                [],
+            ),
+            id="failure, a long message",
+        ),
+        pytest.param(
+            finished("failure_removal", 1),
+            Outcome(
+                failed(1, REMOVED_LINE),
+                [
+                    REMOVED_LINE,
+                    "gitlab_kas['client_timeout_seconds'] has been deprecated since 18.0 and was removed in 19.0.",
+                ],
+                0,
+                [],
+            ),
+            id="failure, removed settings",
+        ),
+        pytest.param(
+            Finished(0, "Infra Phase complete, 3/850 resources updated in 35 seconds\n", ""),
+            Outcome(
+                failed(0, "Infra Phase complete, 3/850 resources updated in 35 seconds"),
+                ["Infra Phase complete, 3/850 resources updated in 35 seconds"],
+                3,
+                [],
+            ),
+            id="exit 0 alone is no success",
+        ),
+        pytest.param(
+            Finished(1, fixture("success_13.stdout"), "Killed\n"),
+            Outcome(failed(1, "Killed"), ["Killed"], 11, []),
+            id="nor is the last line alone",
+        ),
+        pytest.param(Finished(-9, "", ""), Outcome(failed(-9, "it said nothing"), [], None, []), id="killed"),
+    ],
+)
+def test_reconfigure(root: Path, answer: Finished, expected: Outcome) -> None:
+    runner = FakeRunner(answer)
+    assert Package(runner, root=root).reconfigure(77) == expected
+    assert runner.asked == [([f"{root}/opt/gitlab/bin/gitlab-ctl", "reconfigure"], 77)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["gitlab_kas['api_secret_key'] = 'abc'"], ["gitlab_kas['api_secret_key'] = ********"]),
+        (['"redis_password"=>"abc", "a"=>1'], ['"redis_password"=>********']),
+        (["password: abc def"], ["password: ********"]),
+        (["initial_root_password 'abc'"], ["initial_root_password ********"]),
+        (
+            ["  3 | gitlab_rails['db_password'] =", "  4 |   'abc'"],
+            ["  3 | gitlab_rails['db_password'] =********", "********"],
+        ),
+        (["password_file: /etc/redis.pass"], ["password_file: /etc/redis.pass"]),
+        (["postgres://gitlab:abc@db:5432"], ["postgres://********@db:5432"]),
+        (["got eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg="], ["got ********"]),
+        (["got 0123456789abcdef0123456789abcdef"], ["got ********"]),
+        (
+            ["/opt/gitlab/embedded/cookbooks/runit/helpers.rb:164"],
+            ["/opt/gitlab/embedded/cookbooks/runit/helpers.rb:164"],
+        ),
+        (["NoMethodError: undefined method `foo' for nil"], ["NoMethodError: undefined method `foo' for nil"]),
+    ],
+)
+def test_masked(lines: list[str], expected: list[str]) -> None:
+    assert masked(lines) == expected
+
+
+# What is owed
+
+
+def owed(root: Path) -> str | None:
+    ledger = Ledger(Package(root=root))
+    inputs = [str(root / "etc/gitlab/gitlab.rb"), str(root / "etc/gitlab/certs")]
+    return ledger.owed(ledger.snapshot(inputs), inputs)
+
+
+Step = Callable[[Path], object]
+
+
+def nothing(root: Path) -> None:
+    pass
+
+
+def reconfigure(root: Path, *, meanwhile: Step = nothing, succeeds: bool = True) -> None:
+    """Do what the module does around a run of gitlab-ctl."""
+    ledger = Ledger(Package(root=root))
+    snapshot = ledger.snapshot([str(root / "etc/gitlab/gitlab.rb"), str(root / "etc/gitlab/certs")])
+    ledger.begin()
+    meanwhile(root)
+    if succeeds:
+        reconfigure_by_hand(root)
+        ledger.note(snapshot)
+
+
+def reconfigure_and_fail(root: Path) -> None:
+    reconfigure(root, succeeds=False)
+
+
+def reconfigure_by_hand(root: Path) -> None:
+    attributes = root / "var/opt/gitlab/public_attributes.json"
+    attributes.parent.mkdir(parents=True, exist_ok=True)
+    attributes.write_text("{}")
+    os.utime(attributes, ns=(time.time_ns(), time.time_ns()))
+
+
+def edit(root: Path, text: str = "# edited\n") -> None:
+    time.sleep(0.02)  # the kernel's clock for files ticks every 4 ms or so
+    (root / "etc/gitlab/gitlab.rb").write_text(text)
+
+
+def put_back(root: Path) -> None:
+    edit(root, GITLAB_RB)
+
+
+def remove(root: Path) -> None:
+    (root / "etc/gitlab/gitlab.rb").unlink()
+
+
+def upgrade(root: Path) -> None:
+    (root / "opt/gitlab/version-manifest.json").write_text('{"build_version": "18.7.0"}')
+
+
+def add_certificate(root: Path) -> None:
+    (root / "etc/gitlab/certs/ca.crt").write_text("CA")
+
+
+def remove_certificate(root: Path) -> None:
+    (root / "etc/gitlab/certs/ca.crt").unlink()
+
+
+def rehash(root: Path) -> None:
+    (root / "etc/gitlab/certs/9d66eef0.0").symlink_to("ca.crt")
+
+
+def add_directory(root: Path) -> None:
+    (root / "etc/gitlab/certs/directory").mkdir()
+
+
+def damage_record(root: Path) -> None:
+    (root / "var/lib/kasops.gitlab_kas/reconfigured.json").write_text("{")
+
+
+SINCE = "since the last successful reconfigure"
+NO_RECORD = "No successful reconfigure is on record."
+UNFINISHED = "The last reconfigure failed, was interrupted or still runs."
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([], NO_RECORD),
+        ([reconfigure], None),
+        ([reconfigure, edit], "{etc}/gitlab.rb has changed " + SINCE + "."),
+        ([reconfigure, remove], "{etc}/gitlab.rb has vanished " + SINCE + "."),
+        ([reconfigure, add_certificate], "{etc}/certs/ca.crt has appeared " + SINCE + "."),
+        ([add_certificate, reconfigure, remove_certificate], "{etc}/certs/ca.crt has vanished " + SINCE + "."),
+        ([add_certificate, partial(reconfigure, meanwhile=rehash)], None),
+        ([reconfigure, add_directory], None),
+        (
+            [reconfigure, upgrade],
+            "The package was 18.6.1 at the last successful reconfigure and is 18.7.0 now.",
+        ),
+        ([partial(reconfigure, meanwhile=edit)], "{etc}/gitlab.rb has changed " + SINCE + "."),
+        ([reconfigure_and_fail], UNFINISHED),
+        ([reconfigure, edit, reconfigure_and_fail, put_back], UNFINISHED),
+        ([reconfigure, edit, reconfigure_and_fail, reconfigure], None),
+        ([reconfigure, reconfigure_by_hand], None),
+        ([reconfigure, edit, put_back], None),
+        (
+            [reconfigure, edit, reconfigure_by_hand, put_back],
+            "{etc}/gitlab.rb was edited and GitLab was reconfigured by hand " + SINCE + " on record.",
+        ),
+        ([reconfigure, edit, reconfigure_by_hand, put_back, reconfigure], None),
+        ([reconfigure, damage_record], NO_RECORD),
+    ],
+)
+def test_owed(root: Path, steps: list[Step], expected: str | None) -> None:
+    for step in steps:
+        step(root)
+    assert owed(root) == (expected and expected.format(etc=root / "etc/gitlab"))
+
+
+def test_a_file_that_is_no_longer_asked_for_has_not_vanished(root: Path) -> None:
+    (root / "etc/gitlab/certs/ca.crt").write_text("CA")
+    reconfigure(root)
+    ledger = Ledger(Package(root=root))
+    inputs = [str(root / "etc/gitlab/gitlab.rb")]
+    assert ledger.owed(ledger.snapshot(inputs), inputs) is None
+
+
+def test_the_record_is_private_and_holds_no_contents(root: Path) -> None:
+    edit(root, "gitlab_kas['api_secret_key'] = 'hunter2'\n")
+    reconfigure(root)
+    record = root / "var/lib/kasops.gitlab_kas/reconfigured.json"
+    assert record.stat().st_mode & 0o777 == 0o600
+    assert record.parent.stat().st_mode & 0o777 == 0o700
+    assert "hunter2" not in record.read_text()
+    assert list(record.parent.iterdir()) == [record]
+
+
+def test_errors_of_the_ledger(root: Path) -> None:
+    package = Package(root=root)
+    (root / "var").write_text("in the way")
+    with pytest.raises(GitlabCtlError) as caught:
+        Ledger(package).begin()
+    assert str(caught.value) == (f"{root}/var/lib/kasops.gitlab_kas cannot be made (Not a directory); become root.")
+    with pytest.raises(GitlabCtlError) as caught:
+        Ledger(package).owed(Ledger(package).snapshot([]), [])
+    assert str(caught.value) == (
+        f"{root}/var/lib/kasops.gitlab_kas/reconfigured.json cannot be read (Not a directory); become root."
+    )

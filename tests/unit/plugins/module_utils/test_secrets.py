@@ -1,0 +1,208 @@
+"""The three secrets: what the package takes, what is made, what is chosen, and the way over the controller."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
+    GITLAB_RB,
+    SECRETS,
+    SECRETS_JSON,
+    Found,
+    Node,
+    SecretError,
+    choose,
+    fingerprint,
+    make,
+    problem,
+    seal,
+    unseal,
+)
+
+SEED = b"0123456789abcdef0123456789abcdef"
+KEY = "a key of the run, made of random"
+
+
+def encoded(size: int, byte: bytes = b"x") -> str:
+    return base64.b64encode(byte * size).decode()
+
+
+NOT_STRICT = "is not strict Base64 (one line, no spaces, padded with '=')"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("api_secret_key", encoded(32), None),
+        ("private_api_secret_key", encoded(32), None),
+        ("websocket_token_secret_key", encoded(72), None),
+        ("api_secret_key", encoded(31), "holds 31 bytes instead of 32"),
+        ("api_secret_key", encoded(33), "holds 33 bytes instead of 32"),
+        ("websocket_token_secret_key", encoded(32), "holds 32 bytes instead of 72"),
+        ("api_secret_key", None, "is not a string"),
+        ("api_secret_key", 42, "is not a string"),
+        ("api_secret_key", "", "is empty"),
+        ("api_secret_key", encoded(32) + "\n", NOT_STRICT),
+        ("api_secret_key", encoded(32)[:20] + "\n" + encoded(32)[20:], NOT_STRICT),
+        ("api_secret_key", " " + encoded(32), NOT_STRICT),
+        ("api_secret_key", encoded(32).rstrip("="), NOT_STRICT),
+        ("api_secret_key", encoded(32) + "=", NOT_STRICT),
+        ("api_secret_key", encoded(32).replace("Hg=", "Hh="), NOT_STRICT),
+        ("api_secret_key", encoded(32, b"\xff").replace("/", "_"), NOT_STRICT),
+        ("api_secret_key", "x" * 32, "holds 24 bytes instead of 32"),
+        ("api_secret_key", "pässwort", NOT_STRICT),
+    ],
+)
+def test_problem(name: str, value: object, expected: str | None) -> None:
+    assert problem(name, value) == expected
+
+
+def test_strictness_is_rubys() -> None:
+    """Where Ruby's strict_decode64, which is unpack1('m0'), refuses a text, problem() speaks of its form."""
+    texts = ["QQ==", "QR==", "QQ", "QQ=", "QQ===", "QUI=", "QUJ=", "QUJD", "QUI=QUI=", "Q_I=", "Q-I=", "QQ== ", "===="]
+    script = "ARGV.each { |t| begin; t.unpack1('m0'); puts 'ok'; rescue ArgumentError; puts 'refused'; end }"
+    answers = subprocess.run(["ruby", "-e", script, *texts], check=True, capture_output=True, text=True)
+    ours = ["refused" if problem("api_secret_key", text) == NOT_STRICT else "ok" for text in texts]
+    assert ours == answers.stdout.split()
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_made_secrets_are_valid_and_follow_the_seed(name: str) -> None:
+    assert problem(name, make(name, SEED)) is None
+    assert make(name, SEED) == make(name, SEED)
+    assert make(name, SEED) != make(name, SEED[::-1])
+
+
+def test_made_secrets_differ_from_each_other() -> None:
+    assert len({make(name, SEED)[:32] for name in SECRETS}) == len(SECRETS)
+
+
+def test_fingerprint_is_the_beginning_of_sha256() -> None:
+    assert fingerprint("abc") == "ba7816bf8f01"
+
+
+API = {name: encoded(size, bytes([48 + number])) for number, (name, size) in enumerate(SECRETS.items())}
+OTHER = {name: encoded(size, bytes([65 + number])) for number, (name, size) in enumerate(SECRETS.items())}
+
+
+def node(host: str, source: str, values: dict[str, str], rails: bool = False) -> Node:
+    return Node(host, rails, {name: Found(value, source) for name, value in values.items()})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "given", "expected", "origin"),
+    [
+        pytest.param([], {}, make("api_secret_key", SEED), "made", id="nobody has one"),
+        pytest.param(
+            [node("kas1", SECRETS_JSON, OTHER), node("kas2", GITLAB_RB, API)],
+            {},
+            API["api_secret_key"],
+            "adopted from kas2 (gitlab.rb)",
+            id="gitlab.rb beats any gitlab-secrets.json",
+        ),
+        pytest.param(
+            [node("kas1", SECRETS_JSON, OTHER), node("rails1", SECRETS_JSON, API, rails=True)],
+            {},
+            API["api_secret_key"],
+            "adopted from rails1 (gitlab-secrets.json)",
+            id="Rails nodes before nodes with KAS alone",
+        ),
+        pytest.param(
+            [node("rails1", SECRETS_JSON, OTHER, rails=True), node("kas1", GITLAB_RB, API)],
+            {},
+            API["api_secret_key"],
+            "adopted from kas1 (gitlab.rb)",
+            id="gitlab.rb of a node with KAS alone before the gitlab-secrets.json of a Rails node",
+        ),
+        pytest.param(
+            [node("kas2", SECRETS_JSON, API), node("kas1", SECRETS_JSON, OTHER)],
+            {},
+            API["api_secret_key"],
+            "adopted from kas2 (gitlab-secrets.json)",
+            id="else the first in the list",
+        ),
+        pytest.param(
+            [node("kas1", GITLAB_RB, {"api_secret_key": "short"}), node("kas2", SECRETS_JSON, API)],
+            {},
+            API["api_secret_key"],
+            "adopted from kas2 (gitlab-secrets.json)",
+            id="only a valid one",
+        ),
+        pytest.param(
+            [node("kas1", GITLAB_RB, API)],
+            {"api_secret_key": OTHER["api_secret_key"]},
+            OTHER["api_secret_key"],
+            "given",
+            id="given beats all",
+        ),
+    ],
+)
+def test_choose(nodes: list[Node], given: dict[str, str], expected: str, origin: str) -> None:
+    choice = choose(nodes, seed=SEED, given=given)
+    assert choice.secrets["api_secret_key"] == expected
+    assert choice.origins["api_secret_key"] == origin
+    assert list(choice.secrets) == list(choice.origins) == list(SECRETS)
+
+
+def test_choose_takes_each_secret_for_itself() -> None:
+    nodes = [
+        node("kas1", GITLAB_RB, {"private_api_secret_key": API["private_api_secret_key"]}),
+        node("rails1", SECRETS_JSON, {"api_secret_key": OTHER["api_secret_key"]}, rails=True),
+    ]
+    assert choose(nodes, seed=SEED).origins == {
+        "api_secret_key": "adopted from rails1 (gitlab-secrets.json)",
+        "private_api_secret_key": "adopted from kas1 (gitlab.rb)",
+        "websocket_token_secret_key": "made",
+    }
+
+
+@pytest.mark.parametrize("text", ["", "secret", "ä" * 100, encoded(72)])
+def test_unseal_gives_back_what_was_sealed(text: str) -> None:
+    sealed = seal(text, KEY)
+    assert unseal(sealed, KEY) == text
+    assert seal(text, KEY) != sealed
+    assert not text or text not in sealed
+
+
+CANNOT_OPEN = (
+    "The sealed secret cannot be opened, because it is damaged or was sealed with another key; "
+    "use the key of the run that sealed it."
+)
+
+
+def damaged(sealed: str, position: int) -> str:
+    raw = bytearray(base64.b64decode(sealed))
+    raw[position] ^= 1
+    return base64.b64encode(raw).decode()
+
+
+@pytest.mark.parametrize(
+    "sealed",
+    [
+        *(pytest.param(damaged(seal("secret", KEY), at), id=f"byte {at}") for at in (0, 16, -1)),
+        pytest.param(seal("secret", KEY)[:-8], id="cut"),
+        pytest.param(seal("secret", KEY[::-1]), id="another key"),
+        pytest.param("", id="nothing"),
+        pytest.param("not Base64", id="not Base64"),
+        pytest.param("schlüssel", id="not ASCII"),
+    ],
+)
+def test_unseal_refuses(sealed: str) -> None:
+    with pytest.raises(SecretError) as caught:
+        unseal(sealed, KEY)
+    assert str(caught.value) == CANNOT_OPEN
+
+
+def test_errors() -> None:
+    with pytest.raises(SecretError) as caught:
+        choose([], seed=SEED, given={"private_api_secret_key": encoded(16)})
+    assert str(caught.value) == (
+        "The given private_api_secret_key holds 16 bytes instead of 32; give 32 random bytes in strict Base64."
+    )
+    with pytest.raises(SecretError) as caught:
+        seal("secret", "abc")
+    assert str(caught.value) == (
+        "The key for the secrets has 3 bytes, which can be guessed; give at least 16 random ones."
+    )

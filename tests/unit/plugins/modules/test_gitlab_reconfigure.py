@@ -1,0 +1,228 @@
+"""gitlab_reconfigure: what is run, what is started, and what stays owed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
+    Finished,
+    GitlabCtlError,
+    Package,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.modules.gitlab_reconfigure import diff, main, run
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "gitlab_ctl"
+KEYS = {"changed", "reason", "resources_updated", "duration_s", "started", "deprecation_notices", "lines"}
+
+
+class Node:
+    """A node with the package, whose gitlab-ctl does what the test says."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.gitlab_rb = root / "gitlab.rb"
+        self.gitlab_rb.write_text("# nothing\n")
+        self.link = root / "opt/gitlab/service/gitlab-kas"
+        self.link.parent.mkdir(parents=True)
+        (root / "opt/gitlab/version-manifest.json").write_text('{"build_version": "18.6.1"}')
+        self.running = False
+        self.starts = True
+        self.outcome = Finished(0, (FIXTURES / "success_13.stdout").read_text(), "")
+        self.ran: list[str] = []
+        self.now = 0.0
+
+    def gitlab_ctl(self, argv: Sequence[str], timeout_s: float) -> Finished:
+        action = argv[1]
+        self.ran.append(action)
+        if action == "status":
+            return (
+                Finished(0, "run: gitlab-kas: (pid 1) 1s", "") if self.running else Finished(3, "down: gitlab-kas", "")
+            )
+        if action == "start":
+            self.running = self.starts
+            return Finished(0, "ok: run", "") if self.starts else Finished(1, "timeout: down: gitlab-kas: 1s", "")
+        assert action == "reconfigure"
+        self.now += 35.24
+        if timeout_s < 35:
+            raise GitlabCtlError("It still runs.")
+        return self.outcome
+
+    def enable(self) -> None:
+        self.link.symlink_to("/opt/gitlab/sv/gitlab-kas")
+
+    def run(self, *, check_mode: bool = False, **params: Any) -> dict[str, Any]:
+        self.ran = []
+        defaults = {"path": str(self.gitlab_rb), "inputs": [], "force": False, "start": True, "timeout_s": 3600}
+        result = run(
+            {**defaults, **params},
+            Package(self.gitlab_ctl, root=self.root),
+            check_mode=check_mode,
+            clock=lambda: self.now,
+        )
+        assert set(result) - {"failed", "msg"} == KEYS
+        return result
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def test_first_run_reconfigures_and_the_second_does_not(node: Node) -> None:
+    first = node.run()
+    assert first == {
+        "changed": True,
+        "reason": "No successful reconfigure is on record.",
+        "resources_updated": 11,
+        "duration_s": 35.2,
+        "started": False,
+        "deprecation_notices": [],
+        "lines": [],
+    }
+    assert node.ran == ["reconfigure"]
+    second = node.run()
+    assert second == dict.fromkeys(KEYS) | {"changed": False, "started": False, "deprecation_notices": [], "lines": []}
+    assert node.ran == []
+
+
+@pytest.mark.parametrize(
+    ("enabled", "running", "start", "ran", "started"),
+    [
+        (True, False, True, ["status", "start"], True),
+        (True, True, True, ["status"], False),
+        (False, False, True, [], False),
+        (True, False, False, [], False),
+    ],
+)
+def test_start(node: Node, enabled: bool, running: bool, start: bool, ran: list[str], started: bool) -> None:
+    """A stopped KAS is started, also when no reconfigure is owed."""
+    node.run()
+    if enabled:
+        node.enable()
+    node.running = running
+    result = node.run(start=start)
+    assert node.ran == ran
+    assert result["changed"] == result["started"] == started
+    assert result["reason"] is None
+    assert node.run(start=start)["changed"] is False
+
+
+def test_a_stopped_kas_is_started_after_the_reconfigure(node: Node) -> None:
+    node.enable()
+    assert node.run()["started"] is True
+    assert node.ran == ["reconfigure", "status", "start"]
+
+
+def test_force(node: Node) -> None:
+    node.run()
+    assert node.run(force=True)["reason"] == "A reconfigure is forced."
+    assert node.ran == ["reconfigure"]
+
+
+def test_inputs(node: Node) -> None:
+    certificate = node.root / "kas.crt"
+    node.run(inputs=[str(certificate)])
+    certificate.write_text("certificate")
+    result = node.run(inputs=[str(certificate)])
+    assert result["reason"] == f"{certificate} has appeared since the last successful reconfigure."
+
+
+def test_check_mode_changes_nothing(node: Node) -> None:
+    node.enable()
+    before = sorted(node.root.rglob("*"))
+    result = node.run(check_mode=True)
+    assert (result["changed"], result["started"], result["duration_s"]) == (True, True, None)
+    assert node.ran == ["status"]
+    assert sorted(node.root.rglob("*")) == before
+    assert node.run()["reason"] == result["reason"]
+
+
+def test_a_failed_reconfigure_stays_owed(node: Node) -> None:
+    node.run()
+    good = node.outcome
+    node.outcome = Finished(
+        1, (FIXTURES / "failure_secret.stdout").read_text(), (FIXTURES / "failure_secret.stderr").read_text()
+    )
+    node.enable()
+    node.gitlab_rb.write_text("# edited\n")
+    result = node.run()
+    line = "gitlab_kas['api_secret_key'] should be exactly 32 bytes"
+    assert result == {
+        "failed": True,
+        "msg": f"gitlab-ctl reconfigure failed with exit code 1 ({line}); "
+        "correct the cause and run this again, the reconfigure stays owed.",
+        "lines": [line],
+        "changed": True,
+        "reason": f"{node.gitlab_rb} has changed since the last successful reconfigure.",
+        "resources_updated": 0,
+        "duration_s": 35.2,
+        "started": False,
+        "deprecation_notices": ["git_data_dirs has been deprecated since 17.8 and will be removed in 18.0."],
+    }
+    assert node.ran == ["reconfigure"]
+    node.gitlab_rb.write_text("# nothing\n")
+    node.outcome = good
+    assert node.run()["reason"] == "The last reconfigure failed, was interrupted or still runs."
+    assert node.run()["reason"] is None
+
+
+def test_a_reconfigure_that_takes_too_long_stays_owed(node: Node) -> None:
+    result = node.run(timeout_s=30)
+    assert (result["failed"], result["msg"]) == (True, "It still runs.")
+    assert result["duration_s"] == 35.2
+    assert node.run()["reason"] == "The last reconfigure failed, was interrupted or still runs."
+
+
+def test_a_kas_that_does_not_start(node: Node) -> None:
+    node.enable()
+    node.starts = False
+    result = node.run()
+    assert result["msg"] == (
+        f"gitlab-ctl start gitlab-kas failed; look into {node.root}/var/log/gitlab/gitlab-kas/current."
+    )
+    assert result["lines"] == ["timeout: down: gitlab-kas: 1s"]
+    assert result["started"] is False
+    assert node.run()["reason"] is None
+
+
+def test_package_not_installed(node: Node) -> None:
+    (node.root / "opt/gitlab/version-manifest.json").unlink()
+    result = node.run()
+    assert result["failed"] and not result["changed"]
+    assert result["msg"] == (
+        f"The GitLab Linux package is not installed: there is no {node.root}/opt/gitlab/version-manifest.json; "
+        "install gitlab-ee or gitlab-ce."
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "before", "after"),
+    [
+        ({"reason": None, "started": False}, "", ""),
+        ({"reason": "Why.", "started": False}, "reconfigure owed: Why.\n", "reconfigure owed: no\n"),
+        ({"reason": None, "started": True}, "gitlab-kas: down\n", "gitlab-kas: run\n"),
+    ],
+)
+def test_diff(result: dict[str, Any], before: str, after: str) -> None:
+    assert diff(result) == {"before": before, "after": after}
+
+
+def test_main_takes_text_for_every_type(capsys: pytest.CaptureFixture[str]) -> None:
+    args = {"force": "yes", "start": "false", "timeout_s": "60", "inputs": "/a,/b"}
+    with patch_module_args(args), pytest.raises(SystemExit) as caught:
+        main()
+    result = json.loads(capsys.readouterr().out)
+    assert caught.value.code == 1
+    assert result["msg"].startswith("The GitLab Linux package is not installed: ")
+    assert result["invocation"]["module_args"] == {
+        "path": "/etc/gitlab/gitlab.rb",
+        "inputs": ["/a", "/b"],
+        "force": True,
+        "start": False,
+        "timeout_s": 60,
+    }

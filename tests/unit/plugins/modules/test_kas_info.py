@@ -1,0 +1,335 @@
+"""kas_info: all there is to know of a node, and a sentence for everything that is wrong there."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import Finished, Ledger, Package
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import Listener, Readiness
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
+    SECRETS,
+    SecretError,
+    fingerprint,
+    unseal,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.modules.kas_info import Sources, main, run
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "kas"
+RUN = "run: gitlab-kas: (pid 812) 45s; run: log: (pid 790) 81s"
+DOWN = "down: gitlab-kas: 1s, normally up; run: log: (pid 790) 81s"
+KEY = "a key of the run, made of random"
+IN_RB = base64.b64encode(b"r" * 32).decode()
+IN_JSON = {name: base64.b64encode(b"j" * size).decode() for name, size in SECRETS.items()}
+GITLAB_RB = f"""
+external_url 'https://gitlab.example.com'
+gitlab_kas['enable'] = true
+gitlab_kas['api_secret_key'] = '{IN_RB}'
+gitlab_kas['private_api_secret_key'] = nil
+gitlab_kas['env'] = {{ 'OWN_PRIVATE_API_CIDR' => '10.0.0.0/8', 'TOKEN' => 'hunter2' }}
+gitlab_rails['db_password'] = 'hunter2'
+"""
+
+
+class Node:
+    """A healthy node, whose tests make it sick."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.write("opt/gitlab/version-manifest.json", '{"build_version": "18.6.1-ee.0"}')
+        self.gitlab_rb = self.write("etc/gitlab/gitlab.rb", GITLAB_RB)
+        self.secrets = self.write("etc/gitlab/gitlab-secrets.json", json.dumps({"gitlab_kas": IN_JSON}))
+        self.config = self.write(
+            "var/opt/gitlab/gitlab-kas/gitlab-kas-config.yml", (FIXTURES / "gitlab-kas-config.yml").read_text()
+        )
+        self.log = self.write("var/log/gitlab/gitlab-kas/current", (FIXTURES / "current_18.6").read_text())
+        self.link = root / "opt/gitlab/service/gitlab-kas"
+        self.link.parent.mkdir()
+        self.link.symlink_to("/opt/gitlab/sv/gitlab-kas")
+        self.status = Finished(0, RUN, "")
+        self.readiness = Readiness(True, "ok")
+        self.asked: list[Listener] = []
+        self.package = Package(self.gitlab_ctl, root=root)
+        self.addresses: Callable[[], list[str]] = lambda: ["10.0.0.1", "fd00::1"]
+        ledger = Ledger(self.package)
+        ledger.note(ledger.snapshot([str(self.gitlab_rb)]))
+
+    def write(self, path: str, text: str) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def gitlab_ctl(self, argv: Sequence[str], timeout_s: float) -> Finished:
+        assert argv[1:] == ["status", "gitlab-kas"]
+        return self.status
+
+    def ready(self, listener: Listener) -> Readiness:
+        self.asked.append(listener)
+        return self.readiness
+
+    def look(self, **params: Any) -> dict[str, Any]:
+        before = {path: path.lstat().st_mtime_ns for path in self.root.rglob("*")}
+        defaults: dict[str, Any] = {"path": str(self.gitlab_rb), "ruby": None, "inputs": [], "seal_key": None}
+        result = run({**defaults, **params}, Sources(self.package, self.addresses, self.ready))
+        assert result.pop("changed") is False
+        assert {path: path.lstat().st_mtime_ns for path in self.root.rglob("*")} == before
+        assert "hunter2" not in json.dumps(result)
+        assert not any(secret in json.dumps(result) for secret in (IN_RB, *IN_JSON.values()))
+        return dict(result["kas"])
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def test_a_healthy_node(node: Node) -> None:
+    assert node.look() == {
+        "problems": [],
+        "gitlab_version": "18.6.1",
+        "enabled": True,
+        "running": True,
+        "ready": True,
+        "readiness": "ok",
+        "own_private_api_urls": ["grpc://10.0.0.1:8155", "grpc://[fd00::1]:8155"],
+        "listeners": {
+            "agent": {"network": "tcp", "address": "10.0.0.1:8150"},
+            "kubernetes_api": {"network": "tcp", "address": "localhost:8154"},
+            "observability": {"network": "tcp", "address": "localhost:8151"},
+            "internal_api": {
+                "network": "unix",
+                "address": "/var/opt/gitlab/gitlab-kas/sockets/internal-api.socket",
+            },
+            "private_api": {"network": "tcp", "address": "[fd00::1]:8155"},
+        },
+        "secrets": {
+            "api_secret_key": {"fingerprint": fingerprint(IN_RB), "source": "gitlab.rb", "problem": None},
+            "private_api_secret_key": {
+                "fingerprint": fingerprint(IN_JSON["private_api_secret_key"]),
+                "source": "gitlab-secrets.json",
+                "problem": None,
+            },
+            "websocket_token_secret_key": {
+                "fingerprint": fingerprint(IN_JSON["websocket_token_secret_key"]),
+                "source": "gitlab-secrets.json",
+                "problem": None,
+            },
+        },
+        "sealed_secrets": {},
+        "settings": {
+            "external_url": "https://gitlab.example.com",
+            "gitlab_kas": {
+                "enable": True,
+                "api_secret_key": "********",
+                "private_api_secret_key": None,
+                "env": {"OWN_PRIVATE_API_CIDR": "10.0.0.0/8", "TOKEN": "********"},
+            },
+            "gitlab_rails": {"db_password": "********"},
+        },
+        "addresses": ["10.0.0.1", "fd00::1"],
+        "reconfigure_owed": None,
+    }
+    assert node.asked == [Listener("tcp", "localhost:8151")]
+
+
+def test_sealed_secrets(node: Node) -> None:
+    sealed = node.look(seal_key=KEY)["sealed_secrets"]
+    assert {name: unseal(text, KEY) for name, text in sealed.items()} == {**IN_JSON, "api_secret_key": IN_RB}
+
+
+def test_a_seal_key_that_can_be_guessed(node: Node) -> None:
+    with pytest.raises(SecretError):
+        node.look(seal_key="abc")
+
+
+# Nodes that are not sick, but different
+
+
+def test_a_node_without_kas(node: Node) -> None:
+    node.link.unlink()
+    kas = node.look()
+    assert kas["problems"] == []
+    assert (kas["enabled"], kas["running"], kas["ready"]) == (False, False, False)
+    assert kas["readiness"] == "gitlab-kas is not enabled"
+    assert (kas["listeners"], kas["own_private_api_urls"]) == ({}, [])
+
+
+def test_a_stopped_kas(node: Node) -> None:
+    node.status = Finished(3, DOWN, "")
+    kas = node.look()
+    assert kas["problems"] == []
+    assert (kas["enabled"], kas["running"], kas["ready"]) == (True, False, False)
+    assert kas["readiness"] == f"gitlab-kas does not run ({DOWN})"
+    assert kas["own_private_api_urls"] == []
+    assert kas["listeners"]["agent"] == {"network": "tcp", "address": "10.0.0.1:8150"}
+
+
+def test_a_kas_that_is_not_ready(node: Node) -> None:
+    node.readiness = Readiness(False, "redis: dial tcp: connection refused")
+    kas = node.look()
+    assert (kas["ready"], kas["readiness"]) == (False, "redis: dial tcp: connection refused")
+
+
+def test_a_kas_with_directories_of_its_own(node: Node) -> None:
+    node.gitlab_rb.write_text("gitlab_kas['dir'] = '/srv/kas'\ngitlab_kas['log_directory'] = '/srv/log'\n")
+    node.write("srv/kas/gitlab-kas-config.yml", "observability:\n  listen:\n    address: /o\n    network: unix\n")
+    node.write("srv/log/current", (FIXTURES / "current_17.6").read_text())
+    kas = node.look()
+    assert kas["own_private_api_urls"] == ["grpc://10.0.0.8:8155"]
+    assert node.asked == [Listener("unix", "/o")]
+
+
+def test_a_node_just_installed(node: Node) -> None:
+    for path in (node.secrets, node.link, node.config, node.log, Ledger(node.package).path):
+        path.unlink()
+    node.gitlab_rb.write_text("external_url 'https://gitlab.example.com'\n")
+    kas = node.look(seal_key=KEY)
+    assert kas["problems"] == []
+    assert kas["secrets"] == {name: {"fingerprint": None, "source": None, "problem": None} for name in SECRETS}
+    assert kas["sealed_secrets"] == {}
+    assert kas["reconfigure_owed"] == "No successful reconfigure is on record."
+
+
+def test_a_reconfigure_that_is_owed_for_a_certificate(node: Node) -> None:
+    certificate = node.write("etc/gitlab/kas.crt", "certificate")
+    kas = node.look(inputs=[str(certificate)])
+    assert kas["reconfigure_owed"] == f"{certificate} has appeared since the last successful reconfigure."
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("''", {"source": "gitlab.rb", "problem": "is empty"}),
+        ("'c2hvcnQ='", {"source": "gitlab.rb", "problem": "holds 5 bytes instead of 32"}),
+        ("42", {"source": "gitlab.rb", "problem": "is not a string"}),
+        ("ENV['SECRET']", {"source": "gitlab-secrets.json", "problem": None}),
+        ("nil", {"source": "gitlab-secrets.json", "problem": None}),
+    ],
+)
+def test_secrets_as_the_package_takes_them(node: Node, value: str, expected: dict[str, Any]) -> None:
+    node.gitlab_rb.write_text(f"gitlab_kas['api_secret_key'] = {value}\n")
+    secret = node.look(seal_key=KEY)["secrets"]["api_secret_key"]
+    assert {key: secret[key] for key in expected} == expected
+
+
+# Sick nodes
+
+
+def a_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def not_a_json_object(node: Node) -> None:
+    node.secrets.write_text("[1]")
+
+
+def addresses_fail(node: Node) -> None:
+    def fail() -> list[str]:
+        raise OSError(97, "Address family not supported by protocol")
+
+    node.addresses = fail
+
+
+@pytest.mark.parametrize(
+    ("make_sick", "problem"),
+    [
+        pytest.param(
+            lambda node: node.gitlab_rb.unlink(),
+            "{root}/etc/gitlab/gitlab.rb does not exist; install the GitLab Linux package or correct the path.",
+            id="gitlab.rb missing",
+        ),
+        pytest.param(
+            lambda node: node.gitlab_rb.write_text("gitlab_kas['enable' = true\n"),
+            "{root}/etc/gitlab/gitlab.rb: line 1 is not valid Ruby",
+            id="gitlab.rb not valid Ruby",
+        ),
+        pytest.param(
+            lambda node: node.gitlab_rb.write_text("gitlab_kas = { 'enable' => true }\n"),
+            "{root}/etc/gitlab/gitlab.rb, line 1: `gitlab_kas = …` makes gitlab_kas a Ruby variable",
+            id="local variable",
+        ),
+        pytest.param(
+            lambda node: node.gitlab_rb.write_text("if ENV['A']\n  gitlab_kas['enable'] = true\nend\n"),
+            "{root}/etc/gitlab/gitlab.rb, line 2: gitlab_kas['enable'] is assigned inside an if",
+            id="in a conditional",
+        ),
+        pytest.param(
+            not_a_json_object,
+            "{root}/etc/gitlab/gitlab-secrets.json is not a JSON object; restore the file.",
+            id="secrets not JSON",
+        ),
+        pytest.param(
+            lambda node: a_directory(node.secrets),
+            "{root}/etc/gitlab/gitlab-secrets.json cannot be read (Is a directory); become root or correct the file.",
+            id="secrets not readable",
+        ),
+        pytest.param(
+            lambda node: node.config.unlink(),
+            "KAS is enabled, but {root}/var/opt/gitlab/gitlab-kas/gitlab-kas-config.yml does not exist; "
+            "run gitlab-ctl reconfigure.",
+            id="no configuration",
+        ),
+        pytest.param(
+            lambda node: node.log.unlink(),
+            "The log of KAS in {root}/var/log/gitlab/gitlab-kas cannot be read ([Errno 2] No such file or directory: "
+            "'{root}/var/log/gitlab/gitlab-kas/current'); become root.",
+            id="no log",
+        ),
+        pytest.param(
+            addresses_fail,
+            "The kernel does not tell this node's addresses ([Errno 97] Address family not supported by protocol).",
+            id="no addresses",
+        ),
+        pytest.param(
+            lambda node: node.write("opt/gitlab/version-manifest.json", "{}"),
+            "{root}/opt/gitlab/version-manifest.json names no build_version; repair the GitLab Linux package.",
+            id="damaged package",
+        ),
+    ],
+)
+def test_a_sick_node(node: Node, make_sick: Callable[[Node], object], problem: str) -> None:
+    make_sick(node)
+    kas = node.look(seal_key=KEY)
+    expected = problem.format(root=node.root)
+    assert [found[: len(expected)] for found in kas["problems"]] == [expected]
+    assert set(kas["secrets"]) == set(SECRETS)
+
+
+def test_every_problem_counts(node: Node) -> None:
+    node.gitlab_rb.unlink()
+    not_a_json_object(node)
+    node.config.unlink()
+    assert len(node.look()["problems"]) == 3
+
+
+def test_ruby_missing(node: Node) -> None:
+    problem = "There is no Ruby at /nowhere/ruby, so gitlab.rb cannot be checked"
+    assert node.look(ruby="/nowhere/ruby")["problems"][0].startswith(problem)
+
+
+def test_package_not_installed(node: Node) -> None:
+    (node.root / "opt/gitlab/version-manifest.json").unlink()
+    kas = node.look()
+    assert kas["problems"] == [
+        f"The GitLab Linux package is not installed: there is no {node.root}/opt/gitlab/version-manifest.json; "
+        "install gitlab-ee or gitlab-ce."
+    ]
+    assert (kas["gitlab_version"], kas["addresses"]) == (None, ["10.0.0.1", "fd00::1"])
+
+
+def test_main_on_a_node_without_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with patch_module_args({"inputs": "/a,/b", "seal_key": KEY}), pytest.raises(SystemExit) as caught:
+        main()
+    text = capsys.readouterr().out
+    result = json.loads(text)
+    assert caught.value.code == 0
+    assert result["kas"]["problems"][0].startswith("The GitLab Linux package is not installed: ")
+    assert result["invocation"]["module_args"]["inputs"] == ["/a", "/b"]
+    assert KEY not in text
