@@ -20,19 +20,24 @@ class Outline < Ripper
   Token = Struct.new(:type, :from, :to, :mate)
   Node = Struct.new(:type, :args, :first, :last)
 
-  TRIVIA = %i[sp ignored_sp nl ignored_nl comment embdoc_beg embdoc embdoc_end semicolon __end__].freeze
-  OPENERS = %i[tstring_beg heredoc_beg words_beg qwords_beg symbols_beg qsymbols_beg backtick regexp_beg
-               lbrace tlambeg embexpr_beg lbracket lparen].freeze
-  CLOSERS = %i[tstring_end heredoc_end regexp_end label_end rbrace embexpr_end rbracket rparen].freeze
+  # What separates code; it leaves no token.
+  TRIVIA = %i[sp ignored_sp nl ignored_nl embdoc_beg embdoc embdoc_end semicolon].freeze
+  NOTES = {
+    open: %i[tstring_beg words_beg qwords_beg symbols_beg qsymbols_beg symbeg backtick regexp_beg
+             lbrace tlambeg embexpr_beg lbracket lparen],
+    close: %i[tstring_end heredoc_end regexp_end label_end rbrace embexpr_end rbracket rparen],
+    open_heredoc: %i[heredoc_beg]
+  }.flat_map { |note, events| events.map { |event| [event, note] } }.to_h.freeze
   LISTS = %w[stmts args mlhs qwords words word qsymbols symbols mrhs string xstring regexp].freeze
   # What a literal may be made of: no calls, no variables, no interpolation.
   LITERAL = %i[hash assoclist_from_args assoc_new array args args_add_block string_literal string string_concat
                symbol_literal symbol dyna_symbol qwords qsymbols words word symbols unary heredoc_dedent
                int float CHAR tstring_content label ident const kw op gvar ivar cvar backtick].freeze
+  KEYWORDS = { 'nil' => nil, 'true' => true, 'false' => false }.freeze
   # Code in these may run later, or again, or not at all.
   SCOPES = %i[brace_block do_block lambda def defs BEGIN END class sclass module].freeze
   EFFECTS = %i[assign opassign massign command command_call yield yield0 super zsuper xstring_literal return
-               return0 break next redo retry alias undef method_add_block lambda].freeze
+               return0 break next redo retry alias undef].freeze
   MUTATORS = %w[<< append clear concat delete delete_at delete_if eval fill insert instance_eval keep_if
                 pop prepend public_send push replace send __send__ shift store unshift update].freeze
 
@@ -51,27 +56,28 @@ class Outline < Ripper
 
   # -- Ripper's events --
 
-  SCANNER_EVENTS.each do |event|
+  (SCANNER_EVENTS - TRIVIA - %i[comment __end__]).each do |event|
+    note = NOTES[event]
     define_method(:"on_#{event}") do |text|
       from = @starts[lineno - 1] + column
-      token = Token.new(event, from, from + text.bytesize)
-      @tokens << token
+      @tokens << Token.new(event, from, from + text.bytesize)
       index = @tokens.size - 1
-      if OPENERS.include?(event) || (event == :symbeg && text != ':')
-        @open << index
-      elsif CLOSERS.include?(event) && (token.mate = @open.pop)
-        @tokens[token.mate].mate = index
-        token.to = @starts[lineno] || @source.bytesize if event == :heredoc_end
-      end
-      @comments << lineno if event == :comment && @source[@starts[lineno - 1]...from].strip.empty?
-      @end = from if event == :__end__
+      send(note, index, text) if note
       Node.new(event, [text], index, index)
     end
   end
 
+  def on_comment(_text)
+    @comments << lineno if @source[@starts[lineno - 1], column].strip.empty?
+  end
+
+  def on___end__(_text)
+    @end = @starts[lineno - 1]
+  end
+
   PARSER_EVENTS.each do |event|
     define_method(:"on_#{event}") do |*args|
-      Node.new(event, args, args.flatten.filter_map { |arg| arg.first if arg.is_a?(Node) }.min, @tokens.size - 1)
+      Node.new(event, args, first_of(args), @tokens.size - 1)
     end
   end
 
@@ -92,8 +98,8 @@ class Outline < Ripper
     body.args.each do |node|
       next if node.type == :void_stmt
 
-      first = following(before)
-      last = preceding(node.last)
+      first = before + 1
+      last = code_end(node.last)
       @statements << statement(node, first, last)
       before = scanned(last)
     end
@@ -136,6 +142,32 @@ class Outline < Ripper
 
   # -- Tokens --
 
+  def open(index, text)
+    @open << index unless text == ':' # of a plain symbol, which nothing closes
+  end
+
+  def close(index, _text)
+    mate = @open.pop or return
+    @tokens[index].mate = mate
+    @tokens[mate].mate = index
+    # The line of a heredoc's terminator belongs to it, whatever ends the line.
+    @tokens[index].to = @starts[lineno] || @source.bytesize if @tokens[index].type == :heredoc_end
+  end
+
+  def open_heredoc(index, text)
+    @heredocs = true
+    open(index, text)
+  end
+
+  # The first token of the first node among a node's arguments; lists of pairs and parameters are arrays.
+  def first_of(args)
+    args.each do |arg|
+      found = arg.is_a?(Array) ? first_of(arg) : (arg.first if arg.is_a?(Node))
+      return found if found
+    end
+    nil
+  end
+
   def line(number)
     @source[@starts[number - 1]...(@starts[number] || @source.bytesize)]
   end
@@ -144,17 +176,8 @@ class Outline < Ripper
     @starts.bsearch_index { |start| start > offset } || @starts.size
   end
 
-  # The next token after this one that is code.
-  def following(index)
-    index += 1
-    index += 1 while index < @tokens.size && TRIVIA.include?(@tokens[index].type)
-    index
-  end
-
-  # This token or the last one before it that is code. Ruby reads a heredoc's body as soon as it has read
-  # its opener: where the body has been read, the code ends with the opener.
-  def preceding(index)
-    index -= 1 while index.positive? && TRIVIA.include?(@tokens[index].type)
+  # Ruby reads a heredoc's body as soon as it has read its opener: there the code ends with the opener.
+  def code_end(index)
     @tokens[index].type == :heredoc_end ? @tokens[index].mate : index
   end
 
@@ -165,6 +188,8 @@ class Outline < Ripper
 
   # The outermost heredocs that open between two tokens: whole lines, first of the body to terminator.
   def bodies(first, last)
+    return [] unless @heredocs
+
     found = []
     index = first
     while index <= last
@@ -206,13 +231,13 @@ class Outline < Ripper
     path = path_of(node.args[0])
     return unless path && path.size > 1 && path.all? && @tokens[first].type == :ident
 
-    equals = first
-    (path.size - 1).times { equals = following(@tokens[following(equals)].mate) - 1 }
-    equals = following(equals)
+    closing = first
+    (path.size - 1).times { closing = @tokens[closing + 1].mate }
+    equals = closing + 1
     return unless @tokens[equals]&.type == :op && node.args[1].is_a?(Node)
 
     walk([node.args[1]], mentions)
-    { name: path[0], keys: path.drop(1), value: describe(node.args[1], following(equals), last) }
+    { name: path[0], keys: path.drop(1), value: describe(node.args[1], equals + 1, last) }
   end
 
   def call_setting(node, first, last, mentions)
@@ -223,12 +248,12 @@ class Outline < Ripper
     list, block = arguments.type == :args_add_block ? arguments.args : [arguments, false]
     return unless block == false && list.type == :args && list.args.size == 1
 
-    opener = following(first)
+    opener = first + 1
     if node.type == :method_add_arg
       return unless @tokens[opener].mate == last
 
-      from = following(opener)
-      to = preceding(last - 1)
+      from = opener + 1
+      to = code_end(last - 1)
     else
       from = opener
       to = last
@@ -283,26 +308,28 @@ class Outline < Ripper
 
   def describe(node, first, last)
     code = span(first, last)
-    value = { type: kind(node), span: code, line: line_of(code[0]),
-              bodies: bodies(first, last).select { |from, _| from >= code[1] } }
-    value[:tangled] = tangled?(first, code)
-    value[:effects] = effects?([node])
+    plain = literal?(node)
+    value = { type: kind(node, plain), span: code, line: line_of(code[0]),
+              bodies: bodies(first, last).select { |from, _| from >= code[1] },
+              tangled: tangled?(first, code), effects: !plain && effects?([node]) }
     value[:pairs] = pairs(node, first, last) if node.type == :hash
     value[:type] = 'expression' if node.type == :hash && !value[:pairs]
-    evaluated = literal(node, code, value[:bodies]) unless value[:tangled]
-    value[:literal] = evaluated[0] if evaluated
+    found = literal(node, code, value) if plain && !value[:tangled]
+    value[:literal] = found[0] if found
     value
   end
 
-  def kind(node)
+  def kind(node, plain)
     return node.type if %i[hash array].include?(node.type)
     return 'string' if %i[string_literal string_concat].include?(node.type)
 
-    literal?(node) ? 'scalar' : 'expression'
+    plain ? 'scalar' : 'expression'
   end
 
   # The body of a heredoc that opens before the value, on its first line, lies between the value's lines.
   def tangled?(first, code)
+    return false unless @heredocs
+
     start = @starts[line_of(code[0]) - 1]
     index = first - 1
     while index >= 0 && @tokens[index].from >= start
@@ -322,14 +349,26 @@ class Outline < Ripper
   end
 
   # [value] of a literal as Ruby itself reads it.
-  def literal(node, code, bodies)
-    return unless literal?(node)
+  def literal(node, code, value)
+    return [hash_of(value[:pairs])] if value[:pairs]&.all? { |pair| pair[:key] && pair[:value].key?(:literal) }
 
     text = @source[code[0]...code[1]]
-    text << "\n" << bodies.map { |from, to| @source[from...to] }.join unless bodies.empty?
-    [encode(eval(text.force_encoding(encoding)))]
+    return [KEYWORDS[text]] if KEYWORDS.key?(text)
+    return [text.to_i] if text.match?(/\A[1-9]\d*\z/)
+
+    plain = simple_text(node) if node.type == :string_literal && text.match?(/\A['"]/n)
+    plain ? [plain] : [evaluated(text, value[:bodies])]
   rescue StandardError, SyntaxError
     nil
+  end
+
+  def hash_of(pairs)
+    { hash: pairs.map { |pair| [pair[:key], pair[:value][:literal]] } }
+  end
+
+  def evaluated(text, bodies)
+    text << "\n" << bodies.map { |from, to| @source[from...to] }.join unless bodies.empty?
+    encode(eval(text.force_encoding(encoding)))
   end
 
   def encode(value)
@@ -369,7 +408,7 @@ class Outline < Ripper
     return unless pair.args[1]
 
     arrow = shallow(from, to).find { |index| %i[label label_end].include?(@tokens[index].type) || arrow?(index) }
-    describe(pair.args[1], following(arrow), to) if arrow
+    describe(pair.args[1], arrow + 1, to) if arrow
   end
 
   def arrow?(index)
@@ -392,14 +431,14 @@ class Outline < Ripper
 
   def split(first, last)
     segments = []
-    from = following(first)
+    from = first + 1
     shallow(from, last - 1).each do |index|
       next unless @tokens[index].type == :comma
 
-      segments << [from, preceding(index - 1)]
-      from = following(index)
+      segments << [from, code_end(index - 1)]
+      from = index + 1
     end
-    segments << [from, preceding(last - 1)] if from < last
+    segments << [from, code_end(last - 1)] if from < last
     segments
   end
 
