@@ -40,10 +40,14 @@ __all__ = ["Change", "GitlabRb", "GitlabRbError", "is_secret", "mask"]
 
 @dataclass(frozen=True)
 class Change:
-    """A changed text. ``names`` are the settings that it sets or removes, as ``gitlab_kas['enable']``."""
+    """A changed document. ``names`` are the settings that it sets or removes, as ``gitlab_kas['enable']``."""
 
-    text: bytes
+    document: GitlabRb
     names: tuple[str, ...]
+
+    @property
+    def text(self) -> bytes:
+        return self.document.text
 
 
 class GitlabRb(Document):
@@ -59,13 +63,14 @@ class GitlabRb(Document):
         leaves = list(_leaves(settings))
         gone = list(_names(remove or {}))
         self._check(leaves, gone)
-        without, removed = self._edited(remove=gone)
-        result, names = without._look_for(leaves)._edited(settings=leaves)
+        document = self._knowing(commented_names(settings, remove or {}))
+        without, removed = document._edited(remove=gone)
+        result, names = without._edited(settings=leaves)
         if removed:
             result = result.without_empty_sections()
         if result.text != self.text:
             self.prove(result, leaves, gone)
-        return Change(result.text, tuple(dict.fromkeys(removed + names)))
+        return Change(result, tuple(dict.fromkeys(removed + names)))
 
     def masked_diff(self, other: GitlabRb) -> str:
         """The lines that differ, as a unified diff without context, with every secret masked."""
@@ -82,7 +87,7 @@ class GitlabRb(Document):
 
     def with_text(self, text: bytes) -> GitlabRb:
         try:
-            return GitlabRb(text, self._ruby, path=self._path, read_file=self._read_file)
+            return self._like_this(text, self._commented)
         except GitlabRbError as error:
             raise GitlabRbError(
                 f"{self._path}: the change would not leave valid Ruby, so it was not made; please report this file."
@@ -91,7 +96,7 @@ class GitlabRb(Document):
     def without_empty_sections(self) -> GitlabRb:
         """Our marked sections go with their last setting, and leave the text as it was before them."""
         text = self.text
-        for start, end in reversed(self.sections()):
+        for start, end in reversed(self.sections):
             if len(text[start:end].split()) > len((SECTION_BEGIN + b" " + SECTION_END).split()):
                 continue
             eol = next((e for e in (b"\r\n", b"\n") if text[:start].endswith(e)), b"")
@@ -163,13 +168,12 @@ class GitlabRb(Document):
             editor.set(path, value)
         return (self.with_text(editor.apply()), editor.names) if editor.names else (self, [])
 
-    def _look_for(self, leaves: Iterable[tuple[Path, Any]]) -> GitlabRb:
-        """The same document, with the places where what it does not set yet stands commented out."""
-        paths = [path for path, _value in leaves if self.state(path).kind == "unset"]
-        if not paths:
-            return self
-        wanted = list(dict.fromkeys((path[0], path[1] if len(path) > 1 else None) for path in paths))
-        return GitlabRb(self.text, self._ruby, path=self._path, read_file=self._read_file, commented=wanted)
+    def _knowing(self, names: Sequence[tuple[str, str | None]]) -> GitlabRb:
+        """The same document, outlined with a look for these names in its comments."""
+        return self if set(names) <= set(self._commented) else self._like_this(self.text, names)
+
+    def _like_this(self, text: bytes, commented: Sequence[tuple[str, str | None]]) -> GitlabRb:
+        return GitlabRb(text, self._ruby, path=self._path, read_file=self._read_file, commented=commented)
 
     def _untouched(self, touched: Sequence[Path]) -> Iterator[tuple[bytes, ...]]:
         """The text of every statement, and of every pair of a hash, that no touched setting stands for."""
@@ -204,6 +208,19 @@ class GitlabRb(Document):
         for statement in self.outline.statements:
             if statement.value:
                 yield from _secrets_in(statement.path, statement.value)
+
+
+def commented_names(*trees: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """The settings (name, key) that trees name: what to look for in comments, in one go with the outline."""
+    names: dict[tuple[str, str | None], None] = {}
+    for tree in trees:
+        for name, keys in tree.items():
+            names.update(
+                dict.fromkeys((str(name), str(key)) for key in keys)
+                if isinstance(keys, Mapping)
+                else {(str(name), None): None}
+            )
+    return list(names)
 
 
 def _leaves(tree: Mapping[str, Any], at: Path = ()) -> Iterator[tuple[Path, Any]]:

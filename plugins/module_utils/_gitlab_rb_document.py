@@ -16,9 +16,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NoReturn
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
+    BOM,
     NO_LITERAL,
     Outline,
     Ruby,
@@ -35,6 +37,7 @@ Tree = dict[str, Any]
 
 SECTION_BEGIN = b"# BEGIN kasops.gitlab_kas"
 SECTION_END = b"# END kasops.gitlab_kas"
+_SECTION = re.compile(SECTION_BEGIN + rb"\r?\n(?:.*\n)*?" + SECTION_END + rb"[ \t]*(?:\r?\n|\Z)")
 
 CALL_FORM = frozenset(
     {"edition", "external_url", "gitlab_kas_external_url", "mattermost_external_url", "pages_external_url"}
@@ -154,6 +157,7 @@ class Document:
         self._ruby = ruby
         self._path = path
         self._read_file = read_file
+        self._commented = tuple(commented)
         try:
             self.outline = ruby.outline(text, commented)
         except RubyError as error:
@@ -242,13 +246,13 @@ class Document:
         crlf = self.text.count(b"\r\n")
         return b"\r\n" if crlf * 2 > self.text.count(b"\n") else b"\n"
 
+    @cached_property
     def sections(self) -> list[Span]:
         """Our marked sections, from the first byte of BEGIN to the end of the line of END."""
         found = []
-        for match in re.finditer(
-            rb"^" + SECTION_BEGIN + rb"\r?\n(?:.*\n)*?" + SECTION_END + rb"[ \t]*(?:\r?\n|\Z)", self.text, re.MULTILINE
-        ):
-            if match.end() <= self.outline.end and not self.inside_code(match.start()):
+        for match in _SECTION.finditer(self.text):
+            own_line = self.text[self.line_start(match.start()) : match.start()] in (b"", BOM)
+            if own_line and match.end() <= self.outline.end and not self.inside_code(match.start()):
                 found.append(match.span())
         return found
 

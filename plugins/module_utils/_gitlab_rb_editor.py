@@ -206,7 +206,7 @@ class Editor:
         readers = [e.statement.span[0] for e in events if e.kind in READS]
         ends = [e for e in events if e.kind == "return"]
         places = [c.span[1] for c in document.outline.commented if c.path == path[:2] and not self._is_inside(c.span)]
-        places += [document.text.rfind(SECTION_END, *section) for section in document.sections()]
+        places += [document.text.rfind(SECTION_END, *section) for section in document.sections]
         new_section = Place(document.outline.end, in_new_section=True)
         for place in (*map(Place, places), new_section):
             at = place.offset
@@ -239,7 +239,7 @@ class Editor:
         traces = value.literal is NO_LITERAL and any(
             None in mention.path or self._document.state(tuple(map(str, mention.path))).kind != "found"
             for mention in statement.mentions
-            if not mention.name[:1].isupper()
+            if not mention.name[:1].isupper() and not mention.name.startswith("@")
         )
         if value.effects or value.tangled or traces:
             self._document.refuse(
@@ -353,18 +353,25 @@ class Editor:
         return b"".join(self._document.text[start:end] for start, end in zip(edges[::2], edges[1::2]))
 
     def _cut_hash(self, value: Value) -> bool:
-        """Take out an empty hash as a whole if it stands in our section, where it was only there for its keys."""
-        if not any(start <= value.span[0] < end for start, end in self._document.sections()):
+        """Take out an empty hash as a whole if it was only written for its keys: by this module, that is."""
+        statement = next(s for s in self._document.outline.statements if s.span[0] <= value.span[0] < s.span[1])
+        if not self._is_ours(statement):
             return False
         if value.span in self._owners:
             outer, item = self._owners[value.span]
             self._removed.setdefault(outer.span, (outer, []))[1].append(item)
-            return True
-        for statement in self._document.outline.statements:
-            if statement.value is value:
-                self._cut_statement(statement)
-                return True
-        return False
+        else:
+            self._cut_statement(statement)
+        return True
+
+    def _is_ours(self, statement: Statement) -> bool:
+        """Whether a statement stands where this module puts a new one: in its section, or right after its comment."""
+        document = self._document
+        start = statement.span[0]
+        return any(first <= start < last for first, last in document.sections) or any(
+            comment.path == statement.path and comment.span[1] == document.line_start(start)
+            for comment in document.outline.commented
+        )
 
     def _extent_of_pair(self, value: Value, item: Pair) -> Span:
         """A pair with its comma, and with its lines where it has them for itself."""

@@ -193,7 +193,7 @@ class Ruby:
             answer = b""
         if not answer:
             raise RubyError(
-                f"{self._executable} gave no outline of the text; it must be Ruby 2.7 or later with its standard library."
+                f"{self._executable} gave no outline of the text; it must be Ruby 2.7 or later with its libraries."
             )
         return dict(json.loads(answer))
 

@@ -113,12 +113,12 @@ class Outline < Ripper
   def commented_out(wanted)
     return [] if wanted.empty?
 
-    starts = wanted.map do |name, key|
+    start = Regexp.union(wanted.map do |name, key|
       key ? /\A#{name}\s*\[\s*['":]#{Regexp.escape(key.b)}\b/n : /\A#{name}[\s(]/n
-    end
-    lines = @comments.to_h { |number| [number, line(number).sub(/\A\s*#+[ \t]?/n, '')] }
+    end)
+    lines = @comments.to_h { |number| [number, line(number).sub(/\A\s*#+[ \t]*/n, '')] }
     lines.filter_map do |number, text|
-      next unless starts.any? { |start| text.lstrip.match?(start) }
+      next unless text.match?(start)
 
       last = (number...number + 60).take_while { |n| lines.key?(n) }.find do |n|
         Ripper.sexp(lines.values_at(*number..n).join)

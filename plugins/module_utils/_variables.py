@@ -53,7 +53,7 @@ VARIABLES: dict[str, Variable] = {
     "kas_socket_dir": Variable("path", "/var/opt/gitlab/gitlab-kas/sockets"),
     "kas_user": Variable("text", "git"),
     # addresses that others use
-    "kas_external_url": Variable("url", choices=("ws", "wss", "grpc", "grpcs")),
+    "kas_external_url": Variable("url", choices=("wss", "ws", "grpcs", "grpc")),
     "kas_internal_url": Variable("url", choices=("grpc", "grpcs", "unix")),
     "kas_k8s_proxy_url": Variable("url", choices=("http", "https")),
     "kas_gitlab_address": Variable("url", choices=("http", "https")),
@@ -116,7 +116,7 @@ REDIS: dict[str, Variable] = {
     "tls_ca_cert_file": Variable("path"),
     "tls_client_cert_file": Variable("path"),
     "tls_client_key_file": Variable("path"),
-    "sentinels": Variable("sentinels", []),
+    "sentinels": Variable("sentinels", [], secret=True),
     "sentinels_master_name": Variable("text"),
     "sentinels_password": Variable("text", secret=True),
     "sentinels_ssl": Variable("flag"),
@@ -248,7 +248,7 @@ def _listener(name: str, variable: Variable, value: object, load: Load) -> str:
 
 
 def _url(name: str, variable: Variable, value: object, load: Load) -> str:
-    example = f"{_either(variable.choices)}://HOST"
+    example = f"such as {variable.choices[0]}://HOST"
     if not isinstance(value, str):
         raise _wrong(name, variable, value, f"set one URL, {example}")
     text = str(value).strip()
@@ -281,7 +281,7 @@ def _list(name: str, variable: Variable, value: object, load: Load) -> list[str]
 def _mapping(name: str, variable: Variable, value: object, load: Load) -> dict[str, Any]:
     loaded = _load(value, load) if isinstance(value, str) else value
     if not isinstance(loaded, Mapping) or not all(isinstance(key, str) for key in loaded):
-        raise _wrong(name, variable, value, "set a mapping of names and values")
+        raise _wrong(name, variable, value, "set a mapping whose names are text")
     return {str(key): item for key, item in loaded.items()}
 
 

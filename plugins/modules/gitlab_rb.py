@@ -125,7 +125,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _files
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRb, GitlabRbError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import (
+    GitlabRb,
+    GitlabRbError,
+    commented_names,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import secrets
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby, RubyError, find_ruby
 
@@ -136,19 +140,18 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
     present = params["state"] == "present"
     text = _files.read(path)
     with Ruby(find_ruby(params["ruby"])) as ruby:
-        old = GitlabRb(text, ruby, path=path, read_file=_files.read_included)
-        change = old.change(
-            params["settings"] if present else {},
-            params["remove"] if present else {**params["remove"], **params["settings"]},
-        )
+        settings = params["settings"] if present else {}
+        remove = params["remove"] if present else {**params["remove"], **params["settings"]}
+        names = commented_names(settings, remove)
+        old = GitlabRb(text, ruby, path=path, read_file=_files.read_included, commented=names)
+        change = old.change(settings, remove)
         result: dict[str, Any] = {
             "changed": change.text != text,
             "path": path,
             "settings_changed": list(change.names),
         }
         if diff and result["changed"]:
-            new = GitlabRb(change.text, ruby, path=path)
-            result["diff"] = {"prepared": old.masked_diff(new)}
+            result["diff"] = {"prepared": old.masked_diff(change.document)}
     if result["changed"] and not check_mode:
         if params["backup"]:
             result["backup_file"] = _files.backup(path)

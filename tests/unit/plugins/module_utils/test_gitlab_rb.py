@@ -192,7 +192,24 @@ def test_remove(ruby: Ruby, before: str, names: dict[str, Any], after: str) -> N
     assert GitlabRb(before.encode(), ruby).change({}, names).text.decode() == after
 
 
-@pytest.mark.parametrize("before", ["", "a = 1\n", "a = 1", "a = 1\n\n", "a = 1\r\n", "a = 1\n__END__\nx\n", "# c"])
+TEMPLATE = "# external_url 'x'\n# gitlab_kas['enable'] = true\n# gitlab_kas['env'] = {\n#   'A' => 1\n# }\n"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "a = 1\n",
+        "a = 1",
+        "a = 1\n\n",
+        "a = 1\r\n",
+        "a = 1\n__END__\nx\n",
+        "# c",
+        "\ufeff",
+        "\ufeff__END__\n",
+        TEMPLATE,
+    ],
+)
 def test_absent_restores_what_was_only_appended_to(ruby: Ruby, before: str) -> None:
     settings = {"external_url": "x", "gitlab_kas": {"enable": True, "env": {"A": 1, "B": {"C": 2}}}}
     added = GitlabRb(before.encode(), ruby).change(settings).text

@@ -166,5 +166,5 @@ def test_what_is_not_ruby(tmp_path: Path) -> None:
     with pytest.raises(RubyError) as error, Ruby(str(false)) as ruby:
         ruby.outline(b"a 1\n")
     assert str(error.value) == (
-        f"{false} gave no outline of the text; it must be Ruby 2.7 or later with its standard library."
+        f"{false} gave no outline of the text; it must be Ruby 2.7 or later with its libraries."
     )

@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables of every type that an inventory, a survey or the command line hands over."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import VARIABLES, normalise, shown
+
+
+def test_defaults():
+    values, sentences = normalise("node1", {})
+    assert sentences == []
+    assert values == {name: variable.default for name, variable in VARIABLES.items()}
+
+
+@pytest.mark.parametrize("unset", [None, "", "  "])
+@pytest.mark.parametrize("name", sorted(VARIABLES))
+def test_unset_is_the_default(name, unset):
+    assert normalise("node1", {name: unset}) == normalise("node1", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("kas_enabled", "false", False),
+        ("kas_enabled", "True", True),
+        ("kas_enabled", "no", False),
+        ("kas_enabled", 1, True),
+        ("kas_enabled", 0, False),
+        ("kas_listen_websocket", "false", False),
+        ("kas_own_private_api_port", "8155", 8155),
+        ("kas_own_private_api_port", 8155, 8155),
+        ("kas_ready_timeout_s", " 60 ", 60),
+        ("kas_own_private_api_cidr", "10.0.0.0/8", ["10.0.0.0/8"]),
+        ("kas_own_private_api_cidr", "10.0.0.0/8, fd00::/8", ["10.0.0.0/8", "fd00::/8"]),
+        ("kas_own_private_api_cidr", ["10.0.0.0/8"], ["10.0.0.0/8"]),
+        ("kas_own_private_api_cidr", '["10.0.0.0/8"]', ["10.0.0.0/8"]),
+        ("kas_own_private_api_cidr", [], []),
+        ("kas_own_private_api_discovery", "listener", "listener"),
+        ("kas_private_api_listen_address", ":8155", ":8155"),
+        ("kas_private_api_listen_address", "[fd00::1]:8155", "[fd00::1]:8155"),
+        ("kas_private_api_listen_address", "kas1.internal:8155", "kas1.internal:8155"),
+        ("kas_private_api_listen_address", "/run/kas.socket", "/run/kas.socket"),
+        ("kas_external_url", "wss://kas.example.com/", "wss://kas.example.com/"),
+        ("kas_internal_url", "unix:///run/kas.socket", "unix:///run/kas.socket"),
+        ("kas_own_private_api_url", "grpc://[fd00::1]:8155", "grpc://[fd00::1]:8155"),
+        ("kas_env", '{"GODEBUG": "http2debug=2"}', {"GODEBUG": "http2debug=2"}),
+        ("kas_settings", {"metrics_usage_reporting_period": 60}, {"metrics_usage_reporting_period": 60}),
+        ("kas_redis", {"host": "redis", "port": "6380", "ssl": "false"}, {"host": "redis", "port": 6380, "ssl": False}),
+        ("kas_redis", '{"host": "redis"}', {"host": "redis"}),
+        (
+            "kas_redis",
+            {"sentinels": [{"host": "s1"}, {"host": "s2", "port": "26380"}], "password": ""},
+            {"sentinels": [{"host": "s1", "port": 26379}, {"host": "s2", "port": 26380}]},
+        ),
+        ("kas_redis", {"sentinels": '[{"host": "s1"}]'}, {"sentinels": [{"host": "s1", "port": 26379}]}),
+    ],
+)
+def test_given(name, given, expected):
+    values, sentences = normalise("node1", {name: given})
+    assert sentences == []
+    assert values[name] == expected
+    assert type(values[name]) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "sentence"),
+    [
+        ("kas_enabled", "maybe", "kas_enabled is 'maybe'; set true or false."),
+        ("kas_enabled", {"a": 1}, "kas_enabled is a mapping; set true or false."),
+        ("kas_enabled", 2, "kas_enabled is 2; set true or false."),
+        ("kas_user", {"a": 1}, "kas_user is a mapping; set text (a number or boolean in quotes)."),
+        ("kas_user", 12, "kas_user is 12; set text (a number or boolean in quotes)."),
+        ("kas_sentry_dsn", 12, "kas_sentry_dsn is a number; set text (a number or boolean in quotes)."),
+        ("kas_own_private_api_port", "abc", "kas_own_private_api_port is 'abc'; set a port from 1 to 65535."),
+        ("kas_own_private_api_port", 70000, "kas_own_private_api_port is 70000; set a port from 1 to 65535."),
+        ("kas_own_private_api_port", True, "kas_own_private_api_port is true; set a port from 1 to 65535."),
+        ("kas_ready_timeout_s", 0, "kas_ready_timeout_s is 0; set whole seconds from 1 to 86400."),
+        ("kas_ready_timeout_s", "1.5", "kas_ready_timeout_s is '1.5'; set whole seconds from 1 to 86400."),
+        (
+            "kas_own_private_api_discovery",
+            "auto",
+            "kas_own_private_api_discovery is 'auto'; set url, cidr or listener.",
+        ),
+        ("kas_own_private_api_scheme", "http", "kas_own_private_api_scheme is 'http'; set grpc or grpcs."),
+        ("kas_log_level", {"a": 1}, "kas_log_level is a mapping; set debug, info, warn or error."),
+        ("kas_private_api_key", "kas.key", "kas_private_api_key is 'kas.key'; set an absolute path on the node."),
+        (
+            "kas_own_private_api_cidr",
+            {"a": 1},
+            "kas_own_private_api_cidr is a mapping; set a list of texts, or one text with commas.",
+        ),
+        (
+            "kas_own_private_api_cidr",
+            [{"a": 1}],
+            "kas_own_private_api_cidr is a list; set a list of texts, or one text with commas.",
+        ),
+        (
+            "kas_private_api_listen_address",
+            "0.0.0.0",
+            "kas_private_api_listen_address is '0.0.0.0'; set ADDRESS:PORT (IPv6 in brackets), or a socket's absolute"
+            " path with network unix.",
+        ),
+        (
+            "kas_private_api_listen_address",
+            "fd00::1:8155",
+            "kas_private_api_listen_address is 'fd00::1:8155'; set ADDRESS:PORT (IPv6 in brackets), or a socket's"
+            " absolute path with network unix.",
+        ),
+        (
+            "kas_external_url",
+            "https://gitlab.example.com/",
+            "kas_external_url is 'https://gitlab.example.com/'; set a URL whose scheme is wss, ws, grpcs or grpc.",
+        ),
+        ("kas_external_url", {"a": 1}, "kas_external_url is a mapping; set one URL, such as wss://HOST."),
+        (
+            "kas_external_url",
+            "wss://kas.example.com:99999/",
+            "kas_external_url is 'wss://kas.example.com:99999/'; set a valid URL, such as wss://HOST.",
+        ),
+        ("kas_external_url", "wss:///", "kas_external_url is 'wss:///'; set a valid URL, such as wss://HOST."),
+        (
+            "kas_gitlab_address",
+            "https://root:hunter2@gitlab.example.com",
+            "kas_gitlab_address is 'https://***@gitlab.example.com'; set a URL without user, query and fragment.",
+        ),
+        ("kas_env", "{", "kas_env is text; set a mapping whose names are text."),
+        ("kas_env", ["a"], "kas_env is a list; set a mapping whose names are text."),
+        ("kas_env", {1: "a"}, "kas_env is a mapping; set a mapping whose names are text."),
+        ("kas_redis", {"port": "abc"}, "kas_redis.port is 'abc'; set a port from 1 to 65535."),
+        (
+            "kas_redis",
+            {"password": 12},
+            "kas_redis.password is a number; set text (a number or boolean in quotes).",
+        ),
+        (
+            "kas_redis",
+            {"sentinels": "s1:26379"},
+            "kas_redis.sentinels is text; set a list of mappings with host and port.",
+        ),
+        (
+            "kas_redis",
+            {"sentinels": [{"port": 26379}]},
+            "kas_redis.sentinels[0].host is text; set the name or address of a Sentinel.",
+        ),
+        (
+            "kas_redis",
+            {"sentinels": ["s1"]},
+            "kas_redis.sentinels[0] is text; set a mapping whose names are text.",
+        ),
+        (
+            "kas_redis",
+            {"sentinels": [{"host": "s1", "pass": "x"}]},
+            "kas_redis.sentinels[0].pass is text; kas_redis.sentinels[0] takes only host, port.",
+        ),
+    ],
+)
+def test_wrong(name, given, sentence):
+    values, sentences = normalise("node1", {name: given})
+    assert sentences == [f"node1: {sentence}"]
+    assert values[name] == VARIABLES[name].default
+
+
+def test_unknown_option_of_redis_does_not_show_its_value():
+    _values, sentences = normalise("node1", {"kas_redis": {"pasword": "hunter2"}})
+    assert sentences[0].startswith("node1: kas_redis.pasword is text; kas_redis takes only host, port, socket,")
+
+
+def test_every_wrong_variable_is_named():
+    given = {"kas_enabled": "x", "kas_user": 1, "kas_unknown": object()}
+    assert len(normalise("node1", given)[1]) == 2
+
+
+def test_parser_is_handed_in():
+    assert normalise("node1", {"kas_env": "A: b"}, load=lambda text: dict([text.split(": ")]))[0]["kas_env"] == {
+        "A": "b"
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a" * 100, f"'{'a' * 80}…'"),
+        ("grpc://u:p@h:1", "'grpc://***@h:1'"),
+        (1.5, "1.5"),
+        (False, "false"),
+        ([1], "a list"),
+        (b"x", "a bytes"),
+    ],
+)
+def test_shown(value, expected):
+    assert shown(value) == expected
