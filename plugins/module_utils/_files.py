@@ -98,15 +98,19 @@ def _copy_attributes(source: str, descriptor: int, *, everything: bool) -> None:
     os.fchown(descriptor, status.st_uid, status.st_gid)
     if not everything:
         return
-    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-    try:
-        names = os.listxattr(source)
-    except OSError as error:
-        if error.errno not in (errno.ENOTSUP, errno.ENOSYS):
-            raise
-        return
-    for name in names:  # system.posix_acl_access and security.selinux are two of them
+    for name in _attributes(source):  # system.posix_acl_access and security.selinux are two of them
         os.setxattr(descriptor, name, os.getxattr(source, name))
+    # Last: the mode's group bits are the mask of the ACL, and let nobody in before it stands.
+    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+
+
+def _attributes(path: str) -> list[str]:
+    try:
+        return os.listxattr(path)
+    except OSError as error:
+        if error.errno in (errno.ENOTSUP, errno.ENOSYS):
+            return []
+        raise
 
 
 def _sync_directory(path: str) -> None:

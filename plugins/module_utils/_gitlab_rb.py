@@ -180,7 +180,7 @@ class GitlabRb(Document):
         for statement in self.outline.statements:
             paths = [path for path in touched if statement.name and _overlap(path, statement.path)]
             if not paths:
-                yield tuple(self.text[start:end] for start, end in spans(statement))
+                yield self._texts(spans(statement))
             elif all(len(path) > len(statement.path) for path in paths) and statement.value:
                 yield from self._untouched_pairs(statement.path, statement.value, paths)
 
@@ -189,13 +189,18 @@ class GitlabRb(Document):
             here = (*at, item.key) if item.key is not None else None
             paths = [path for path in touched if here and _overlap(path, here)]
             if not paths:
-                yield tuple(self.text[start:end] for start, end in (item.span, *item.bodies))
+                yield self._texts((item.span, *item.bodies))
             elif here and item.value and all(len(path) > len(here) for path in paths):
                 yield from self._untouched_pairs(here, item.value, paths)
 
+    def _texts(self, where: Iterable[Span]) -> tuple[bytes, ...]:
+        """The last line of a file may lack the newline that it gets when something follows."""
+        return tuple(self.text[start:end].rstrip(b"\r\n") for start, end in where)
+
     def _line_numbers(self) -> list[int]:
         """The lines that ask Ruby for their number."""
-        return [m.line for s in self.outline.statements for m in s.mentions if m.name == "__LINE__"]
+        asking = ("__LINE__", "caller", "caller_locations")
+        return [m.line for s in self.outline.statements for m in s.mentions if m.name in asking]
 
     def _masked_lines(self) -> list[str]:
         text = self.text

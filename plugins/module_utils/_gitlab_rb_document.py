@@ -49,10 +49,14 @@ CALL_FORM = frozenset(
 _REFLECTION = frozenset(
     {"self", "Gitlab", "send", "__send__", "public_send", "eval", "instance_eval", "instance_exec", "class_eval"}
     | {"module_eval", "binding", "method", "public_method", "define_method", "define_singleton_method", "alias"}
-    | {"undef", "BEGIN", "END", "at_exit", "configuration", "config_store", "configurables", "restore", "reset"}
-    | {"save", "internal_set", "internal_get", "merge!", "config_context", "instance_variable_get", "extend"}
-    | {"instance_variable_set", "@configuration", "ObjectSpace", "Kernel", "Object", "Module", "Class", "Proc"}
-    | {"TOPLEVEL_BINDING", "singleton_class", "itself", "then", "tap", "yield_self", "method_missing", "from_file"}
+    | {"undef", "BEGIN", "END", "at_exit", "extend", "method_missing", "singleton_class", "itself", "then", "tap"}
+    | {"yield_self", "instance_variable_get", "instance_variable_set", "ObjectSpace", "Kernel", "Object", "Module"}
+    | {"Class", "Proc", "TOPLEVEL_BINDING", "ConfigMash", "Mash", "Mixlib", "SettingsDSL"}
+    # mixlib-config's own methods, and the package's
+    | {"@configuration", "configuration", "config_store", "configurables", "configurable", "configure", "default"}
+    | {"restore", "reset", "save", "apply", "merge!", "internal_set", "internal_get", "config_context", "from_hash"}
+    | {"config_context_list", "config_context_hash", "config_strict_mode", "config_attr_writer", "config_parent"}
+    | {"from_json", "from_yaml", "from_toml", "attribute", "attribute_block", "ee_attribute", "role", "from_file"}
 )
 
 # Methods that neither change a value nor hand it on.
@@ -168,47 +172,39 @@ class Document:
         self._by_name: dict[str, list[Event]] = {}
 
     def settings(self) -> Tree:
-        """The literal settings in effect: last assignment wins, settings that are not literals are left out."""
+        """The literal settings in effect: last assignment wins; what is not known for sure is left out."""
         found: Tree = {}
         for event in self._all_events:
-            if event.kind not in ("set", "touch") or None in event.path:
-                continue
-            path = tuple(str(key) for key in event.path)
-            known = event.value is not None and event.value.literal is not NO_LITERAL
-            if event.kind == "set" and known and event.value is not None:
-                put(found, path, _plain(event.value.literal))
-            else:
-                _drop(found, path)
+            if event.kind == "return":
+                break
+            if event.kind == "unknown":
+                found.clear()
+            elif event.kind in ("set", "touch") and None not in event.path:
+                path = tuple(map(str, event.path))
+                if event.kind == "set" and event.value and event.value.literal is not NO_LITERAL:
+                    _assign(found, path, _plain(event.value.literal))
+                else:
+                    _drop(found, path)
         return found
 
     def state(self, path: Path) -> State:
         """What the file makes of a setting."""
         state = _UNSET
-        late = None
-        ended = None
+        stuck = ended = None
         for event in self.events(path):
-            if event.kind == "return":
+            if _sticks(event, path, state):
+                stuck = event
+            elif event.kind == "return":
                 ended = ended or event
             elif event.kind == "unknown":
-                state = State("beyond", event, why=event.how)
-                late = event if event.deferred else late
-            elif event.kind in READS:
-                if event.kind == "peek":
-                    continue
-                if len(event.path) < len(path) or (len(event.path) == len(path) and _is_container(state)):
-                    late = event
-            elif ended and event.kind == "set":
-                state = State("blocked", event, why=f"is assigned after line {ended.line}, which may end the file")
+                state = State("beyond", event)
             elif event.kind == "touch":
                 state = State("blocked", event, why=event.how)
-                late = event if event.deferred else late
-            else:
-                state = self._assigned(state, event, path)
-        if late and late.kind == "read":
-            return State("blocked", late, why="is handed on, so it may be changed elsewhere")
-        if late:
-            return State("blocked", late, why=late.how)
-        return state
+            elif event.kind == "set" and ended:
+                state = State("blocked", event, why=f"is assigned after line {ended.line}, which may end the file")
+            elif event.kind == "set":
+                state = _assigned(state, event, path)
+        return State("blocked", stuck, why=stuck.how or "is handed on to other code") if stuck else state
 
     def events(self, path: Path) -> Iterator[Event]:
         """What concerns a setting, in the order of evaluation."""
@@ -293,14 +289,6 @@ class Document:
                 return
         yield Event("unknown", (), statement.line, where, how)
 
-    def _assigned(self, state: State, event: Event, path: Path) -> State:
-        """The state of ``path`` after a plain assignment that concerns it."""
-        if len(event.path) > len(path):
-            return state if state.kind == "blocked" else State("below", event)
-        assert event.value is not None
-        found = _descend(event.value, path[len(event.path) :])
-        return replace(found, event=event)
-
 
 def _classify(name: str, access: str, via: str | None, statement: str) -> tuple[str, str]:
     """The kind of event that a mention is, and how to say it."""
@@ -319,6 +307,35 @@ def _classify(name: str, access: str, via: str | None, statement: str) -> tuple[
     return "touch", f"is changed by `{via}`" if via else "is defined as a method"
 
 
+def _sticks(event: Event, path: Path, state: State) -> bool:
+    """Whether no later assignment makes a setting known again."""
+    if event.kind == "read":
+        # What was handed on may be changed where it went.
+        plain = state.kind == "found" and state.value is not None and state.value.type in ("string", "scalar")
+        return len(event.path) < len(path) + (not plain)
+    if event.kind == "unknown":
+        return event.deferred or event.statement.name != "from_file"
+    return event.kind == "touch" and event.deferred
+
+
+def _assigned(state: State, event: Event, path: Path) -> State:
+    """The state of ``path`` after a plain assignment that concerns it."""
+    if len(event.path) > len(path):
+        return state if state.kind == "blocked" else State("below", event)
+    if len(event.path) == 1 < len(path):
+        return State("blocked", event, why="is set with its whole section")
+    if (
+        state.rest
+        and state.value
+        and state.value.type == "expression"
+        and len(event.path) > len(path) - len(state.rest)
+    ):
+        # The same hash may be another setting's, too.
+        return State("blocked", state.event, why="belongs to a hash that is computed")
+    assert event.value is not None
+    return replace(_descend(event.value, path[len(event.path) :]), event=event)
+
+
 def _descend(value: Value, rest: Path) -> State:
     """What a value holds at the end of the rest of a path."""
     if not rest:
@@ -331,11 +348,6 @@ def _descend(value: Value, rest: Path) -> State:
         if item.key == rest[0] and item.value:
             return _descend(item.value, rest[1:])
     return State("missing", value=value, rest=rest)
-
-
-def _is_container(state: State) -> bool:
-    """Whether what a read hands on could be changed where it goes."""
-    return state.kind == "found" and state.value is not None and state.value.type in ("array", "hash", "expression")
 
 
 def show(path: Sequence[str | None]) -> str:
@@ -359,6 +371,12 @@ def put(tree: Tree, path: Path, value: Any) -> None:
             tree[key] = {}
         tree = tree[key]
     tree[path[-1]] = value
+
+
+def _assign(tree: Tree, path: Path, value: Any) -> None:
+    """A call with one value is a setting only if the package knows it as one; ``require 'json'`` is none."""
+    if len(path) > 1 or path[0] in CALL_FORM or path[0].endswith("_url"):
+        put(tree, path, value)
 
 
 def _drop(tree: Tree, path: Path) -> None:

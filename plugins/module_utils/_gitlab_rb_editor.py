@@ -88,17 +88,15 @@ class Editor:
 
     def remove(self, path: Path) -> None:
         document = self._document
-        state = document.state(path)
-        plain = state.kind == "found" and state.value is not None and state.value.type in ("string", "scalar")
         for event in document.events(path):
-            handed_on = event.kind == "read" and len(event.path) < len(path) + (not plain)
-            if event.kind in ("touch", "unknown") or handed_on:
-                why = event.how or "is handed on"
+            if event.kind in ("touch", "unknown") or (event.kind == "read" and len(event.path) <= len(path)):
+                why = event.how or "is handed on to other code"
                 document.refuse(event.line, f"{show(path)} {why}, so it cannot be removed", "edit that line by hand")
         touched = [event for event in document.events(path) if event.kind == "set" and self._remove_from(event, path)]
         if touched:
             self.names.append(show(path))
             self._refuse_reads(path, touched[0].statement.span[0])
+            self._refuse_deferred_reads(path)
 
     # -- What is done for it --
 
@@ -148,6 +146,12 @@ class Editor:
             return
         for size in range(len(path) - 1, 1, -1):
             parent = self._document.state(path[:size])
+            if parent.kind == "blocked" and parent.event:
+                self._document.refuse(
+                    parent.event.line,
+                    f"{show(path[:size])} {parent.why}, so {show(path)} cannot be set in it",
+                    "assign it once, at the top level, as a hash",
+                )
             if parent.kind == "below" and parent.event and not parent.event.file:
                 self._line(self._place(path), self._assignment(path[: size + 1], _nest(path[size + 1 :], value)))
                 return
@@ -241,7 +245,13 @@ class Editor:
             for mention in statement.mentions
             if not mention.name[:1].isupper() and not mention.name.startswith("@")
         )
-        if value.effects or value.tangled or traces:
+        if value.tangled:
+            self._document.refuse(
+                value.line,
+                f"lines of another value stand between those of {show(path)}, so it cannot be replaced or removed",
+                "put them on lines of their own",
+            )
+        if value.effects or traces:
             self._document.refuse(
                 value.line,
                 f"the value of {show(path)} does more than give a value, so it cannot be replaced or removed",

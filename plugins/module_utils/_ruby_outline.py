@@ -26,7 +26,7 @@ class Outline < Ripper
     open: %i[tstring_beg words_beg qwords_beg symbols_beg qsymbols_beg symbeg backtick regexp_beg
              lbrace tlambeg embexpr_beg lbracket lparen],
     close: %i[tstring_end heredoc_end regexp_end label_end rbrace embexpr_end rbracket rparen],
-    open_heredoc: %i[heredoc_beg]
+    open_heredoc: %i[heredoc_beg], match: %i[backref gvar]
   }.flat_map { |note, events| events.map { |event| [event, note] } }.to_h.freeze
   LISTS = %w[stmts args mlhs qwords words word qsymbols symbols mrhs string xstring regexp].freeze
   # What a literal may be made of: no calls, no variables, no interpolation.
@@ -38,8 +38,13 @@ class Outline < Ripper
   SCOPES = %i[brace_block do_block lambda def defs BEGIN END class sclass module].freeze
   EFFECTS = %i[assign opassign massign command command_call yield yield0 super zsuper xstring_literal return
                return0 break next redo retry alias undef].freeze
-  MUTATORS = %w[<< append clear concat delete delete_at delete_if eval fill insert instance_eval keep_if
-                pop prepend public_send push replace send __send__ shift store unshift update].freeze
+  # Methods that only give a value: they neither change their receiver nor leave anything behind.
+  HARMLESS = %w[[] fetch dig key? include? read exist? file? join expand_path dirname basename parse load safe_load
+                to_s to_i to_f to_a to_h to_sym strip chomp chop upcase downcase capitalize split lines first last
+                map select reject compact uniq sort flatten reverse sum min max size length count empty? nil? any? all?
+                merge keys values freeze dup zip take drop start_with? end_with? encode64 strict_encode64 decode64
+                strict_decode64 hexdigest gethostname positive? negative? zero? round floor ceil abs].freeze
+  MATCHING = %w[sub gsub match scan partition slice].freeze
 
   def initialize(source)
     super
@@ -144,6 +149,11 @@ class Outline < Ripper
 
   def open(index, text)
     @open << index unless text == ':' # of a plain symbol, which nothing closes
+  end
+
+  # Somebody asks what the last match was.
+  def match(_index, text)
+    @last_match ||= text.match?(/\A\$[~&`'+\d]/)
   end
 
   def close(index, _text)
@@ -292,7 +302,7 @@ class Outline < Ripper
     return unless parts.all? { |part| part.type == :tstring_content }
 
     plain = parts.map { |part| part.args[0] }.join
-    plain.include?('\\') ? unescaped(parts[0].first - 1) : text(plain)
+    plain.match?(/[\\\r]/) ? unescaped(parts[0].first - 1) : text(plain)
   rescue StandardError
     nil
   end
@@ -447,11 +457,17 @@ class Outline < Ripper
     nodes.flatten.any? do |node|
       next false unless node.is_a?(Node)
       next true if EFFECTS.include?(node.type)
-      next true if node.type == :binary && node.args[1] == :<<
-      next true if node.type == :ident && (node.args[0].end_with?('!') || MUTATORS.include?(node.args[0]))
+      next true if node.type == :binary && %i[<< =~ !~].include?(node.args[1])
+      next true if @last_match && node.type == :regexp_literal
+      next true if node.type == :call && !HARMLESS.include?(method_of(node)) && !matching?(node)
 
       effects?(node.args)
     end
+  end
+
+  # Matching leaves $~ behind, which matters only where somebody asks for it.
+  def matching?(node)
+    !@last_match && MATCHING.include?(method_of(node))
   end
 
   # -- Mentions: every other use of a name --
@@ -476,7 +492,8 @@ class Outline < Ripper
     when :assign, :opassign then assigned(node, &block)
     when :massign then targets([node.args[0]], &block)
     when :var_field then local(node.args[0])
-    when :var_ref then variable(node.args[0], &block)
+    when :var_ref, :top_const_ref then variable(node.args[0], &block)
+    when :regexp_literal then captures(node)
     when :vcall, :aref, :aref_field then path_used(node, 'read', &block)
     when :call, :command_call, :field then called(node, &block)
     when :binary then path_used(node.args[0], 'change', '<<', &block) if node.args[1] == :<<
@@ -523,8 +540,17 @@ class Outline < Ripper
   end
 
   def called(node, &block)
-    method = node.args[2].is_a?(Node) ? node.args[2].args[0] : node.args[2].to_s
-    path_used(node.args[0], 'change', method, &block)
+    path_used(node.args[0], 'change', method_of(node), &block)
+  end
+
+  def method_of(node)
+    node.args[2].is_a?(Node) ? node.args[2].args[0] : node.args[2].to_s
+  end
+
+  # /(?<name>…)/ =~ text makes a local variable.
+  def captures(node)
+    text = @source[@tokens[node.first].from...@tokens[node.last].to] if node.first
+    text&.scan(/\(\?<([a-z_]\w*)>/) { |names| @locals[names[0]] ||= line_of(@tokens[node.first].from) }
   end
 
   def variable(leaf)

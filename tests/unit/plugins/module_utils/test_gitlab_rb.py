@@ -277,8 +277,8 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "an alias": (
         "kas = gitlab_kas\n",
         ENABLE,
-        f"{FILE}, line 1: gitlab_kas['enable'] is handed on, so it may be changed elsewhere, so its value cannot be "
-        f"known beforehand{HAND}",
+        f"{FILE}, line 1: gitlab_kas['enable'] is handed on to other code, so its value cannot be known "
+        f"beforehand{HAND}",
     ),
     "read by another setting": (
         "gitlab_kas['listen_address'] = 'a'\nregistry['x'] = gitlab_kas['listen_address']\n",
