@@ -1,0 +1,134 @@
+"""gitlab-kas: what ends it, and what its neighbours answer."""
+
+from __future__ import annotations
+
+import pytest
+
+testinfra_hosts = ["ansible://kas3"]
+SOCKETS = "/var/opt/gitlab/gitlab-kas/sockets"
+PRIVATE_UNIX = (
+    f"gitlab_kas['private_api_listen_network'] = 'unix'\n"
+    f"gitlab_kas['private_api_listen_address'] = '{SOCKETS}/private.socket'\n"
+    "gitlab_kas['private_api_key_file'] = nil\n"
+    "gitlab_kas['env'] = {}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("addition", "version", "text"),
+    [
+        (
+            "gitlab_kas['env']['OWN_PRIVATE_API_URL'] = 'grpc://10.87.0.13:8155'",
+            "18.6.1",
+            "either OWN_PRIVATE_API_URL or OWN_PRIVATE_API_CIDR should be specified, not both",
+        ),
+        (
+            "",  # the default URL of old packages beside the CIDR
+            "17.8.1",
+            "either OWN_PRIVATE_API_URL or OWN_PRIVATE_API_CIDR should be specified, not both",
+        ),
+        ("gitlab_kas['env']['OWN_PRIVATE_API_CIDR'] = '192.0.2.0/24'", "18.6.1", "no IPs matched CIDR"),
+        (
+            "gitlab_kas['env'] = {'OWN_PRIVATE_API_URL' => '', 'OWN_PRIVATE_API_CIDR' => '0.0.0.0/0'}",
+            "17.7.0",
+            "multiple IPs matched CIDR",
+        ),
+        (
+            "gitlab_kas['env'] = {}; gitlab_kas['private_api_listen_address'] = 'localhost:8155'",
+            "17.9.0",
+            "panic: multi URL: no addresses and no host",
+        ),
+        ("gitlab_kas['private_api_listen_address'] = '[::]:8155'", "18.6.1", "YAMLToJSON: yaml: "),
+        (
+            "gitlab_kas['env']['OWN_PRIVATE_API_HOST'] = ''",
+            "18.6.1",
+            "OWN_PRIVATE_API_HOST environment variable is not set",
+        ),
+        (
+            "gitlab_kas['private_api_key_file'] = '/root/kas.key'",
+            "18.6.1",
+            "open /root/kas.key: permission denied",
+        ),
+        ("gitlab_kas['listen_address'] = '192.0.2.1:8150'", "18.6.1", "cannot assign requested address"),
+        (
+            "gitlab_kas['extra_config_command'] = '/bin/echo agent: {gitops: {}}'",
+            "18.6.1",
+            'unknown field \\"gitops\\"',
+        ),
+        ("gitlab_kas['log_level'] = 'loud'", "18.6.1", "invalid value for enum field level"),
+        ("external_url nil", "18.6.1", "ConfigurationFile.gitlab.address: value is required"),
+        (f"{PRIVATE_UNIX}system 'install -d -o root {SOCKETS}'", "18.6.1", "bind: permission denied"),
+    ],
+)
+def test_refused(node, addition, version, text):
+    assert node.reconfigure(addition, version).rc == 0
+    assert text in node.try_kas()
+
+
+def test_a_socket_in_a_directory_of_git(node, eventually):
+    node.reconfigure(f"{PRIVATE_UNIX}system 'install -d -o git {SOCKETS}'")
+    node.start_kas()
+    eventually(lambda: "Kubernetes API endpoint is up" in node.log())
+    assert f'"url":"unix:{SOCKETS}/private.socket"' in node.log()
+    assert node.host.file(f"{SOCKETS}/private.socket").is_socket
+    node.run("gitlab-ctl stop gitlab-kas")
+    assert not node.host.file(f"{SOCKETS}/private.socket").exists
+
+
+@pytest.mark.parametrize(
+    ("addition", "text"),
+    [
+        (
+            "gitlab_kas['private_api_secret_key'] = gitlab_kas['api_secret_key']",
+            "rpc error: code = Unauthenticated desc = JWT validation failed",
+        ),
+        ("gitlab_kas['env']['OWN_PRIVATE_API_HOST'] = 'kas.other'", "tls: failed to verify certificate: x509: "),
+        ("gitlab_kas['env']['SSL_CERT_DIR'] = '/var/empty'", "x509: certificate signed by unknown authority"),
+    ],
+)
+def test_neighbours_refuse(node, eventually, addition, text):
+    assert node.reconfigure(addition).rc == 0
+    node.start_kas()
+    eventually(lambda: node.log().count(text) == 2)
+    assert 'kas_peer_up{url="grpcs://10.87.0.11:8155"} 0' in node.run("curl -s localhost:8151/metrics")
+    node.run("gitlab-ctl stop gitlab-kas")
+
+
+def test_the_older_generation(node, eventually):
+    node.reconfigure("gitlab_kas['env']['OWN_PRIVATE_API_URL'] = ''", version="17.7.0")
+    node.start_kas()
+    eventually(lambda: node.log().count('"msg":"Reached KAS"') == 2)
+    assert '"level":"info","msg":"Using own private API URL","url":"grpcs://10.87.0.13:8155"' in node.log()
+    node.run("gitlab-ctl stop gitlab-kas")
+
+
+def test_not_ready_without_redis(node, eventually):
+    node.reconfigure("gitlab_rails['redis_port'] = 6380\ngitlab_kas['env']['OWN_PRIVATE_API_CIDR'] = '127.0.0.0/8'")
+    node.start_kas()
+    eventually(lambda: "Kubernetes API endpoint is up" in node.log())
+    answer = node.run("curl -sw ' %{http_code}' localhost:8151/readiness")
+    assert answer.startswith("redis: ")
+    assert answer.endswith(" 500")
+    node.run("gitlab-ctl stop gitlab-kas")
+    warning = '"level":"WARN","msg":"Own private API multi URL contains a loopback or a link-local IP address(es)"'
+    assert warning in node.log()
+
+
+@pytest.mark.parametrize(
+    ("addition", "secret", "text"),
+    [
+        ("", "Y" * 43 + "=", "rpc error: code = Unauthenticated desc = JWT validation failed"),
+        ("gitlab_rails['gitlab_kas_internal_url'] = 'grpc://localhost:8152'", "", "dial tcp localhost:8152: connect: "),
+        ("gitlab_rails['gitlab_kas_internal_url'] = 'grpcs://localhost:8153'", "", "handshake failed: tls: "),
+    ],
+)
+def test_rails_is_refused(node, eventually, addition, secret, text):
+    node.reconfigure(addition)
+    if secret:
+        node.write("/var/opt/gitlab/gitlab-rails/etc/gitlab_kas_secret", secret)
+    node.start_kas()
+    eventually(lambda: "Kubernetes API endpoint is up" in node.log())
+    answer = node.host.run("PYTHONPATH=/opt/gitlab/embedded/lib python3 -m gitlab_kas.rails")
+    node.run("gitlab-ctl stop gitlab-kas")
+    assert answer.rc == 1
+    assert text in answer.stdout

@@ -1,0 +1,98 @@
+# frozen_string_literal: true
+
+# `gitlab-ctl reconfigure`: read gitlab.rb, settle the secrets, derive what follows, write what differs.
+
+require_relative 'settings'
+require_relative 'package'
+require_relative 'secrets'
+require_relative 'resources'
+require_relative 'certificates'
+require_relative 'redis'
+require_relative 'kas'
+require_relative 'rails'
+
+module Reconfigure
+  GITLAB_RB = '/etc/gitlab/gitlab.rb'
+  LOGS = '/var/log/gitlab/reconfigure'
+  LOCK = '/opt/gitlab/embedded/cookbooks/cache/chef-client-running.pid'
+  NODES = '/opt/gitlab/embedded/nodes'
+  # How long a run takes at least; a scenario may write another number of seconds.
+  SECONDS = '/opt/gitlab/etc/reconfigure_seconds'
+
+  module_function
+
+  def main
+    $stdout.sync = true
+    exit locked { logged { converge } }
+  end
+
+  # A second run waits for the first.
+  def locked
+    FileUtils.mkdir_p(File.dirname(LOCK))
+    File.open(LOCK, File::RDWR | File::CREAT, 0o600) do |file|
+      unless file.flock(File::LOCK_EX | File::LOCK_NB)
+        puts 'Chef Infra Client is running, will wait for it to finish and then run.'
+        file.flock(File::LOCK_EX)
+      end
+      yield
+    end
+  end
+
+  # What a run prints stands in a log of its own as well, named by the second in which it began.
+  def logged
+    FileUtils.mkdir_p(LOGS)
+    stamp = Time.now.to_i
+    stamp += 1 while File.exist?("#{LOGS}/#{stamp}.log")
+    tee = IO.popen(['tee', "#{LOGS}/#{stamp}.log"], 'w')
+    terminal = $stdout.dup
+    $stdout.reopen(tee)
+    yield
+  ensure
+    $stdout.reopen(terminal)
+    tee.close
+  end
+
+  def converge
+    run = Resources.new
+    puts 'Starting Chef Infra Client, version 18.3.0'
+    read
+    puts "Converging #{Socket.gethostname}"
+    sleep(File.exist?(SECONDS) ? Float(File.read(SECONDS)) : 0.3)
+    [Certificates, Redis, Rails, Kas].each { |recipe| recipe.converge(run) }
+    note
+    puts '', 'Running handlers:', 'Running handlers complete', run.report, 'gitlab Reconfigured!'
+    0
+  rescue StandardError, SyntaxError => e
+    complain(e)
+    puts run.report('failed')
+    1
+  end
+
+  def read
+    Gitlab.from_file(GITLAB_RB) if File.exist?(GITLAB_RB)
+    Secrets.settle
+    Redis.derive
+    Kas.derive
+  end
+
+  # What this run applied: a part for everybody, and the whole, secrets included, for root.
+  def note
+    enabled = Package::SERVICES_OF_ROLE['default'].to_h { |name| [name, { 'enable' => Package.enabled?(name) }] }
+    shown = { 'gitlab' => { 'external-url' => Gitlab['external_url'] } }.merge(enabled)
+    File.write('/var/opt/gitlab/public_attributes.json', "#{JSON.generate(shown)}\n", perm: 0o644)
+    applied = Gitlab::SECTIONS.to_h { |name| [name, Attributes.plain(Gitlab[name])] }
+    applied['external_url'] = Gitlab['external_url']
+    FileUtils.mkdir_p(NODES, mode: 0o700)
+    File.write("#{NODES}/#{Socket.gethostname}.json", JSON.pretty_generate('normal' => applied), perm: 0o600)
+  end
+
+  def complain(error)
+    place = error.backtrace.to_a.grep(/gitlab\.rb:/).first
+    puts '', "Recipe Compile Error: #{error.class}", *place, '', 'Running handlers:'
+    red, plain = $stderr.tty? ? ["\e[31m", "\e[0m"] : ['', '']
+    warn "#{red}There was an error running gitlab-ctl reconfigure:#{plain}", '', "#{red}#{error.message}#{plain}", ''
+    puts 'Running handlers complete'
+  end
+end
+
+Reconfigure.main

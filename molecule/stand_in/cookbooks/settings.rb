@@ -1,0 +1,95 @@
+# frozen_string_literal: true
+
+# gitlab.rb as the package reads it: Chef's own Mixlib::Config in strict mode, and sections that are
+# Mashes (symbol and string keys alike) which come into being when they are first named.
+
+require 'chef-utils/mash'
+require 'mixlib/config'
+require 'socket'
+
+module Gitlab
+  extend Mixlib::Config
+
+  # A section. While gitlab.rb is being read, a missing key reads as a new section.
+  class ConfigMash < ChefUtils::Mash
+    class << self
+      attr_accessor :vivify
+    end
+
+    def [](key)
+      self[key] = ConfigMash.new if ConfigMash.vivify && !key?(key)
+      super
+    end
+
+    def convert_value(value)
+      value.instance_of?(Hash) ? ConfigMash.new(value) : super
+    end
+  end
+
+  # Unknown names raise while a file is being read. The end of a nested from_file switches both this and
+  # the making of sections off for the rest of the outer file: so does the package.
+  module Reading
+    def from_file(path)
+      config_strict_mode true
+      ConfigMash.vivify = true
+      super
+    ensure
+      ConfigMash.vivify = false
+      config_strict_mode false
+    end
+
+    def internal_set(name, value)
+      configuration.key?(name) ? configuration[name] = value : super
+    end
+
+    def internal_get(name)
+      configuration.key?(name) ? configuration[name] : super
+    end
+  end
+  extend Reading
+
+  ROLES = %w[
+    application redis_sentinel redis_master redis_replica geo_primary geo_secondary monitoring postgres
+    pgbouncer patroni consul pages sidekiq spamcheck gitaly backup
+  ].freeze
+
+  SECTIONS = %w[
+    actioncable alertmanager bootstrap consul crond geo_logcursor geo_postgresql geo_secondary git_data_dirs
+    gitaly gitlab_ci gitlab_exporter gitlab_kas gitlab_kas_nginx gitlab_pages gitlab_rails gitlab_shell
+    gitlab_sshd gitlab_workhorse high_availability letsencrypt logging logrotate mailroom manage_accounts
+    manage_storage_directories mattermost mattermost_nginx nginx node_exporter omnibus_gitconfig package
+    pages_nginx patroni pgbouncer pgbouncer_exporter postgres_exporter postgresql praefect prometheus
+    prometheus_monitoring puma redis redis_exporter registry registry_nginx remote_syslog sentinel sidekiq
+    spamcheck storage_check suggested_reviewers user web_server
+  ].freeze
+
+  SCALARS = %w[
+    edition external_url git_data_dir gitlab_kas_external_url mattermost_external_url node pages_external_url
+    registry_external_url roles runtime_dir
+  ].freeze
+
+  SCALARS.each { |name| public_send(name, nil) }
+  (SECTIONS + ROLES.map { |name| "#{name}_role" }).each { |name| public_send(name, ConfigMash.new) }
+  edition :ee
+  node ConfigMash.new('hostname' => Socket.gethostname, 'fqdn' => Socket.gethostname)
+end
+
+# What the recipes see: the package's defaults with the user's values over them, key by key.
+module Attributes
+  module_function
+
+  def merge(defaults, section)
+    deep_merge(defaults, plain(section))
+  end
+
+  # Without nil values: a nil cannot take a default away.
+  def plain(value)
+    return value unless value.is_a?(Hash)
+
+    value.each_with_object({}) { |(key, item), hash| hash[key.to_s] = plain(item) unless item.nil? }
+  end
+
+  def deep_merge(base, over)
+    base.merge(over) { |_, a, b| a.is_a?(Hash) && b.is_a?(Hash) ? deep_merge(a, b) : b }
+  end
+end
