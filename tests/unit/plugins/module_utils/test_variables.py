@@ -143,7 +143,7 @@ def test_given(name, given, expected):
         (
             "kas_redis",
             {"sentinels": [{"port": 26379}]},
-            "kas_redis.sentinels[0].host is text; set the name or address of a Sentinel.",
+            "kas_redis.sentinels[0].host is not set; set the name or address of a Sentinel.",
         ),
         (
             "kas_redis",

@@ -1,0 +1,225 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way of variables and looks from hostvars into a plan, and of settings out of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.kasops.gitlab_kas.plugins.filter.kas_plan import (
+    kas_plan,
+    kas_report,
+    kas_sealed,
+    kas_settings,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
+    SECRETS,
+    fingerprint,
+    make,
+    seal,
+    unseal,
+)
+
+KEY = "a key of one run that is long enough"
+ROLES = ["kas", "kas_rails", "kas_secrets"]
+GROUPS = {"gitlab_kas": ["kas1", "kas2"], "gitlab_rails": ["kas1", "kas2"], "all": ["kas1", "kas2", "web1"]}
+CIDR = {"kas_own_private_api_cidr": "10.0.0.0/8"}
+SECRET = make("api_secret_key", b"another run, which left this one")
+
+
+def look(number, **more):
+    kas = {
+        "problems": [],
+        "gitlab_version": "18.6.1",
+        "addresses": [f"10.0.0.{number}", f"fd00::{number}"],
+        "settings": {},
+        "secrets": {"api_secret_key": {"fingerprint": fingerprint(SECRET), "source": "gitlab.rb", "problem": None}},
+        "sealed_secrets": {"api_secret_key": seal(SECRET, KEY)},
+    }
+    return {"kas": {**kas, **more}}
+
+
+def played(number, variables, outside=(), **more):
+    return {
+        "__kas_sealed_variables": kas_sealed(variables, KEY),
+        "__kas_look": look(number),
+        "__kas_outside_looks": {"results": list(outside)},
+        **more,
+    }
+
+
+def both(**variables):
+    return {"kas1": played(1, {**CIDR, **variables}), "kas2": played(2, {**CIDR, **variables})}
+
+
+def settings(plan, host="kas1", roles=ROLES):
+    return kas_settings(plan["nodes"][host], roles, KEY)
+
+
+def test_plan():
+    plan = kas_plan(both(), GROUPS, ["kas1", "kas2"], KEY)
+    assert plan["refusals"] == plan["warnings"] == []
+    assert {key: value for key, value in plan["nodes"]["kas2"].items() if key != "sealed"} == {
+        "runs_kas": True,
+        "own_urls": ["grpc://10.0.0.2:8155"],
+        "peer_urls": ["grpc://10.0.0.2:8155"],
+        "secrets": list(SECRETS),
+        "socket_dir": "",
+    }
+
+
+def test_roles_are_merged():
+    written = settings(kas_plan(both(), GROUPS, ["kas1", "kas2"], KEY))
+    kas = written["settings"]["gitlab_kas"]
+    assert kas["enable"] is True
+    assert kas["api_secret_key"] == SECRET
+    assert kas["env"] == {"OWN_PRIVATE_API_URL": "grpc://10.0.0.1:8155"}
+    assert written["settings"]["gitlab_rails"] == {"gitlab_kas_enabled": True}
+    assert "OWN_PRIVATE_API_CIDR" in written["remove"]["gitlab_kas"]["env"]
+
+
+def test_no_secret_is_readable_in_a_plan():
+    given = {"kas_redis": {"password": "hunter2", "host": "redis"}, "kas_env": {"TOKEN": "hunter2"}}
+    hostvars = both(**given)
+    plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
+    assert settings(plan)["settings"]["gitlab_kas"]["redis_password"] == "hunter2"
+    made = settings(plan)["settings"]["gitlab_kas"]["websocket_token_secret_key"]
+    for text in (json.dumps(plan), json.dumps(hostvars)):
+        assert not any(secret in text for secret in ("hunter2", SECRET, made))
+
+
+@pytest.mark.parametrize("key", ["another key that is long enough, too"])
+def test_settings_open_only_with_the_key_of_the_run(key):
+    plan = kas_plan(both(), GROUPS, ["kas1", "kas2"], KEY)
+    with pytest.raises(AnsibleFilterError, match="was sealed with another key"):
+        kas_settings(plan["nodes"]["kas1"], ROLES, key)
+
+
+def test_a_host_outside_of_the_play_has_its_inventory_variables_and_its_look():
+    hostvars = {
+        "kas1": played(1, {}, [{"item": "kas2", **look(2)}]),
+        "kas2": {"kas_own_private_api_url": "grpc://kas2.internal:8155", "other": "x"},
+    }
+    plan = kas_plan({**hostvars, "kas1": {**hostvars["kas1"]}}, GROUPS, ["kas1"], KEY)
+    assert plan["refusals"] == [
+        "kas1: kas_own_private_api_cidr is not set, and the host has several addresses (10.0.0.1, fd00::1), but its own"
+        " URL takes one; set a CIDR that holds exactly one of them, or kas_own_private_api_url."
+    ]
+    hostvars["kas1"]["__kas_sealed_variables"] = kas_sealed(CIDR, KEY)
+    plan = kas_plan(hostvars, GROUPS, ["kas1"], KEY)
+    assert plan["refusals"] == []
+    assert plan["nodes"]["kas2"]["own_urls"] == ["grpc://kas2.internal:8155"]
+    assert plan["nodes"]["kas2"]["sealed"] == {}
+
+
+@pytest.mark.parametrize(
+    ("result", "cause"),
+    [
+        ({"unreachable": True, "msg": "Task failed: No\nroute."}, "No route"),
+        ({"unreachable": True, "msg": "No route"}, "No route"),
+        ({}, "no answer"),
+    ],
+)
+def test_a_host_that_does_not_answer(result, cause):
+    hostvars = both()
+    hostvars["kas2"]["__kas_look"] = result
+    assert kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)["refusals"] == [
+        f"kas2: this host of group gitlab_kas and gitlab_rails does not answer ({cause}); correct its name or address"
+        " in the inventory, or take it out of the group."
+    ]
+
+
+def test_wrong_values_and_sick_nodes_are_refused_together():
+    hostvars = both(kas_env="- a\n- b", kas_enabled="maybe")
+    hostvars["kas2"]["__kas_look"] = look(2, problems=["GitLab is not installed; install it."])
+    plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
+    assert plan["refusals"] == [
+        "kas1: kas_enabled is 'maybe'; set true or false.",
+        "kas1: kas_env is text; set a mapping whose names are text.",
+        "kas2: kas_enabled is 'maybe'; set true or false.",
+        "kas2: kas_env is text; set a mapping whose names are text.",
+        "kas2: GitLab is not installed; install it.",
+    ]
+    assert plan["nodes"] == {}
+
+
+def test_text_of_a_survey_may_be_yaml():
+    plan = kas_plan(both(kas_env="A: b\nC: d"), GROUPS, ["kas1", "kas2"], KEY)
+    assert settings(plan)["settings"]["gitlab_kas"]["env"]["C"] == "d"
+
+
+def test_query_selects_the_candidates():
+    facts = {"ansible_facts": {"eth1": {"ipv4": {"address": "10.9.0.1"}}}}
+    hostvars = {
+        "kas1": played(1, {**CIDR, "kas_own_private_api_query": "[eth1.ipv4.address]"}, **facts),
+        "kas2": played(2, {**CIDR, "kas_own_private_api_query": "[eth1"}, **facts),
+    }
+    plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
+    assert len(plan["refusals"]) == 1
+    assert plan["refusals"][0].startswith(
+        "kas2: kas_own_private_api_query does not do: query '[eth1' is not a JMESPath"
+    )
+    hostvars["kas2"] = played(2, CIDR)
+    plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
+    assert plan["nodes"]["kas1"]["own_urls"] == ["grpc://10.9.0.1:8155"]
+
+
+def test_hosts_of_the_play_in_no_group():
+    hostvars = {**both(), "web1": played(3, {})}
+    assert kas_plan(hostvars, GROUPS, ["kas1", "kas2", "web1"], KEY)["refusals"] == [
+        "web1: it is neither in group gitlab_kas nor in gitlab_rails; put it into one of them, or leave it out of the"
+        " play."
+    ]
+
+
+def test_inventory_without_groups():
+    assert kas_plan({"web1": played(1, {})}, {}, ["web1"], KEY)["refusals"][0] == (
+        "The inventory's group gitlab_kas has no host; put the nodes that run KAS into it."
+    )
+
+
+def test_sealed():
+    variables = {"kas_enabled": True, "kas_env": {"A": "b"}}
+    assert json.loads(unseal(kas_sealed(variables, KEY), KEY)) == variables
+
+
+def test_report():
+    hostvars = both()
+    plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
+    for number, other in ((1, 2), (2, 1)):
+        hostvars[f"kas{number}"]["__kas_look"] = look(
+            number,
+            enabled=True,
+            running=True,
+            ready=True,
+            readiness="ok",
+            own_private_api_urls=[],
+            reconfigure_owed=None,
+            secrets={name: {"fingerprint": "0123456789ab"} for name in SECRETS},
+        )
+        hostvars[f"kas{number}"]["__kas_probe"] = {
+            "peers": [{"url": f"grpc://10.0.0.{other}:8155", "reachable": number == 1, "text": "connection refused"}]
+        }
+    assert kas_report(hostvars, ["kas1", "kas2"], plan) == {
+        "table": [
+            "node  own URL               ready  reaches",
+            "kas1  grpc://10.0.0.1:8155  yes    kas2",
+            "kas2  grpc://10.0.0.2:8155  yes    -",
+        ],
+        "findings": [
+            "kas2: it does not reach kas1 at grpc://10.0.0.1:8155 (connection refused); see that KAS runs there and"
+            " that"
+            " no firewall stands between."
+        ],
+    }
+
+
+def test_report_on_a_node_without_kas():
+    hostvars = {"kas1": played(1, {"kas_enabled": False})}
+    plan = kas_plan(hostvars, {"gitlab_kas": ["kas1"]}, ["kas1"], KEY)
+    hostvars["kas1"]["__kas_look"] = look(1, running=False, reconfigure_owed=None, own_private_api_urls=[])
+    hostvars["kas1"]["__kas_probe"] = {"skipped": True}
+    assert kas_report(hostvars, ["kas1"], plan) == {"table": ["node  own URL  ready  reaches"], "findings": []}

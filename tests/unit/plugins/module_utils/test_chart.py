@@ -1,0 +1,652 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._chart import (
+    CHART_VARIABLES,
+    Chart,
+    commands,
+    helm_values,
+    manifests,
+    merged,
+    owed,
+    read_chart,
+    refusals,
+    warnings,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import SPEC_TYPES
+
+API = base64.b64encode(b"a" * 32).decode()
+PRIVATE = base64.b64encode(b"p" * 32).decode()
+TOKEN = base64.b64encode(b"t" * 72).decode()
+
+GIVEN = {
+    "kas_chart_values_path": "/root/kas-values.yml",
+    "kas_chart_gitlab_url": "https://gitlab.example.com",
+}
+# KAS in Kubernetes for Rails on packages, and the other way round.
+ONLY_KAS = {
+    **GIVEN,
+    "kas_chart_runs": "kas",
+    "kas_external_url": "wss://kas.gitlab.example.com",
+    "kas_chart_api_secret": "gitlab-kas",
+}
+ONLY_RAILS = {
+    **ONLY_KAS,
+    "kas_chart_runs": "rails",
+    "kas_external_url": "wss://kas.gitlab.example.com/",
+    "kas_internal_url": "grpc://kas.internal.example.com:8153",
+}
+BOTH = {**GIVEN, "kas_external_url": "wss://kas.gitlab.example.com"}
+
+
+def chart(given: dict[str, Any]) -> Chart:
+    found, wrong = read_chart("host", given, yaml.safe_load)
+    assert wrong == []
+    return found
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param(
+            ONLY_KAS,
+            """
+            global:
+              kas: {enabled: true, service: {apiExternalPort: 8153}, tls: {enabled: false}}
+              hosts: {kas: {name: kas.gitlab.example.com}}
+              appConfig: {gitlab_kas: {secret: gitlab-kas, key: kas_shared_secret}}
+            gitlab:
+              kas:
+                customConfig:
+                  gitlab: {address: https://gitlab.example.com, external_url: https://gitlab.example.com}
+            """,
+            id="only KAS",
+        ),
+        pytest.param(
+            {
+                **ONLY_KAS,
+                "kas_external_url": "wss://kas.gitlab.example.com:8443/",
+                "kas_gitlab_address": "http://gitlab.internal.example.com",
+                "kas_k8s_proxy_url": "https://kas.gitlab.example.com:8443/k8s-proxy/",
+                "kas_internal_url": "grpcs://kas.internal.example.com:443",
+                "kas_log_level": "warn",
+                "kas_grpc_log_level": "error",
+                "kas_chart_api_port": "9153",
+                "kas_chart_api_secret": "shared/api",
+                "kas_chart_private_api_secret": "shared/private",
+                "kas_chart_websocket_token_secret": "gitlab-kas-websocket",
+                "kas_chart_tls_secret": "kas-tls",
+                "kas_chart_tls_ca_secret": "kas-ca",
+                "kas_chart_tls_verify": "false",
+                "kas_chart_custom_config": {
+                    "gitlab": {"api_rate_limit": {"refill_rate_per_second": 50}},
+                    "observability": {"logging": {"level": "debug"}},
+                    "redis": {"password_file": "/etc/kas/redis/password"},
+                },
+            },
+            """
+            global:
+              kas:
+                enabled: true
+                service: {apiExternalPort: 9153}
+                tls: {enabled: true, secretName: kas-tls, caSecretName: kas-ca, verify: false}
+              hosts: {kas: {name: kas.gitlab.example.com}}
+              appConfig: {gitlab_kas: {secret: shared, key: api}}
+            gitlab:
+              kas:
+                customConfig:
+                  gitlab:
+                    address: http://gitlab.internal.example.com
+                    external_url: https://gitlab.example.com
+                    api_rate_limit: {refill_rate_per_second: 50}
+                  observability: {logging: {level: debug, grpc_level: error}}
+                  redis: {password_file: /etc/kas/redis/password}
+                privateApi: {secret: shared, key: private}
+                websocketToken: {secret: gitlab-kas-websocket, key: kas_websocket_token_secret}
+            """,
+            id="only KAS, everything",
+        ),
+        pytest.param(
+            ONLY_RAILS,
+            """
+            global:
+              kas: {enabled: false}
+              appConfig:
+                gitlab_kas:
+                  enabled: true
+                  externalUrl: wss://kas.gitlab.example.com/
+                  internalUrl: grpc://kas.internal.example.com:8153
+                  secret: gitlab-kas
+                  key: kas_shared_secret
+            """,
+            id="only Rails",
+        ),
+        pytest.param(
+            {
+                **ONLY_RAILS,
+                "kas_external_url": "wss://gitlab.example.com/-/kubernetes-agent/",
+                "kas_internal_url": "grpcs://10.0.0.5:8153",
+                "kas_k8s_proxy_url": "https://gitlab.example.com/-/kubernetes-agent/k8s-proxy/",
+                "kas_chart_api_secret": "gitlab-kas/api",
+                "kas_redis": {"host": "redis.example.com"},
+                "kas_log_level": "debug",
+            },
+            """
+            global:
+              kas: {enabled: false}
+              appConfig:
+                gitlab_kas:
+                  enabled: true
+                  externalUrl: wss://gitlab.example.com/-/kubernetes-agent/
+                  internalUrl: grpcs://10.0.0.5:8153
+                  secret: gitlab-kas
+                  key: api
+            """,
+            id="only Rails, on GitLab's path, with TLS",
+        ),
+        pytest.param(
+            GIVEN,
+            """
+            global:
+              kas: {enabled: true, service: {apiExternalPort: 8153}, tls: {enabled: false}}
+              appConfig: {gitlab_kas: {enabled: true}}
+            """,
+            id="both, the chart decides",
+        ),
+        pytest.param(
+            {
+                **BOTH,
+                "kas_internal_url": "grpcs://gitlab-kas.gitlab.svc:8153",
+                "kas_gitlab_address": "https://gitlab.example.com",
+                "kas_chart_api_secret": "gitlab-kas",
+                "kas_chart_tls_secret": "kas-tls",
+            },
+            """
+            global:
+              kas:
+                enabled: true
+                service: {apiExternalPort: 8153}
+                tls: {enabled: true, secretName: kas-tls, verify: true}
+              hosts: {kas: {name: kas.gitlab.example.com}}
+              appConfig:
+                gitlab_kas:
+                  enabled: true
+                  externalUrl: wss://kas.gitlab.example.com
+                  internalUrl: grpcs://gitlab-kas.gitlab.svc:8153
+                  secret: gitlab-kas
+                  key: kas_shared_secret
+            gitlab:
+              kas:
+                customConfig:
+                  gitlab: {address: https://gitlab.example.com}
+            """,
+            id="both",
+        ),
+        pytest.param(
+            {**BOTH, "kas_enabled": "no"},
+            "global: {kas: {enabled: false}, appConfig: {gitlab_kas: {enabled: false}}}",
+            id="both, KAS off",
+        ),
+        pytest.param(
+            {"kas_chart_values_path": "/v.yml", "kas_chart_runs": "kas", "kas_enabled": False},
+            "global: {kas: {enabled: false}}",
+            id="only KAS, off",
+        ),
+        pytest.param(
+            {"kas_chart_values_path": "/v.yml", "kas_chart_runs": "rails", "kas_enabled": False},
+            "global: {kas: {enabled: false}, appConfig: {gitlab_kas: {enabled: false}}}",
+            id="only Rails, KAS off",
+        ),
+    ],
+)
+def test_values(given: dict[str, Any], expected: str) -> None:
+    asked = chart(given)
+    assert refusals(asked) == []
+    assert helm_values(asked) == yaml.safe_load(expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param({}, [], id="none named"),
+        pytest.param(
+            {"kas_chart_api_secret": "gitlab-kas"}, [("gitlab-kas", {"kas_shared_secret": API})], id="default key"
+        ),
+        pytest.param(
+            {
+                "kas_chart_api_secret": "shared/api",
+                "kas_chart_private_api_secret": "private",
+                "kas_chart_websocket_token_secret": "shared",
+            },
+            [
+                ("shared", {"api": API, "kas_websocket_token_secret": TOKEN}),
+                ("private", {"kas_private_api_secret": PRIVATE}),
+            ],
+            id="two in one",
+        ),
+    ],
+)
+def test_manifests(given: dict[str, Any], expected: list[tuple[str, dict[str, str]]]) -> None:
+    secrets = {"api_secret_key": API, "private_api_secret_key": PRIVATE, "websocket_token_secret_key": TOKEN}
+    assert manifests(chart({**BOTH, **given, "kas_secrets_values": secrets, "kas_chart_namespace": "ns"})) == [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": "ns"},
+            "type": "Opaque",
+            "stringData": data,
+        }
+        for name, data in expected
+    ]
+
+
+IN_GITLAB = "--namespace gitlab"
+UPGRADE = f"helm upgrade gitlab gitlab/gitlab --install {IN_GITLAB} --version 8.5.1"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param(
+            {},
+            {
+                "list": f"helm list {IN_GITLAB} --filter ^gitlab$ --output json",
+                "get_values": f"helm get values gitlab {IN_GITLAB} --output json",
+                "dry_run": f"{UPGRADE} --reset-then-reuse-values --values - --dry-run=server",
+                "upgrade": f"{UPGRADE} --reset-then-reuse-values --values /root/kas-values.yml",
+            },
+            id="keeps the release's values",
+        ),
+        pytest.param(
+            {
+                "kas_chart_helm": "/bin/helm",
+                "kas_chart_release": "kas",
+                "kas_chart_namespace": "ns",
+                "kas_chart_reference": "/srv/gitlab.tgz",
+                "kas_chart_other_values": "/a.yml, /b.yml",
+            },
+            {
+                "list": "/bin/helm list --namespace ns --filter ^kas$ --output json",
+                "get_values": "/bin/helm get values kas --namespace ns --output json",
+                "dry_run": "/bin/helm upgrade kas /srv/gitlab.tgz --install --namespace ns --version 8.5.1"
+                " --values /a.yml --values /b.yml --values - --dry-run=server",
+                "upgrade": "/bin/helm upgrade kas /srv/gitlab.tgz --install --namespace ns --version 8.5.1"
+                " --values /a.yml --values /b.yml --values /root/kas-values.yml",
+            },
+            id="with other values",
+        ),
+    ],
+)
+def test_commands(given: dict[str, Any], expected: dict[str, str]) -> None:
+    found = commands(chart({**BOTH, "kas_chart_version": "8.5.1", **given}))
+    assert {name: " ".join(arguments) for name, arguments in found.items()} == expected
+
+
+DEPLOYED = {"name": "gitlab", "status": "deployed", "chart": "gitlab-8.5.1"}
+WANTED = {"global": {"kas": {"enabled": True}}}
+MORE = {"global": {"kas": {"enabled": True, "ingress": {}}, "edition": "ce"}, "redis": {"install": False}}
+
+
+@pytest.mark.parametrize(
+    ("releases", "current", "others", "expected"),
+    [
+        pytest.param([], None, [], "there is no such release", id="none"),
+        pytest.param([{**DEPLOYED, "status": "failed"}], WANTED, [], "its status is failed", id="failed"),
+        pytest.param([{**DEPLOYED, "chart": "gitlab-8.4.9"}], WANTED, [], "its chart is gitlab-8.4.9", id="older"),
+        pytest.param([{**DEPLOYED, "chart": "gitlab-18.5.1"}], WANTED, [], "its chart is gitlab-18.5.1", id="newer"),
+        pytest.param([DEPLOYED], WANTED, [], "", id="as wanted"),
+        pytest.param([DEPLOYED], MORE, [], "", id="has values besides, which stay"),
+        pytest.param([DEPLOYED], {"global": {"kas": {"enabled": False}}}, [], "its values differ", id="another value"),
+        pytest.param([DEPLOYED], None, [], "its values differ", id="no values"),
+        pytest.param([DEPLOYED], MORE, [MORE], "", id="as the files say"),
+        pytest.param([DEPLOYED], MORE, [{"redis": {"install": False}}], "its values differ", id="more than files say"),
+        pytest.param([DEPLOYED], WANTED, [{"a": 1}], "its values differ", id="less than the files say"),
+        pytest.param([DEPLOYED], WANTED, [None], "", id="an empty file"),
+    ],
+)
+def test_owed(releases: list[dict[str, str]], current: Any, others: list[Any], expected: str) -> None:
+    assert owed(releases, version="8.5.1", values=WANTED, current=current, others=others) == expected
+
+
+@pytest.mark.parametrize(
+    ("trees", "expected"),
+    [
+        ([], {}),
+        ([{"a": 1}], {"a": 1}),
+        ([{"a": {"b": 1, "c": [1]}}, {"a": {"c": [2]}}, {"d": None}], {"a": {"b": 1, "c": [2]}, "d": None}),
+        ([{"a": {"b": 1}}, {"a": 2}], {"a": 2}),
+        ([{"a": 2}, {"a": {"b": 1}}], {"a": {"b": 1}}),
+    ],
+)
+def test_merged(trees: list[dict[str, Any]], expected: dict[str, Any]) -> None:
+    assert merged(*trees) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"kas_chart_runs": "kubernetes"}, "kas_chart_runs is 'kubernetes'; set both, kas or rails."),
+        (
+            {"kas_chart_gitlab_url": "gitlab.example.com"},
+            "kas_chart_gitlab_url is 'gitlab.example.com'; set a URL whose scheme is http or https.",
+        ),
+        ({"kas_chart_api_port": 0}, "kas_chart_api_port is 0; set a port from 1 to 65535."),
+        ({"kas_chart_api_secret": ["x"]}, "kas_chart_api_secret is a list; set text (a number or boolean in quotes)."),
+        ({"kas_chart_version": 8.5}, "kas_chart_version is 8.5; set text (a number or boolean in quotes)."),
+        ({"kas_chart_apply": "perhaps"}, "kas_chart_apply is 'perhaps'; set true or false."),
+        ({"kas_enabled": "perhaps"}, "kas_enabled is 'perhaps'; set true or false."),
+    ],
+)
+def test_wrong_types(given: dict[str, Any], message: str) -> None:
+    _chart, wrong = read_chart("host", {**BOTH, **given}, yaml.safe_load)
+    assert wrong == [f"host: {message}"]
+
+
+NO_GITLAB_URL = (
+    "kas_chart_gitlab_url is not set, and no other variable tells it; set GitLab's URL, such as"
+    " https://gitlab.example.com"
+)
+NO_API_SECRET = (
+    "kas_chart_api_secret is not set, and kas_chart_runs is '{}', so the chart must not make one of its own; set the"
+    " name of the Kubernetes Secret that holds the nodes' api_secret_key"
+)
+NO_AGENTS_URL = (
+    "kas_external_url is not set, and kas_chart_runs is '{}'; set where agents connect, such as"
+    " wss://kas.gitlab.example.com"
+)
+OF_NO_KAS = "{} is set, but kas_chart_runs is 'rails', so the chart runs no KAS; leave it out"
+IN_CONFIG = (
+    "kas_chart_custom_config.{} holds a secret, which would stand in the values; set the path of a file that is"
+    " mounted from a Kubernetes Secret"
+)
+MANIFEST = {"kas_chart_secret_manifest_path": "/root/secrets.yml"}
+
+
+@pytest.mark.parametrize(
+    ("given", "messages"),
+    [
+        pytest.param(
+            {},
+            [
+                "kas_chart_values_path is not set, and the values have no place; set the file to write, such as"
+                " /root/kas-values.yml",
+                NO_GITLAB_URL,
+            ],
+            id="nothing",
+        ),
+        pytest.param(
+            {**GIVEN, "kas_chart_runs": "kas"}, [NO_AGENTS_URL.format("kas"), NO_API_SECRET.format("kas")], id="KAS"
+        ),
+        pytest.param(
+            {**GIVEN, "kas_chart_runs": "rails"},
+            [
+                NO_AGENTS_URL.format("rails"),
+                "kas_internal_url is not set, and kas_chart_runs is 'rails'; set where Rails reaches KAS, such as"
+                " grpc://kas.internal.example.com:8153",
+                NO_API_SECRET.format("rails"),
+            ],
+            id="Rails",
+        ),
+        pytest.param(
+            {**BOTH, "kas_chart_apply": True},
+            [
+                "kas_chart_version is not set, and Helm would take the newest GitLab; set the chart's version that is"
+                " installed, or that is wanted"
+            ],
+            id="no version",
+        ),
+        pytest.param(
+            {**BOTH, "kas_chart_release": "GitLab", "kas_chart_namespace": "-n"},
+            [
+                "kas_chart_release is 'GitLab'; set lower-case letters, digits and '-', at most 53 characters",
+                "kas_chart_namespace is '-n'; set lower-case letters, digits and '-', at most 63 characters",
+            ],
+            id="names",
+        ),
+        pytest.param(
+            {**BOTH, "kas_chart_release": "g" * 54},
+            [
+                f"kas_chart_release is '{'g' * 54}'; set lower-case letters, digits and '-', at most 53 characters",
+            ],
+            id="long name",
+        ),
+        pytest.param(
+            {**BOTH, "kas_chart_tls_secret": "kas_tls"},
+            ["kas_chart_tls_secret is 'kas_tls'; set lower-case letters, digits and '-', at most 253 characters"],
+            id="name of the TLS Secret",
+        ),
+        pytest.param(
+            {**BOTH, "kas_chart_api_secret": API, "kas_chart_private_api_secret": "a/b/c"},
+            [
+                "kas_chart_api_secret does not name a Kubernetes Secret; set NAME or NAME/KEY, such as"
+                " gitlab-kas/kas_shared_secret",
+                "kas_chart_private_api_secret does not name a Kubernetes Secret; set NAME or NAME/KEY, such as"
+                " gitlab-kas/kas_private_api_secret",
+            ],
+            id="the secret itself is not shown",
+        ),
+        pytest.param(
+            {**BOTH, "kas_chart_api_secret": "kas/x", "kas_chart_websocket_token_secret": "kas/x"},
+            [
+                "kas_chart_websocket_token_secret names the same key of the same Secret as kas_chart_api_secret; set"
+                " another one for each"
+            ],
+            id="one key for two",
+        ),
+        pytest.param(
+            {
+                **ONLY_RAILS,
+                "kas_chart_private_api_secret": "x",
+                "kas_chart_websocket_token_secret": "y",
+                "kas_chart_tls_secret": "z",
+                "kas_chart_tls_ca_secret": "ca",
+                "kas_chart_custom_config": {"a": 1},
+            },
+            [
+                OF_NO_KAS.format(name)
+                for name in (
+                    "kas_chart_private_api_secret",
+                    "kas_chart_websocket_token_secret",
+                    "kas_chart_tls_secret",
+                    "kas_chart_tls_ca_secret",
+                    "kas_chart_custom_config",
+                )
+            ],
+            id="no KAS in the chart",
+        ),
+        pytest.param(
+            {**ONLY_KAS, "kas_external_url": "wss://gitlab.example.com/-/kubernetes-agent/"},
+            [
+                "kas_external_url is 'wss://gitlab.example.com/-/kubernetes-agent/', but the chart's KAS has a name of"
+                " its own and no path; set it without one, such as wss://kas.gitlab.example.com"
+            ],
+            id="path",
+        ),
+        pytest.param(
+            {**ONLY_RAILS, "kas_external_url": "wss://gitlab.example.com/-/kubernetes-agent"},
+            [
+                "kas_external_url is 'wss://gitlab.example.com/-/kubernetes-agent', and GitLab would redirect it to its"
+                " path with a slash; set 'wss://gitlab.example.com/-/kubernetes-agent/'"
+            ],
+            id="slash",
+        ),
+        *(
+            pytest.param(
+                {**ONLY_RAILS, "kas_internal_url": url},
+                [
+                    f"kas_internal_url is '{url}', which {reason}, so Rails in Kubernetes cannot reach it; set"
+                    " grpc://HOST:8153"
+                ],
+                id=reason,
+            )
+            for url, reason in (
+                ("unix:///run/kas.sock", "is a UNIX socket"),
+                ("grpc://localhost:8153", "is a loopback name"),
+                ("grpc://[::1]:8153", "is a loopback address"),
+                ("grpc://kas.example.com:8153/x", "is not the URL of a host and a port"),
+            )
+        ),
+        pytest.param(
+            {**BOTH, "kas_chart_tls_ca_secret": "kas-ca"},
+            ["kas_chart_tls_ca_secret is 'kas-ca', but kas_chart_tls_secret is not set; set both"],
+            id="CA alone",
+        ),
+        pytest.param(
+            {**BOTH, "kas_chart_tls_secret": "kas-tls", "kas_internal_url": "grpc://kas:8153"},
+            [
+                "kas_internal_url is 'grpc://kas:8153', but kas_chart_tls_secret is 'kas-tls', so KAS takes TLS only;"
+                " leave the URL out, or set grpcs"
+            ],
+            id="TLS not in the URL",
+        ),
+        pytest.param(
+            {**BOTH, "kas_internal_url": "grpcs://kas:8153"},
+            [
+                "kas_internal_url is 'grpcs://kas:8153', but kas_chart_tls_secret is not set, so KAS takes no TLS;"
+                " leave the URL out, or set grpc"
+            ],
+            id="TLS in the URL only",
+        ),
+        pytest.param(
+            {
+                **BOTH,
+                "kas_chart_custom_config": {
+                    "observability": {"sentry": {"dsn": "https://x@y/1"}},
+                    "list": [{"api_token": "x", "password_file": "/x"}],
+                    "agent": {"kubernetes_api": {"websocket_token_secret_file": "/x"}},
+                },
+            },
+            [IN_CONFIG.format("observability.sentry.dsn"), IN_CONFIG.format("list.api_token")],
+            id="secrets in the configuration",
+        ),
+        pytest.param(
+            {**BOTH, **MANIFEST},
+            [
+                "kas_chart_secret_manifest_path is set, but no variable names a Kubernetes Secret; set"
+                " kas_chart_api_secret"
+            ],
+            id="nothing for the manifest",
+        ),
+        pytest.param(
+            {
+                **BOTH,
+                **MANIFEST,
+                "kas_chart_api_secret": "a",
+                "kas_chart_private_api_secret": "b",
+                "kas_chart_websocket_token_secret": "c",
+                "kas_secrets_values": {"api_secret_key": "hunter2", "websocket_token_secret_key": TOKEN},
+            },
+            [
+                "kas_secrets_values.api_secret_key is not strict Base64 (one line, no spaces, padded with '='), and"
+                " kas_chart_secret_manifest_path asks for it; set the nodes' gitlab_kas['api_secret_key'] (32 bytes in"
+                " strict Base64), or leave kas_chart_api_secret out",
+                "kas_secrets_values.private_api_secret_key is not set, and kas_chart_secret_manifest_path asks for it;"
+                " set the nodes' gitlab_kas['private_api_secret_key'] (32 bytes in strict Base64), or leave"
+                " kas_chart_private_api_secret out",
+            ],
+            id="secrets for the manifest",
+        ),
+        pytest.param(
+            {"kas_chart_values_path": "/v.yml", "kas_enabled": False, "kas_internal_url": "unix:///x"}, [], id="off"
+        ),
+    ],
+)
+def test_refusals(given: dict[str, Any], messages: list[str]) -> None:
+    assert refusals(chart(given)) == [f"host: {message}." for message in messages]
+
+
+BESIDE = (
+    "{} puts the Kubernetes API proxy on kas.example.com, which is neither gitlab.example.com nor below it, so"
+    " browsers do not send it GitLab's cookie and user access cannot work; use a name such as kas.gitlab.example.com"
+)
+OTHER_PROXY = (
+    "kas_k8s_proxy_url is '{}', but the chart cannot tell Rails, which takes k8s-proxy/ below the URL of the agents;"
+    " set kas_external_url to what is above it"
+)
+PROXY = "https://kas.gitlab.example.com/k8s-proxy/"
+
+
+@pytest.mark.parametrize(
+    ("given", "messages"),
+    [
+        pytest.param(BOTH, [], id="below GitLab"),
+        pytest.param(ONLY_KAS, [], id="only KAS, below GitLab"),
+        pytest.param(
+            {**ONLY_RAILS, "kas_external_url": "wss://gitlab.example.com/-/kubernetes-agent/"}, [], id="GitLab's host"
+        ),
+        pytest.param(
+            {**BOTH, "kas_external_url": "wss://kas.example.com"}, [BESIDE.format("kas_external_url")], id="sibling"
+        ),
+        pytest.param(
+            GIVEN,
+            [
+                "kas_external_url is not set, and the chart by itself puts KAS beside gitlab.example.com, where"
+                " browsers do not send GitLab's cookie and user access through the Kubernetes API proxy cannot work;"
+                " set a name below it, such as wss://kas.gitlab.example.com"
+            ],
+            id="the chart's default",
+        ),
+        pytest.param(
+            {**ONLY_KAS, "kas_external_url": "wss://kas.example.com", "kas_k8s_proxy_url": PROXY},
+            [],
+            id="the proxy below GitLab",
+        ),
+        pytest.param(
+            {**ONLY_KAS, "kas_k8s_proxy_url": "https://kas.example.com/k8s-proxy/"},
+            [BESIDE.format("kas_k8s_proxy_url")],
+            id="the proxy beside GitLab",
+        ),
+        pytest.param({**BOTH, "kas_k8s_proxy_url": PROXY}, [], id="the proxy as Rails derives it"),
+        pytest.param({**GIVEN, "kas_k8s_proxy_url": PROXY}, [OTHER_PROXY.format(PROXY)], id="nothing to derive from"),
+        pytest.param(
+            {**BOTH, "kas_k8s_proxy_url": "https://gitlab.example.com/proxy/"},
+            [OTHER_PROXY.format("https://gitlab.example.com/proxy/")],
+            id="another proxy",
+        ),
+        pytest.param(
+            {
+                **BOTH,
+                "kas_redis": {"host": "redis.example.com"},
+                "kas_env": {"A": "b"},
+                "kas_settings": {"a": 1},
+                "kas_sentry_dsn": "https://x@sentry.example.com/1",
+            },
+            [
+                "kas_redis is set, but does not reach KAS in Kubernetes; set global.redis in values of your own",
+                "kas_env is set, but does not reach KAS in Kubernetes; set gitlab.kas.extraEnv in values of your own",
+                "kas_settings is set, but does not reach KAS in Kubernetes; set kas_chart_custom_config",
+                "kas_sentry_dsn is set, but does not reach KAS in Kubernetes; set"
+                " gitlab.kas.customConfig.observability.sentry.dsn in values of your own",
+            ],
+            id="variables of packages",
+        ),
+        pytest.param({**ONLY_RAILS, "kas_redis": {"host": "redis.example.com"}}, [], id="for KAS on packages"),
+        pytest.param({**GIVEN, "kas_enabled": False}, [], id="off"),
+    ],
+)
+def test_warnings(given: dict[str, Any], messages: list[str]) -> None:
+    asked = chart(given)
+    assert refusals(asked) == []
+    assert warnings(asked) == [f"host: {message}." for message in messages]
+
+
+def test_role() -> None:
+    """The role's defaults, its argument specs and the variables known here say the same."""
+    role = Path(__file__).parents[4] / "roles" / "kas_chart"
+    defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text())
+    options = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    assert {name: option["default"] for name, option in options.items()} == defaults
+    of_the_role = {name for name in options if name.startswith("kas_chart_")} - {"kas_chart_host"}
+    assert of_the_role == set(CHART_VARIABLES)
+    for name, variable in CHART_VARIABLES.items():
+        assert options[name]["type"] == SPEC_TYPES[variable.kind]
+        assert options[name]["default"] == variable.default

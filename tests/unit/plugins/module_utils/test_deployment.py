@@ -1,0 +1,390 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the variables of a deployment come to in each node's gitlab.rb."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
+    Deployment,
+    kas_part,
+    rails_part,
+    secret_names,
+)
+
+ONE = {"kas1": {}}
+THREE = {"kas1": {}, "kas2": {}, "kas3": {}}
+CIDR = {"kas_own_private_api_cidr": "10.0.0.0/8"}
+TLS = {
+    "kas_private_api_certificate": "/etc/gitlab/kas.crt",
+    "kas_private_api_key": "/etc/gitlab/kas.key",
+    "kas_own_private_api_host": "kas.internal",
+}
+APART = {"kas1": {"in": "k"}, "rails1": {"in": "r"}}
+SOCKETS = "/var/opt/gitlab/gitlab-kas/sockets"
+OLD = {"look": {"gitlab_version": "17.6.2"}}
+
+
+def of_file(**settings):
+    return {"look": {"settings": settings}}
+
+
+def private(environment, **more):
+    """gitlab_kas with KAS on, reachable for others."""
+    return {"enable": True, "private_api_listen_address": "0.0.0.0:8155", "env": environment, **more}
+
+
+def gone(*names, **keys):
+    """What must not remain of the private API, if these OWN_PRIVATE_API_* are set."""
+    left = {f"OWN_PRIVATE_API_{name}": None for name in ("URL", "CIDR", "PORT", "SCHEME", "HOST") if name not in names}
+    keys = keys or dict.fromkeys(("private_api_listen_network", "private_api_certificate_file", "private_api_key_file"))
+    return {**keys, "env": left}
+
+
+@pytest.mark.parametrize(
+    ("rows", "extra", "settings", "removed"),
+    [
+        pytest.param(ONE, {}, {"enable": True}, None, id="one node: the package's defaults"),
+        pytest.param(ONE, {"kas_enabled": False}, {"enable": False}, None, id="off"),
+        pytest.param(
+            THREE, CIDR, private({"OWN_PRIVATE_API_URL": "grpc://10.0.0.1:8155"}), gone("URL"), id="three nodes, IPv4"
+        ),
+        pytest.param(
+            THREE,
+            {"kas_own_private_api_cidr": "fd00::/8"},
+            private({"OWN_PRIVATE_API_URL": "grpc://[fd00::1]:8155"}, private_api_listen_address=":8155"),
+            gone("URL"),
+            id="three nodes, IPv6",
+        ),
+        pytest.param(
+            ONE, CIDR, private({"OWN_PRIVATE_API_URL": "grpc://10.0.0.1:8155"}), gone("URL"), id="one node, CIDR given"
+        ),
+        pytest.param(
+            {"kas1": {"kas_own_private_api_url": "grpc://kas1.internal:9155"}, "kas2": {}},
+            {},
+            private({"OWN_PRIVATE_API_URL": "grpc://kas1.internal:9155"}, private_api_listen_address=":9155"),
+            gone("URL"),
+            id="own URL given, with a name",
+        ),
+        pytest.param(
+            THREE,
+            {**CIDR, "kas_own_private_api_port": 9155},
+            private({"OWN_PRIVATE_API_URL": "grpc://10.0.0.1:9155"}, private_api_listen_address="0.0.0.0:9155"),
+            gone("URL"),
+            id="own port",
+        ),
+        pytest.param(
+            {"kas1": {"kas_private_api_listen_address": "10.0.0.1:9155"}, "kas2": {}},
+            CIDR,
+            private({"OWN_PRIVATE_API_URL": "grpc://10.0.0.1:9155"}, private_api_listen_address="10.0.0.1:9155"),
+            gone("URL"),
+            id="port of the listen address",
+        ),
+        pytest.param(
+            {"kas1": {"candidates": ["192.0.2.7"]}, "kas2": {}},
+            {"kas_own_private_api_cidr": "192.0.2.0/24"},
+            private({"OWN_PRIVATE_API_URL": "grpc://192.0.2.7:8155"}),
+            gone("URL"),
+            id="addresses from the facts",
+        ),
+        pytest.param(
+            THREE,
+            {**CIDR, "kas_own_private_api_discovery": "cidr"},
+            private({"OWN_PRIVATE_API_CIDR": "10.0.0.0/8"}),
+            gone("CIDR"),
+            id="left to KAS: CIDR",
+        ),
+        pytest.param(
+            THREE,
+            {
+                "kas_own_private_api_cidr": "10.0.0.0/8,fd00::/8",
+                "kas_own_private_api_discovery": "cidr",
+                "kas_own_private_api_port": 8155,
+                **TLS,
+            },
+            private(
+                {
+                    "OWN_PRIVATE_API_CIDR": "10.0.0.0/8,fd00::/8",
+                    "OWN_PRIVATE_API_PORT": "8155",
+                    "OWN_PRIVATE_API_SCHEME": "grpcs",
+                    "OWN_PRIVATE_API_HOST": "kas.internal",
+                },
+                private_api_listen_address=":8155",
+                private_api_certificate_file="/etc/gitlab/kas.crt",
+                private_api_key_file="/etc/gitlab/kas.key",
+            ),
+            gone("CIDR", "PORT", "SCHEME", "HOST", private_api_listen_network=None),
+            id="left to KAS: CIDRs, port and TLS",
+        ),
+        pytest.param(
+            {"kas1": OLD, "kas2": OLD},
+            {**CIDR, "kas_own_private_api_discovery": "cidr"},
+            private({"OWN_PRIVATE_API_CIDR": "10.0.0.0/8", "OWN_PRIVATE_API_URL": ""}),
+            gone("CIDR", "URL"),
+            id="left to an old KAS: its default URL is blanked",
+        ),
+        pytest.param(
+            THREE,
+            {"kas_own_private_api_discovery": "listener", "kas_private_api_listen_network": "tcp4"},
+            {
+                "enable": True,
+                "private_api_listen_network": "tcp4",
+                "private_api_listen_address": "0.0.0.0:8155",
+            },
+            gone(private_api_certificate_file=None, private_api_key_file=None),
+            id="left to KAS: listener",
+        ),
+        pytest.param(
+            THREE,
+            {**CIDR, **TLS},
+            private(
+                {"OWN_PRIVATE_API_URL": "grpcs://10.0.0.1:8155", "OWN_PRIVATE_API_HOST": "kas.internal"},
+                private_api_certificate_file="/etc/gitlab/kas.crt",
+                private_api_key_file="/etc/gitlab/kas.key",
+            ),
+            gone("URL", "HOST", private_api_listen_network=None),
+            id="TLS",
+        ),
+        pytest.param(
+            ONE,
+            TLS,
+            {
+                "enable": True,
+                "private_api_certificate_file": "/etc/gitlab/kas.crt",
+                "private_api_key_file": "/etc/gitlab/kas.key",
+                "env": {"OWN_PRIVATE_API_URL": "grpcs://localhost:8155", "OWN_PRIVATE_API_HOST": "kas.internal"},
+            },
+            gone("URL", "HOST", private_api_listen_network=None, private_api_listen_address=None),
+            id="one node, TLS",
+        ),
+        pytest.param(
+            {"kas1": {"look": {"gitlab_version": "17.9.0"}}},
+            {},
+            {"enable": True, "env": {"OWN_PRIVATE_API_URL": "grpc://localhost:8155"}},
+            gone(
+                "URL",
+                **dict.fromkeys(
+                    (
+                        "private_api_listen_network",
+                        "private_api_listen_address",
+                        "private_api_certificate_file",
+                        "private_api_key_file",
+                    )
+                ),
+            ),
+            id="a version that starts only with an explicit URL",
+        ),
+        pytest.param(
+            ONE,
+            {"kas_unix_sockets": "true"},
+            {
+                "enable": True,
+                "internal_api_listen_network": "unix",
+                "internal_api_listen_address": f"{SOCKETS}/internal-api.socket",
+                "private_api_listen_network": "unix",
+                "private_api_listen_address": f"{SOCKETS}/private-api.socket",
+                "env": {"OWN_PRIVATE_API_URL": f"unix://{SOCKETS}/private-api.socket"},
+            },
+            gone("URL", private_api_certificate_file=None, private_api_key_file=None),
+            id="UNIX sockets",
+        ),
+        pytest.param(
+            {"kas1": of_file(gitlab_kas={"private_api_listen_network": "unix", "internal_api_listen_network": "unix"})},
+            {},
+            {"enable": True},
+            gone(
+                **dict.fromkeys(
+                    (
+                        "internal_api_listen_network",
+                        "internal_api_listen_address",
+                        "private_api_listen_network",
+                        "private_api_listen_address",
+                        "private_api_certificate_file",
+                        "private_api_key_file",
+                    )
+                )
+            ),
+            id="from UNIX sockets back to TCP",
+        ),
+        pytest.param(
+            {"kas1": of_file(gitlab_kas={"private_api_listen_address": "10.0.0.1:8155"})},
+            {},
+            {"enable": True},
+            None,
+            id="one node: what somebody else set stays",
+        ),
+        pytest.param(
+            {"kas1": {"in": "k", **of_file(external_url="https://kas.example.com")}, "rails1": {"in": "r"}},
+            CIDR,
+            private(
+                {"OWN_PRIVATE_API_URL": "grpc://10.0.0.1:8155"},
+                internal_api_listen_address="0.0.0.0:8153",
+                gitlab_address="https://gitlab.example.com",
+            ),
+            gone("URL"),
+            id="apart from Rails",
+        ),
+        pytest.param(
+            ONE,
+            {
+                "kas_listen_address": "10.0.0.1:8150",
+                "kas_listen_websocket": "false",
+                "kas_internal_api_certificate": "/etc/gitlab/kas.crt",
+                "kas_log_level": "debug",
+                "kas_gitlab_address": "http://localhost:8080",
+                "kas_redis": {"host": "redis", "sentinels": [{"host": "s1"}]},
+                "kas_env": {"A": "b", "N": 1, "T": True},
+                "kas_settings": {"metrics_usage_reporting_period": 30, "workspaces": {"enabled": False}},
+            },
+            {
+                "enable": True,
+                "listen_address": "10.0.0.1:8150",
+                "listen_websocket": False,
+                "internal_api_certificate_file": "/etc/gitlab/kas.crt",
+                "log_level": "debug",
+                "gitlab_address": "http://localhost:8080",
+                "redis_host": "redis",
+                "redis_sentinels": [{"host": "s1", "port": 26379}],
+                "metrics_usage_reporting_period": 30,
+                "workspaces": {"enabled": False},
+                "env": {"A": "b", "N": "1", "T": "true"},
+            },
+            None,
+            id="variables that are settings",
+        ),
+    ],
+)
+def test_kas_part(rows, extra, settings, removed, hosts_of):
+    hosts = hosts_of(rows, **extra)
+    part = kas_part(hosts[0], Deployment(hosts))
+    assert part.settings == {"gitlab_kas": settings}
+    assert part.remove == ({"gitlab_kas": removed} if removed else {})
+
+
+@pytest.mark.parametrize(
+    ("external_url", "variable", "expected"),
+    [
+        ("https://gitlab.example.com", "", None),
+        ("https://gitlab.example.com:443", "", None),
+        ("https://gitlab.example.com:8443", "", "wss://gitlab.example.com:8443/-/kubernetes-agent/"),
+        ("http://gitlab.example.com:8080/gitlab/", "", "ws://gitlab.example.com:8080/gitlab/-/kubernetes-agent/"),
+        ("http://gitlab.example.com:443", "", "ws://gitlab.example.com:443/-/kubernetes-agent/"),
+        ("https://gitlab.example.com:port", "", None),
+        ("gitlab.example.com", "", None),
+        (None, "wss://kas.gitlab.example.com/", "wss://kas.gitlab.example.com/"),
+    ],
+)
+def test_agents_url_of_a_kas_node(external_url, variable, expected, hosts_of):
+    hosts = hosts_of({"kas1": of_file(external_url=external_url)}, kas_external_url=variable)
+    assert kas_part(hosts[0], Deployment(hosts)).settings.get("gitlab_kas_external_url") == expected
+
+
+def rails(enabled, internal=None, external=None, proxy=None):
+    found = {
+        "gitlab_kas_enabled": enabled,
+        "gitlab_kas_internal_url": internal,
+        "gitlab_kas_external_url": external,
+        "gitlab_kas_external_k8s_proxy_url": proxy,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+GITLAB_AGENTS = "wss://gitlab.example.com/-/kubernetes-agent/"
+GITLAB_PROXY = "https://gitlab.example.com/-/kubernetes-agent/k8s-proxy/"
+
+
+@pytest.mark.parametrize(
+    ("rows", "extra", "expected"),
+    [
+        pytest.param({"rails1": {}}, {}, rails(True), id="KAS on the node: derived by the package"),
+        pytest.param({"rails1": {}}, {"kas_enabled": False}, rails(False), id="no KAS at all"),
+        pytest.param(
+            {"rails1": {}},
+            {"kas_internal_url": "grpc://lb:8153", "kas_k8s_proxy_url": "https://gitlab.example.com/proxy/"},
+            rails(True, "grpc://lb:8153", None, "https://gitlab.example.com/proxy/"),
+            id="KAS on the node, URLs given",
+        ),
+        pytest.param(
+            {"rails1": {}},
+            {"kas_external_url": "wss://kas.gitlab.example.com:8443/"},
+            rails(True, None, None, "https://kas.gitlab.example.com:8443/k8s-proxy/"),
+            id="KAS on a name of its own, with a port",
+        ),
+        pytest.param(
+            {"rails1": {}},
+            {"kas_internal_api_certificate": "/etc/gitlab/kas.crt"},
+            rails(True, "grpcs://localhost:8153"),
+            id="TLS of the internal API",
+        ),
+        pytest.param(
+            {"rails1": {}, "rails2": {"kas_enabled": False, "kas_internal_url": "grpc://lb:8153"}},
+            CIDR,
+            rails(True, "grpc://localhost:8153"),
+            id="KAS on the node, which listens for another one, too",
+        ),
+        pytest.param(
+            {"rails1": {"in": "r"}, "kas1": {"in": "k"}},
+            CIDR,
+            rails(True, "grpc://10.0.0.2:8153", GITLAB_AGENTS, GITLAB_PROXY),
+            id="one KAS elsewhere",
+        ),
+        pytest.param(
+            {"rails1": {"in": "r"}, "kas1": {"in": "k"}},
+            {"kas_own_private_api_cidr": "fd00::/8", "kas_internal_api_certificate": "/etc/gitlab/kas.crt"},
+            rails(True, "grpcs://[fd00::2]:8153", GITLAB_AGENTS, GITLAB_PROXY),
+            id="one KAS elsewhere, IPv6 and TLS",
+        ),
+        pytest.param(
+            {"rails1": {"in": "r"}, "kas1": {"in": "k"}},
+            {**CIDR, "kas_internal_api_listen_address": "kas1.internal:9153"},
+            rails(True, "grpc://kas1.internal:9153", GITLAB_AGENTS, GITLAB_PROXY),
+            id="one KAS elsewhere that listens on a name",
+        ),
+        pytest.param(
+            {"rails1": {"in": "r"}, "kas1": {"in": "k"}, "kas2": {"in": "k"}},
+            {**CIDR, "kas_internal_url": "grpc://lb:8153", "kas_external_url": "wss://kas.gitlab.example.com/"},
+            rails(
+                True,
+                "grpc://lb:8153",
+                "wss://kas.gitlab.example.com/",
+                "https://kas.gitlab.example.com/k8s-proxy/",
+            ),
+            id="several KAS elsewhere",
+        ),
+        pytest.param(
+            {"rails1": {"kas_enabled": False}, "kas1": {}},
+            CIDR,
+            rails(True, "grpc://10.0.0.2:8153", GITLAB_AGENTS, GITLAB_PROXY),
+            id="KAS off on this node only",
+        ),
+    ],
+)
+def test_rails_part(rows, extra, expected, hosts_of):
+    hosts = hosts_of(rows, **extra)
+    part = rails_part(hosts[0], Deployment(hosts))
+    assert part.settings.pop("gitlab_kas", None) == (None if hosts[0].runs_kas else {"enable": False})
+    assert part.settings == {"gitlab_rails": expected}
+    assert part.remove == {}
+
+
+def test_each_role_writes_only_on_its_hosts(hosts_of):
+    hosts = hosts_of(APART, **CIDR)
+    deployment = Deployment(hosts)
+    assert rails_part(hosts[0], deployment).settings == {}
+    assert kas_part(hosts[1], deployment).settings == {}
+
+
+@pytest.mark.parametrize(
+    ("row", "extra", "expected"),
+    [
+        ({}, {}, ["api_secret_key", "private_api_secret_key", "websocket_token_secret_key"]),
+        (OLD, {}, ["api_secret_key", "private_api_secret_key"]),
+        ({"in": "r"}, {}, ["api_secret_key"]),
+        ({"in": "k", "kas_enabled": False}, {}, []),
+        ({"in": "r"}, {"kas_enabled": False}, []),
+    ],
+)
+def test_secret_names(row, extra, expected, hosts_of):
+    hosts = hosts_of({"node1": row, "kas1": {}}, **extra)
+    assert secret_names(hosts[0], Deployment(hosts)) == expected

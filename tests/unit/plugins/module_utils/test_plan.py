@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One plan for a whole deployment: one set of secrets, and who is a peer."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._plan import make_plan
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, make, problem
+
+SEED = b"a seed for the tests of 32 bytes"
+CIDR = {"kas_own_private_api_cidr": "10.0.0.0/8"}
+MADE = {name: make(name, SEED) for name in SECRETS}
+ADOPTED = {name: base64.b64encode(size * b"a").decode() for name, size in SECRETS.items()}
+OTHER = {name: base64.b64encode(size * b"o").decode() for name, size in SECRETS.items()}
+
+
+def has(secrets, source="gitlab.rb"):
+    found = {name: {"fingerprint": "0123456789ab", "source": source, "problem": None} for name in secrets}
+    return {"look": {"secrets": found}, "secrets": secrets}
+
+
+@pytest.mark.parametrize(
+    ("rows", "extra", "expected"),
+    [
+        pytest.param({"kas1": {}, "kas2": {}}, {}, MADE, id="made"),
+        pytest.param({"kas1": has(ADOPTED), "kas2": has(OTHER)}, {}, ADOPTED, id="adopted from the first"),
+        pytest.param(
+            {"kas1": has(OTHER, "gitlab-secrets.json"), "kas2": has(ADOPTED)},
+            {},
+            ADOPTED,
+            id="a gitlab.rb before what a package made",
+        ),
+        pytest.param(
+            {"rails1": {"in": "r", **has(ADOPTED, "gitlab-secrets.json")}, "kas1": has(OTHER, "gitlab-secrets.json")},
+            {"kas_internal_url": "grpc://lb:8153"},
+            {**OTHER},
+            id="KAS nodes first, when both have Rails",
+        ),
+        pytest.param(
+            {"kas1": has({"api_secret_key": OTHER["api_secret_key"]})},
+            {"kas_secrets_values": {"api_secret_key": ADOPTED["api_secret_key"]}},
+            {**MADE, "api_secret_key": ADOPTED["api_secret_key"]},
+            id="given before adopted before made",
+        ),
+        pytest.param(
+            {"kas1": {}, "kas2": {"played": False, **has(ADOPTED)}}, {}, ADOPTED, id="adopted from outside of the play"
+        ),
+    ],
+)
+def test_one_set_of_secrets(rows, extra, expected, hosts_of):
+    plan = make_plan(hosts_of(rows, **CIDR, **extra), seed=SEED)
+    assert plan.refusals == []
+    for parts in plan.parts.values():
+        for name, value in parts["kas_secrets"].settings["gitlab_kas"].items():
+            assert value == expected[name]
+
+
+def test_made_secrets_are_secrets():
+    assert [problem(name, value) for name, value in MADE.items()] == [None] * 3
+
+
+def test_parts_are_for_hosts_of_the_play(hosts_of):
+    plan = make_plan(hosts_of({"kas1": {}, "kas2": {"played": False}}, **CIDR), seed=SEED)
+    assert {host: sorted(parts) for host, parts in plan.parts.items()} == {"kas1": ["kas", "kas_rails", "kas_secrets"]}
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({}, ["grpc://10.0.0.2:8155"]),
+        ({"played": False}, []),
+        ({"played": False, "look": {"own_private_api_urls": ["grpc://localhost:8155"]}}, []),
+        ({"played": False, "look": {"own_private_api_urls": ["grpc://10.0.0.2:8155"]}}, ["grpc://10.0.0.2:8155"]),
+    ],
+)
+def test_a_node_outside_counts_as_a_peer_once_it_publishes_its_url(row, expected, hosts_of):
+    plan = make_plan(hosts_of({"kas1": {}, "kas2": row}, **CIDR), seed=SEED)
+    assert plan.own_urls["kas2"] == ["grpc://10.0.0.2:8155"]
+    assert plan.peer_urls["kas2"] == expected
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [({}, {}), ({"kas_unix_sockets": True, "kas_socket_dir": "/run/kas"}, {"kas1": "/run/kas"})],
+)
+def test_socket_dirs(extra, expected, hosts_of):
+    assert make_plan(hosts_of({"kas1": {}}, **extra), seed=SEED).socket_dirs == expected

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people read after a deployment."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._report import Checked, findings, table
+
+URLS = {"kas1": "grpc://10.0.0.1:8155", "kas2": "grpc://10.0.0.2:8155"}
+NAMES = {url: name for name, url in URLS.items()}
+
+
+def node(name="kas1", peers=(), runs_kas=True, fingerprint="aaaaaaaaaaaa", **look):
+    healthy = {
+        "problems": [],
+        "enabled": True,
+        "running": True,
+        "ready": True,
+        "readiness": "ok",
+        "own_private_api_urls": [URLS[name]],
+        "reconfigure_owed": None,
+        "secrets": {"api_secret_key": {"fingerprint": fingerprint}},
+    }
+    return Checked(
+        name=name,
+        runs_kas=runs_kas,
+        own_urls=[URLS[name]] if runs_kas else [],
+        look={**healthy, **look},
+        secret_names=["api_secret_key"],
+        peers=peers,
+    )
+
+
+def peer(name, reachable=True, text="reachable"):
+    return {"url": URLS[name], "reachable": reachable, "text": text}
+
+
+def test_table():
+    nodes = [
+        node("kas1", [peer("kas2")]),
+        node("kas2", [peer("kas1", False)], ready=False, own_private_api_urls=[]),
+    ]
+    assert table(nodes, NAMES) == [
+        "node  own URL               ready  reaches",
+        "kas1  grpc://10.0.0.1:8155  yes    kas2",
+        "kas2  grpc://10.0.0.2:8155  no     -",
+    ]
+
+
+def test_table_has_no_nodes_without_kas():
+    assert table([node(runs_kas=False)], NAMES) == ["node  own URL  ready  reaches"]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        ([node("kas1", [peer("kas2")]), node("kas2", [peer("kas1")])], []),
+        ([node(problems=["gitlab.rb does not exist."])], ["kas1: gitlab.rb does not exist."]),
+        (
+            [node(enabled=False, running=False)],
+            ["kas1: KAS is not enabled, but the inventory says it runs here; run the playbook deploy."],
+        ),
+        (
+            [node(running=False, readiness="gitlab-kas does not run")],
+            [
+                "kas1: KAS does not run (gitlab-kas does not run); look into /var/log/gitlab/gitlab-kas/current, and"
+                " run"
+                " the playbook deploy."
+            ],
+        ),
+        (
+            [node(ready=False, readiness="redis: refused")],
+            ["kas1: KAS is not ready (redis: refused); look into /var/log/gitlab/gitlab-kas/current."],
+        ),
+        (
+            [node(runs_kas=False)],
+            ["kas1: KAS runs, but the inventory says it does not; run the playbook deploy."],
+        ),
+        ([node(runs_kas=False, enabled=False, running=False, ready=False, own_private_api_urls=[])], []),
+        (
+            [node(reconfigure_owed="gitlab.rb has changed.")],
+            ["kas1: A reconfigure is owed (gitlab.rb has changed); run the playbook deploy."],
+        ),
+        (
+            [node(own_private_api_urls=["grpc://localhost:8155"])],
+            [
+                "kas1: KAS publishes grpc://localhost:8155 as its own URL, but grpc://10.0.0.1:8155 follows from the"
+                " inventory; run the playbook deploy."
+            ],
+        ),
+        (
+            [node("kas1", [peer("kas2", False, "connection refused")])],
+            [
+                "kas1: it does not reach kas2 at grpc://10.0.0.2:8155 (connection refused); see that KAS runs there and"
+                " that no firewall stands between."
+            ],
+        ),
+        (
+            [node("kas1"), node("kas2", fingerprint="bbbbbbbbbbbb")],
+            [
+                "kas2: its api_secret_key (fingerprint bbbbbbbbbbbb) is not that of kas1 (aaaaaaaaaaaa); run the"
+                " playbook deploy."
+            ],
+        ),
+    ],
+)
+def test_findings(nodes, expected):
+    assert findings(nodes, NAMES) == expected

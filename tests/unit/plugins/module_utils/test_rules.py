@@ -1,0 +1,615 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deployments that are refused, and those that earn a warning: inventory and variables in, sentences out."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _rules
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._plan import make_plan
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import fingerprint
+
+SEED = b"a seed for the tests of 32 bytes"
+KAS = {"in": "k"}
+RAILS = {"in": "r"}
+TWO = {"kas1": {}, "kas2": {}}
+CIDR = {"kas_own_private_api_cidr": "10.0.0.0/8"}
+TLS = {
+    "kas_private_api_certificate": "/etc/gitlab/kas.crt",
+    "kas_private_api_key": "/etc/gitlab/kas.key",
+    "kas_own_private_api_host": "kas.internal",
+}
+ADDRESSES = "127.0.0.1, 10.0.0.1, ::1, fd00::1, fe80::1"
+LONG = "/var/opt/gitlab/" + 80 * "k"
+SECRET = base64.b64encode(32 * b"s").decode()
+SHORT = base64.b64encode(5 * b"s").decode()
+
+
+def version(text):
+    return {"look": {"gitlab_version": text}}
+
+
+def secret(problem=None, value=SECRET, source="gitlab.rb"):
+    found = {"fingerprint": fingerprint(value), "source": source, "problem": problem}
+    return {"look": {"secrets": {"api_secret_key": found}}, "secrets": {"api_secret_key": value}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (
+            {"rails1": RAILS},
+            ["The inventory's group gitlab_kas has no host; put the nodes that run KAS into it."],
+        ),
+        (
+            {"kas1": {}, "web1": {"in": ""}},
+            [
+                "web1: it is neither in group gitlab_kas nor in gitlab_rails; put it into one of them, or leave it out"
+                " of the play."
+            ],
+        ),
+        (
+            {"kas1": {}, "kas2": {"look": None, "silence": "Could not resolve hostname kas2."}},
+            [
+                "kas2: this host of group gitlab_kas and gitlab_rails does not answer (Could not resolve hostname"
+                " kas2); correct its name or address in the inventory, or take it out of the group."
+            ],
+        ),
+        (
+            {"kas1": {"look": {"problems": ["GitLab is not installed; install it.", "Another one."]}}, "kas2": {}},
+            ["kas1: GitLab is not installed; install it.", "kas1: Another one."],
+        ),
+        ({"kas1": {}, "kas2": {"look": None, "played": False}}, []),
+        ({"kas1": {}, "kas2": {"look": {"problems": ["Sick."]}, "played": False}}, []),
+    ],
+)
+def test_node_refusals(rows, expected, hosts_of):
+    assert _rules.node_refusals(hosts_of(rows)) == expected
+
+
+REFUSALS = [
+    # UNIX sockets
+    (
+        TWO,
+        {"kas_unix_sockets": True},
+        [
+            "kas1: kas_unix_sockets is true, but the other KAS nodes (kas2) cannot reach a UNIX socket; set it to"
+            " false.",
+            "kas2: kas_unix_sockets is true, but the other KAS nodes (kas1) cannot reach a UNIX socket; set it to"
+            " false.",
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_unix_sockets": True, **CIDR},
+        ["kas1: kas_unix_sockets is true, and kas_own_private_api_cidr is '10.0.0.0/8'; set only one of them."],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_unix_sockets": True, "kas_socket_dir": LONG},
+        [
+            f"kas1: kas_socket_dir makes the socket path '{LONG[:80]}…' of 115 bytes, but the path of a UNIX socket"
+            " holds at most 107; set a shorter one.",
+            f"kas1: kas_socket_dir makes the socket path '{LONG[:80]}…' of 116 bytes, but the path of a UNIX socket"
+            " holds at most 107; set a shorter one.",
+        ],
+    ),
+    ({"kas1": {}}, {"kas_unix_sockets": True, "kas_socket_dir": LONG[:87]}, []),
+    (
+        {"kas1": {}},
+        {"kas_internal_api_listen_address": LONG + 20 * "k", "kas_internal_api_listen_network": "unix"},
+        [
+            f"kas1: kas_internal_api_listen_address makes the socket path '{LONG[:80]}…' of 116 bytes, but the path"
+            " of a"
+            " UNIX socket holds at most 107; set a shorter one."
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_internal_api_listen_address": "/run/kas.socket"},
+        [
+            "kas1: kas_internal_api_listen_network is '', and kas_internal_api_listen_address is '/run/kas.socket'; set"
+            " network unix with the path of a socket, or another one with ADDRESS:PORT."
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_private_api_listen_address": ":8155", "kas_private_api_listen_network": "unix"},
+        [
+            "kas1: kas_private_api_listen_network is 'unix', and kas_private_api_listen_address is ':8155'; set"
+            " network unix with the path of a socket, or another one with ADDRESS:PORT.",
+            "kas1: kas_private_api_listen_address is ':8155', but 'unix://:8155' is not the URL of a private API; give"
+            " grpc://HOST:PORT, grpcs://HOST:PORT or unix:///PATH, with an IPv6 address in brackets.",
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_listen_address": "/run/kas.socket"},
+        ["kas1: kas_listen_address is '/run/kas.socket', but it takes no UNIX socket; set ADDRESS:PORT."],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_private_api_listen_address": "[fd00::1]:8155"},
+        [
+            "kas1: kas_private_api_listen_address is '[fd00::1]:8155', but the Linux package writes it into YAML without"
+            " quotes, where it is no text; set ':8155', or a name and the port."
+        ],
+    ),
+    # own URL: one way
+    (
+        {"kas1": {}},
+        {"kas_own_private_api_url": "grpc://kas1:8155", **CIDR},
+        [
+            "kas1: kas_own_private_api_url is 'grpc://kas1:8155', and kas_own_private_api_cidr is '10.0.0.0/8'; set"
+            " only one of them."
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_own_private_api_url": "grpc://kas1:8155", "kas_own_private_api_discovery": "cidr"},
+        [
+            "kas1: kas_own_private_api_discovery is 'cidr', and kas_own_private_api_url is 'grpc://kas1:8155'; set only"
+            " one of them."
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_own_private_api_discovery": "cidr"},
+        ["kas1: kas_own_private_api_discovery is 'cidr', and kas_own_private_api_cidr is not set; set it."],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_own_private_api_discovery": "listener", **CIDR},
+        [
+            "kas1: kas_own_private_api_discovery is 'listener', and kas_own_private_api_cidr is '10.0.0.0/8'; set"
+            " discovery to 'url' or 'cidr', or leave the CIDR out."
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_own_private_api_url": "grpc://kas1/"},
+        [
+            "kas1: kas_own_private_api_url is 'grpc://kas1/', which has no port; set it with one, such as"
+            " 'grpc://kas1:8155'."
+        ],
+    ),
+    # own URL: exactly one address
+    (
+        {"kas1": {}},
+        {"kas_own_private_api_cidr": "192.0.2.0/24"},
+        [
+            f"kas1: kas_own_private_api_cidr is '192.0.2.0/24', but none of the host's addresses ({ADDRESSES}) lies in"
+            " 192.0.2.0/24; give a cidr that holds one of them, or the url itself."
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_own_private_api_cidr": "10.0.0.0/8,fd00::/8"},
+        [
+            "kas1: kas_own_private_api_cidr is '10.0.0.0/8,fd00::/8', but several of the host's addresses lie in"
+            " 10.0.0.0/8, fd00::/8 (10.0.0.1, fd00::1), but one URL takes one; give a cidr that holds exactly one of"
+            " them, or the url itself."
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_own_private_api_cidr": "10.0.0.0"},
+        [
+            "kas1: kas_own_private_api_cidr is '10.0.0.0', but '10.0.0.0' in cidr is not a network; give an address and"
+            " a prefix length, such as 10.0.0.0/8 or fd00::/8."
+        ],
+    ),
+    (
+        {"kas1": {}, "kas2": {"look": {"addresses": ["::1", "10.0.0.2"]}}},
+        {},
+        [
+            "kas1: kas_own_private_api_cidr is not set, and the host has several addresses (10.0.0.1, fd00::1), but its"
+            " own URL takes one; set a CIDR that holds exactly one of them, or kas_own_private_api_url."
+        ],
+    ),
+    (
+        {"kas1": {"candidates": []}, "kas2": {"kas_own_private_api_url": "grpc://kas2:8155"}},
+        {},
+        [
+            "kas1: kas_own_private_api_cidr is not set, but a listener on tcp :8155 leaves KAS nothing to publish of"
+            " the host's addresses (none known), loopback and link-local ones not counted; give a cidr, or the url"
+            " itself."
+        ],
+    ),
+    # own URL: reachable for the others, and different
+    (
+        {"kas1": {"kas_own_private_api_url": "grpc://localhost:8155"}, "kas2": CIDR},
+        {},
+        [
+            "kas1: kas_own_private_api_url is 'grpc://localhost:8155', which makes its own private API URL"
+            " grpc://localhost:8155; it is a loopback name, so the other KAS nodes cannot reach it; set"
+            " kas_own_private_api_cidr or kas_own_private_api_url to what they reach."
+        ],
+    ),
+    (
+        TWO,
+        {"kas_own_private_api_cidr": "fe80::/10"},
+        [
+            "kas1: kas_own_private_api_cidr is 'fe80::/10', which makes its own private API URL grpc://[fe80::1]:8155;"
+            " it is a link-local address, so the other KAS nodes cannot reach it; set kas_own_private_api_cidr or"
+            " kas_own_private_api_url to what they reach.",
+            "kas2: kas_own_private_api_cidr is 'fe80::/10', which makes its own private API URL grpc://[fe80::1]:8155;"
+            " it is a link-local address, so the other KAS nodes cannot reach it; set kas_own_private_api_cidr or"
+            " kas_own_private_api_url to what they reach.",
+            "kas2: kas_own_private_api_cidr is 'fe80::/10', which makes its own private API URL grpc://[fe80::1]:8155,"
+            " but that is the one of kas1, too; set another one for each node.",
+        ],
+    ),
+    (
+        TWO,
+        {"kas_own_private_api_url": "grpc://kas.internal:8155"},
+        [
+            "kas2: kas_own_private_api_url is 'grpc://kas.internal:8155', which makes its own private API URL"
+            " grpc://kas.internal:8155, but that is the one of kas1, too; set another one for each node."
+        ],
+    ),
+    (
+        {"kas1": {"kas_private_api_listen_address": "127.0.0.1:8155"}, "kas2": {}},
+        CIDR,
+        [
+            "kas1: kas_private_api_listen_address is '127.0.0.1:8155', which is a loopback address, so the other KAS"
+            " nodes cannot reach it; set 0.0.0.0:8155, or an address that they reach."
+        ],
+    ),
+    (
+        {
+            "kas1": {"kas_private_api_listen_address": "/run/kas.socket", "kas_private_api_listen_network": "unix"},
+            "kas2": CIDR,
+        },
+        {},
+        [
+            "kas1: kas_private_api_listen_address is '/run/kas.socket', but the other KAS nodes cannot reach a UNIX"
+            " socket; set ADDRESS:PORT."
+        ],
+    ),
+    (
+        {"kas1": {"kas_private_api_listen_address": "192.0.2.1:8155"}, "kas2": {}},
+        CIDR,
+        [
+            "kas1: kas_private_api_listen_address is '192.0.2.1:8155', but kas_own_private_api_cidr '10.0.0.0/8' makes"
+            " 10.0.0.1 its own address; set an address of the same network, or leave the listen address out."
+        ],
+    ),
+    ({"kas1": {"kas_private_api_listen_address": "10.0.0.1:8155"}, "kas2": {}}, CIDR, []),
+    ({"kas1": {"kas_own_private_api_url": "grpc://localhost:8155"}}, {}, []),
+    # versions
+    (
+        {"kas1": version("16.4.1-ee.0")},
+        {**CIDR, "kas_own_private_api_discovery": "cidr"},
+        [
+            "kas1: kas_own_private_api_discovery is 'cidr', which GitLab 16.4.1-ee.0 does not know; set it to 'url', or"
+            " install 16.5.0 or later."
+        ],
+    ),
+    ({"kas1": version("16.4.1")}, CIDR, []),
+    (
+        {"kas1": {**version("17.7.0"), "candidates": ["10.0.0.1"]}},
+        {"kas_own_private_api_cidr": "10.0.0.0/8,fd00::/8", "kas_own_private_api_discovery": "cidr"},
+        [
+            "kas1: kas_own_private_api_cidr is '10.0.0.0/8,fd00::/8', which GitLab 17.7.0 does not know; set one CIDR,"
+            " or install 17.8.1 or later."
+        ],
+    ),
+    (
+        {"kas1": version("17.7.0")},
+        {"kas_own_private_api_discovery": "listener"},
+        [
+            "kas1: kas_own_private_api_discovery is 'listener', which GitLab 17.7.0 does not know; set"
+            " kas_private_api_listen_address to one address, or discovery to 'url', or install 17.8.1 or later."
+        ],
+    ),
+    (
+        {"kas1": {**version("17.7.0"), "kas_private_api_listen_address": "10.0.0.1:8155"}},
+        {"kas_own_private_api_discovery": "listener"},
+        [],
+    ),
+    (
+        {"kas1": version("17.9.0")},
+        {"kas_own_private_api_discovery": "cidr", **CIDR},
+        [
+            "kas1: kas_own_private_api_discovery is 'cidr', with which KAS of GitLab 17.9.0 does not start; set it to"
+            " 'url', or install another version."
+        ],
+    ),
+    (
+        {"kas1": version("16.10.3")},
+        TLS,
+        [
+            "kas1: kas_private_api_certificate is '/etc/gitlab/kas.crt', which GitLab 16.10.3 does not know; leave it"
+            " out, or install 16.11.0 or later."
+        ],
+    ),
+    (
+        {"kas1": version("18.6.1")},
+        {"kas_certificate": "/etc/gitlab/kas.crt", "kas_key": "/etc/gitlab/kas.key"},
+        [
+            "kas1: kas_certificate is '/etc/gitlab/kas.crt', which GitLab 18.6.1 does not know; leave it out, or"
+            " install"
+            " 18.7.0 or later."
+        ],
+    ),
+    ({"kas1": version(None)}, TLS, []),
+    # TLS
+    (
+        {"kas1": {}},
+        {**TLS, "kas_private_api_key": ""},
+        ["kas1: kas_private_api_certificate is '/etc/gitlab/kas.crt', but kas_private_api_key is not set; set both."],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_internal_api_key": "/etc/gitlab/kas.key"},
+        ["kas1: kas_internal_api_key is '/etc/gitlab/kas.key', but kas_internal_api_certificate is not set; set both."],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_own_private_api_scheme": "grpcs"},
+        ["kas1: kas_own_private_api_scheme is 'grpcs', but kas_private_api_certificate is not set; set both, or grpc."],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_own_private_api_url": "grpcs://kas1:8155"},
+        [
+            "kas1: kas_own_private_api_url is 'grpcs://kas1:8155', but kas_private_api_certificate is not set; set"
+            " both,"
+            " or grpc."
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {**TLS, "kas_own_private_api_scheme": "grpc"},
+        [
+            "kas1: kas_own_private_api_scheme is 'grpc', but kas_private_api_certificate is '/etc/gitlab/kas.crt'; set"
+            " grpcs, or leave TLS out."
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {**TLS, "kas_own_private_api_host": ""},
+        [
+            "kas1: kas_private_api_certificate is '/etc/gitlab/kas.crt', but kas_own_private_api_host is not set,"
+            " without which KAS does not start; set the name that the certificates of all KAS nodes share."
+        ],
+    ),
+    # URLs for agents, users and Rails
+    (
+        {"kas1": {}},
+        {"kas_external_url": "wss://gitlab.example.com/-/kubernetes-agent"},
+        [
+            "kas1: kas_external_url is 'wss://gitlab.example.com/-/kubernetes-agent', and GitLab would redirect it to"
+            " its path with a slash; set 'wss://gitlab.example.com/-/kubernetes-agent/'."
+        ],
+    ),
+    ({"kas1": {}}, {"kas_external_url": "wss://kas.gitlab.example.com"}, []),
+    (
+        {"rails1": RAILS, "kas1": KAS},
+        {**CIDR, "kas_k8s_proxy_url": "https://gitlab.example.com/-/kubernetes-agent/k8s-proxy"},
+        [
+            f"{host}: kas_k8s_proxy_url is 'https://gitlab.example.com/-/kubernetes-agent/k8s-proxy', and GitLab would"
+            " redirect it to its path with a slash; set 'https://gitlab.example.com/-/kubernetes-agent/k8s-proxy/'."
+            for host in ("kas1", "rails1")
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_external_url": "grpcs://kas.gitlab.example.com"},
+        [
+            "kas1: kas_external_url is 'grpcs://kas.gitlab.example.com', but on a name of its own KAS takes WebSockets"
+            " only; set ws:// or wss://."
+        ],
+    ),
+    ({"kas1": {}}, {"kas_external_url": "grpcs://gitlab.example.com"}, []),
+    (
+        {"rails1": {**RAILS, "look": {"settings": {}}}, "kas1": KAS},
+        CIDR,
+        [
+            "rails1: kas_external_url is not set, KAS runs on other nodes, and gitlab.rb has no external_url to derive"
+            " it from; set where agents connect, such as wss://kas.gitlab.example.com/."
+        ],
+    ),
+    (
+        {"rails1": RAILS, "kas1": KAS, "kas2": KAS},
+        CIDR,
+        [
+            "rails1: kas_internal_url is not set, and KAS runs on several nodes (kas1, kas2); set where Rails reaches"
+            " KAS, such as grpc://kas.internal.example.com:8153."
+        ],
+    ),
+    (
+        {"rails1": RAILS, "kas1": KAS},
+        {},
+        [
+            "rails1: kas_internal_url is not set, and KAS runs on a node whose address for others is not known (kas1);"
+            " set where Rails reaches KAS, such as grpc://kas.internal.example.com:8153."
+        ],
+    ),
+    ({"rails1": {**RAILS, "played": False}, "kas1": KAS}, {}, []),
+    ({"rails1": RAILS, "kas1": {**KAS, "kas_enabled": False}}, {}, []),
+    # raw settings
+    (
+        {"kas1": {}},
+        {"kas_settings": {"redis_host": "redis", "env": {}, "enable": False, "private_api_listen_address": ":1"}},
+        [
+            "kas1: kas_settings.redis_host is set, but kas_redis.host is the variable for it; set that one.",
+            "kas1: kas_settings.env is set, but kas_env is the variable for it; set that one.",
+            "kas1: kas_settings.enable is set, but kas_enabled is the variable for it; set that one.",
+            "kas1: kas_settings.private_api_listen_address is set, but kas_private_api_listen_address is the variable"
+            " for it; set that one.",
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_env": {"OWN_PRIVATE_API_URL": "grpc://kas1:8155", "A": None, "B": {"c": "d"}}},
+        [
+            "kas1: kas_env.OWN_PRIVATE_API_URL is set, but kas_own_private_api_url is the variable for it; set that"
+            " one.",
+            "kas1: kas_env.A is empty; set text.",
+            "kas1: kas_env.B is a mapping; set text.",
+        ],
+    ),
+    # secrets
+    (
+        {"kas1": {}},
+        {"kas_secrets_values": {"api_secret_key": SHORT}},
+        [
+            "kas1: kas_secrets_values.api_secret_key holds 5 bytes instead of 32; set 32 random bytes in strict Base64,"
+            " as 'openssl rand -base64 -A 32' prints them."
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_secrets_values": {"api_secret_key": SECRET + "\n"}},
+        [
+            "kas1: kas_secrets_values.api_secret_key is not strict Base64 (one line, no spaces, padded with '=');"
+            " set 32"
+            " random bytes in strict Base64, as 'openssl rand -base64 -A 32' prints them."
+        ],
+    ),
+    (
+        {"kas1": {}},
+        {"kas_secrets_values": {"websocket_token_secret_key": {"a": 1}, "secret": "x"}},
+        [
+            "kas1: kas_secrets_values.websocket_token_secret_key is not a string; set 72 random bytes in strict Base64,"
+            " as 'openssl rand -base64 -A 72' prints them.",
+            "kas1: kas_secrets_values.secret is no secret of KAS; set only api_secret_key, private_api_secret_key,"
+            " websocket_token_secret_key.",
+        ],
+    ),
+    (
+        {
+            "kas1": {"kas_secrets_values": {"api_secret_key": SECRET}},
+            "kas2": {"kas_secrets_values": {"api_secret_key": base64.b64encode(32 * b"t").decode()}},
+        },
+        CIDR,
+        [
+            "kas2: kas_secrets_values.api_secret_key is not that of kas1; set one value for all hosts, in"
+            " group_vars/all for one."
+        ],
+    ),
+    (
+        {"kas1": secret("holds 5 bytes instead of 32", SHORT)},
+        {},
+        [
+            "kas1: gitlab_kas['api_secret_key'] in gitlab.rb holds 5 bytes instead of 32; correct it or remove it"
+            " there,"
+            " or set kas_secrets_values.api_secret_key."
+        ],
+    ),
+    (
+        {"kas1": secret("holds 5 bytes instead of 32", SHORT)},
+        {"kas_secrets_values": {"api_secret_key": SECRET}},
+        [],
+    ),
+    ({"kas1": secret("holds 5 bytes instead of 32", SHORT, "gitlab-secrets.json")}, {}, []),
+    (
+        {
+            "kas1": {},
+            "kas2": {"look": None, "played": False},
+            "kas3": {"look": {"problems": ["Sick."]}, "played": False},
+        },
+        CIDR,
+        [
+            "kas2, kas3: cannot be asked for api_secret_key and private_api_secret_key and websocket_token_secret_key,"
+            " which no other node has; mend the connection, or set kas_secrets_values."
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("rows", "extra", "expected"), REFUSALS)
+def test_refusals(rows, extra, expected, hosts_of):
+    plan = make_plan(hosts_of(rows, **extra), seed=SEED)
+    assert plan.refusals == expected
+    assert bool(plan.parts) is not bool(expected)
+
+
+GIVEN = {
+    "api_secret_key": SECRET,
+    "private_api_secret_key": SECRET,
+    "websocket_token_secret_key": base64.b64encode(72 * b"s").decode(),
+}
+OTHER = base64.b64encode(32 * b"o").decode()
+
+
+@pytest.mark.parametrize(
+    ("rows", "extra", "expected"),
+    [
+        (
+            {"kas1": {}},
+            {"kas_external_url": "wss://kas.example.com/"},
+            [
+                "kas1: kas_external_url puts the Kubernetes API proxy on kas.example.com, which is neither"
+                " gitlab.example.com nor below it, so browsers do not send it GitLab's cookie and user access cannot"
+                " work; use a name such as kas.gitlab.example.com."
+            ],
+        ),
+        (
+            {"kas1": {}},
+            {"kas_k8s_proxy_url": "https://kas.example.com/k8s-proxy/"},
+            [
+                "kas1: kas_k8s_proxy_url puts the Kubernetes API proxy on kas.example.com, which is neither"
+                " gitlab.example.com nor below it, so browsers do not send it GitLab's cookie and user access cannot"
+                " work; use a name such as kas.gitlab.example.com."
+            ],
+        ),
+        (
+            {"kas1": {}},
+            {
+                "kas_external_url": "wss://kas.example.com/",
+                "kas_k8s_proxy_url": "https://kas.gitlab.example.com/k8s-proxy/",
+            },
+            [],
+        ),
+        ({"kas1": {}}, {"kas_external_url": "wss://kas.gitlab.example.com/"}, []),
+        ({"kas1": {"look": {"settings": {}}}}, {"kas_external_url": "wss://kas.example.com/"}, []),
+        (
+            {"kas1": {}},
+            {"kas_settings": {"client_timeout_seconds": 5, "agent_info_cache_ttl": 5}},
+            [
+                "kas1: kas_settings.client_timeout_seconds is no setting that the Linux package is known to read; it"
+                " may have no effect."
+            ],
+        ),
+        (
+            {"kas1": {"look": {"settings": {"gitlab_rails": {"gitlab_kas_internal_url": "grpc://kas0:8153"}}}}},
+            {},
+            [
+                "kas1: gitlab_rails['gitlab_kas_internal_url'] in gitlab.rb is 'grpc://kas0:8153', although KAS runs on"
+                " this node; remove it there, or set kas_internal_url."
+            ],
+        ),
+        (
+            {"kas1": secret(), "kas2": secret(value=OTHER)},
+            CIDR,
+            [
+                f"kas2: gitlab_kas['api_secret_key'] in gitlab.rb (fingerprint {fingerprint(OTHER)}) gives way to"
+                f" {fingerprint(SECRET)}, which is adopted from kas1 (gitlab.rb)."
+            ],
+        ),
+        ({"kas1": secret(), "kas2": secret(value=OTHER, source="gitlab-secrets.json")}, CIDR, []),
+        (
+            {"kas1": {}, "kas2": {"look": None, "silence": "timed out", "played": False}},
+            {"kas_secrets_values": GIVEN, **CIDR},
+            [
+                "kas2: it stands outside of this play and could not be held against the others: it does not answer"
+                " (timed out)."
+            ],
+        ),
+        (
+            {"kas1": {}, "kas2": {"look": {"problems": ["GitLab is not installed."]}, "played": False}},
+            {"kas_secrets_values": GIVEN, **CIDR},
+            ["kas2: it stands outside of this play and could not be held against the others: GitLab is not installed."],
+        ),
+    ],
+)
+def test_warnings(rows, extra, expected, hosts_of):
+    plan = make_plan(hosts_of(rows, **extra), seed=SEED)
+    assert plan.refusals == []
+    assert plan.warnings == expected

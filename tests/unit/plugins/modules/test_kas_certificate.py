@@ -1,0 +1,161 @@
+"""kas_certificate: what is put in place, for whom, and what a diff says of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import (
+    Node,
+    access,
+    find_openssl,
+    group_of,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import run as run_program
+from ansible_collections.kasops.gitlab_kas.plugins.modules.kas_certificate import main, run
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+
+
+class Place:
+    """Where a certificate and its key are to be."""
+
+    def __init__(self, directory: Path, pki: Any) -> None:
+        self.certificate = directory / "ssl-kas/kas.crt"
+        self.key = directory / "ssl-kas/kas.key"
+        self.node = Node(run_program, find_openssl(), b"", pki.now)
+
+    def run(self, issued: Any = None, *, check_mode: bool = False, **params: Any) -> dict[str, Any]:
+        contents = {}
+        if issued:
+            contents = {"certificate_content": issued.certificate.decode(), "key_content": issued.key.decode()}
+        defaults = {"certificate_content": None, "key_content": None, "user": ME}
+        paths = {"certificate": str(self.certificate), "key": str(self.key)}
+        result = run({**defaults, **paths, **contents, **params}, self.node, check_mode=check_mode)
+        assert set(result) - {"failed", "msg"} == {"changed", "files_changed", "diff"}
+        assert "-----" not in json.dumps(result)
+        return result
+
+
+@pytest.fixture
+def place(tmp_path: Path, pki: Any) -> Place:
+    return Place(tmp_path, pki)
+
+
+def test_put_and_put_again(place: Place, pki: Any) -> None:
+    issued = pki.root.issue("kas.internal")
+    result = place.run(issued)
+    assert result["files_changed"] == [str(place.key), str(place.certificate)]
+    assert (place.certificate.read_bytes(), place.key.read_bytes()) == (issued.certificate, issued.key)
+    assert [path.stat().st_mode & 0o7777 for path in (place.certificate, place.key)] == [0o644, 0o640]
+    assert {path.stat().st_gid for path in (place.certificate, place.key)} == {group_of(ME)}
+    assert place.run(issued) == {"changed": False, "files_changed": [], "diff": {"before": "", "after": ""}}
+
+
+def test_check_mode_changes_nothing(place: Place, pki: Any, tmp_path: Path) -> None:
+    issued = pki.root.issue("kas.internal")
+    tried = place.run(issued, check_mode=True)
+    assert list(tmp_path.iterdir()) == []
+    assert tried == place.run(issued)
+
+
+def test_diff(place: Place, pki: Any) -> None:
+    old, new = pki.root.issue("old.internal"), pki.root.issue("kas.internal", days=(-1, 30))
+    place.run(old)
+    diff = place.run(new)["diff"]
+    mode = {number: access(group_of(ME), number) for number in (0o644, 0o640)}
+    before, after = diff["before"].splitlines(), diff["after"].splitlines()
+    assert [line.split(", public key ")[0] for line in (*before, *after)] == [
+        f"{place.key}: private key",
+        f"{place.certificate}: certificate of CN=common.name, DNS:old.internal, valid until 2026-08-30T12:00:00Z",
+        f"{place.key}: private key",
+        f"{place.certificate}: certificate of CN=common.name, DNS:kas.internal, valid until 2026-07-01T12:00:00Z",
+    ]
+    fingerprints = [line.split(", public key ")[1].split(" ")[0] for line in (*before, *after)]
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2] == fingerprints[3]
+    assert [line.endswith(f"({mode[number]})") for line, number in zip(before, (0o640, 0o644))] == [True, True]
+
+
+def test_diff_where_only_the_mode_changes(place: Place, pki: Any) -> None:
+    issued = pki.root.issue("kas.internal")
+    place.run(issued)
+    place.key.chmod(0o600)
+    result = place.run(issued)
+    assert result["files_changed"] == [str(place.key)]
+    assert result["diff"]["before"].replace("mode 0600", "mode 0640") == result["diff"]["after"]
+
+
+def test_diff_over_something_else(place: Place, pki: Any) -> None:
+    place.run(pki.root.issue("kas.internal"))
+    place.key.write_text("hello")
+    result = place.run(key_content=pki.root.issue("a").key.decode())
+    assert result["msg"].startswith(f"{place.key} is not the key of {place.certificate}; ")
+    issued = pki.root.issue("kas.internal")
+    mode = access(group_of(ME), 0o640)
+    assert place.run(issued)["diff"]["before"].startswith(f"{place.key}: something else ({mode})\n")
+
+
+def test_a_certificate_renewed_for_its_key(place: Place, pki: Any) -> None:
+    issued = pki.root.issue("kas.internal")
+    place.run(issued)
+    place.certificate.write_text("")
+    result = place.run(certificate_content=issued.certificate.decode())
+    assert result["files_changed"] == [str(place.certificate)]
+
+
+def test_a_certificate_alone(place: Place, pki: Any) -> None:
+    result = place.run(certificate_content=pki.root.pem.decode(), key=None)
+    assert result["files_changed"] == [str(place.certificate)]
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        (
+            lambda pki: {"key_content": pki.root.issue("a").key.decode()},
+            "{key} is not the key of {certificate}; give the two that were made together.",
+        ),
+        (
+            lambda pki: {"key_content": pki.root.issue("a").encrypted_key.decode()},
+            "{key} is encrypted, and nobody tells KAS its passphrase; decrypt it, as openssl pkey does.",
+        ),
+        (
+            lambda pki: {"user": "nobody-here"},
+            "There is no user nobody-here on this node; run gitlab-ctl reconfigure once, which makes it.",
+        ),
+    ],
+)
+def test_refused_before_anything_changes(place: Place, pki: Any, params: Any, expected: str, tmp_path: Path) -> None:
+    result = place.run(pki.root.issue("kas.internal"), **params(pki))
+    assert (result["failed"], result["msg"]) == (True, expected.format(key=place.key, certificate=place.certificate))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_main(capsys: pytest.CaptureFixture[str], place: Place, pki: Any) -> None:
+    issued = pki.root.issue("kas.internal")
+    args = {
+        "certificate": str(place.certificate),
+        "certificate_content": issued.certificate.decode(),
+        "key": str(place.key),
+        "key_content": issued.key.decode(),
+        "user": ME,
+        "_ansible_diff": True,
+    }
+    with patch_module_args(args), pytest.raises(SystemExit) as caught:
+        main()
+    text = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert json.loads(text)["diff"]["after"].count("\n") == 2
+    assert not any(line in text for line in issued.key.decode().splitlines() if "PRIVATE" not in line)
+
+
+def test_main_needs_a_place_for_the_key(capsys: pytest.CaptureFixture[str]) -> None:
+    with patch_module_args({"certificate": "/a", "key_content": "secret"}), pytest.raises(SystemExit) as caught:
+        main()
+    text = capsys.readouterr().out
+    assert (caught.value.code, json.loads(text)["msg"]) == (1, "missing parameter(s) required by 'key_content': key")
