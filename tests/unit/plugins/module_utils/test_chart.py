@@ -538,6 +538,18 @@ MANIFEST = {"kas_chart_secret_manifest_path": "/root/secrets.yml"}
         ),
         pytest.param(
             {
+                **ONLY_KAS,
+                "kas_chart_secret_manifest_path": GIVEN["kas_chart_values_path"],
+                "kas_secrets_values": {"api_secret_key": API},
+            },
+            [
+                "kas_chart_secret_manifest_path and kas_chart_values_path are both '/root/kas-values.yml'; set another"
+                " one for each"
+            ],
+            id="manifest over the values",
+        ),
+        pytest.param(
+            {
                 **BOTH,
                 **MANIFEST,
                 "kas_chart_api_secret": "a",
@@ -640,13 +652,11 @@ def test_warnings(given: dict[str, Any], messages: list[str]) -> None:
 
 
 def test_role() -> None:
-    """The role's defaults, its argument specs and the variables known here say the same."""
-    role = Path(__file__).parents[4] / "roles" / "kas_chart"
-    defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text())
-    options = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    assert {name: option["default"] for name, option in options.items()} == defaults
-    of_the_role = {name for name in options if name.startswith("kas_chart_")} - {"kas_chart_host"}
-    assert of_the_role == set(CHART_VARIABLES)
+    """The role's argument specs and the variables known here say the same."""
+    specs = Path(__file__).parents[4] / "roles" / "kas_chart" / "meta" / "argument_specs.yml"
+    options = yaml.safe_load(specs.read_text())["argument_specs"]["main"]["options"]
+    assert {name for name in options if name.startswith("kas_chart_")} == {*CHART_VARIABLES, "kas_chart_host"}
     for name, variable in CHART_VARIABLES.items():
         assert options[name]["type"] == SPEC_TYPES[variable.kind]
         assert options[name]["default"] == variable.default
+        assert tuple(options[name].get("choices", ())) == (variable.choices if variable.kind == "choice" else ())

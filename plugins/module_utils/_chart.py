@@ -1,0 +1,509 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The KAS part of GitLab's Helm chart: its values, the Kubernetes Secrets they name, and Helm's commands.
+
+The chart's side was read in charts/gitlab (values.yaml, templates/_kas.tpl, charts/gitlab/templates/_kas.tpl) and
+its subchart charts/gitlab/charts/kas. A rule yields what follows the host's name in a sentence, as in _rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
+    INTERNAL_API_PORT,
+    KAS_GROUP,
+    RAILS_GROUP,
+    Deployment,
+    Host,
+    Part,
+    Tree,
+    proxy_url,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import is_secret
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError, unreachable_reason
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._rules import _cookie, _slash
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, problem
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import (
+    Load,
+    Variable,
+    WrongValue,
+    _convert,
+    normalise,
+    shown,
+)
+
+CHART_VARIABLES: dict[str, Variable] = {
+    # what stands where
+    "kas_chart_runs": Variable("choice", "both", choices=("both", "kas", "rails")),
+    "kas_chart_gitlab_url": Variable("url", choices=("http", "https")),
+    "kas_chart_api_port": Variable("port", INTERNAL_API_PORT),
+    "kas_chart_custom_config": Variable("mapping", {}),
+    # Kubernetes Secrets, by name; not secret themselves, but somebody may take them for the secrets' places
+    "kas_chart_api_secret": Variable("text", secret=True),
+    "kas_chart_private_api_secret": Variable("text", secret=True),
+    "kas_chart_websocket_token_secret": Variable("text", secret=True),
+    "kas_chart_tls_secret": Variable("text"),
+    "kas_chart_tls_ca_secret": Variable("text"),
+    "kas_chart_tls_verify": Variable("boolean", True),
+    # files
+    "kas_chart_values_path": Variable("path"),
+    "kas_chart_secret_manifest_path": Variable("path"),
+    # Helm
+    "kas_chart_apply": Variable("boolean", False),
+    "kas_chart_helm": Variable("text", "helm"),
+    "kas_chart_release": Variable("text", "gitlab"),
+    "kas_chart_namespace": Variable("text", "gitlab"),
+    "kas_chart_reference": Variable("text", "gitlab/gitlab"),
+    "kas_chart_version": Variable("text"),
+    "kas_chart_other_values": Variable("list", []),
+}
+
+_GITLAB_KAS = ("global", "appConfig", "gitlab_kas")
+_KAS = ("gitlab", "kas")
+
+
+class _Place(NamedTuple):
+    """Where the chart finds one of the secrets."""
+
+    variable: str  # NAME or NAME/KEY of the Kubernetes Secret
+    path: tuple[str, ...]  # the value under which the chart takes them
+    key: str  # the key that the chart looks for by default
+
+
+_PLACES = {
+    "api_secret_key": _Place("kas_chart_api_secret", _GITLAB_KAS, "kas_shared_secret"),
+    "private_api_secret_key": _Place("kas_chart_private_api_secret", (*_KAS, "privateApi"), "kas_private_api_secret"),
+    "websocket_token_secret_key": _Place(
+        "kas_chart_websocket_token_secret", (*_KAS, "websocketToken"), "kas_websocket_token_secret"
+    ),
+}
+
+# Variables about a KAS in the chart.
+_OF_KAS = (
+    "kas_chart_private_api_secret",
+    "kas_chart_websocket_token_secret",
+    "kas_chart_tls_secret",
+    "kas_chart_tls_ca_secret",
+    "kas_chart_custom_config",
+)
+# Variables for KAS on Linux-package nodes that do not reach one in Kubernetes, and what does.
+_OF_PACKAGES = {
+    "kas_redis": "global.redis in values of your own",
+    "kas_env": "gitlab.kas.extraEnv in values of your own",
+    "kas_settings": "kas_chart_custom_config",
+    "kas_sentry_dsn": "gitlab.kas.customConfig.observability.sentry.dsn in values of your own",
+}
+
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_RELEASE_CHARACTERS = 53  # Helm's own limit, so that names made of it fit into a DNS label
+_NAMESPACE_CHARACTERS = 63
+_SECRET_NAME = rf"{_LABEL}(\.{_LABEL})*"
+_SECRET_REFERENCE = rf"{_SECRET_NAME}(/[-._a-zA-Z0-9]+)?"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What one host's variables say of the chart."""
+
+    host: str
+    values: Mapping[str, Any]  # kas_* and kas_chart_*, each of its type
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self.values["kas_enabled"])
+
+    @property
+    def runs_kas(self) -> bool:
+        return self.is_on and self.values["kas_chart_runs"] != "rails"
+
+    @property
+    def runs_rails(self) -> bool:
+        return bool(self.values["kas_chart_runs"] != "kas")
+
+    @property
+    def is_split(self) -> bool:
+        """Whether KAS or Rails stands on Linux-package nodes."""
+        return self.is_on and self.values["kas_chart_runs"] != "both"
+
+    def secret(self, name: str) -> tuple[str, str] | None:
+        """Name and key of the Kubernetes Secret that holds one of the three secrets, if it was named."""
+        place = _PLACES[name]
+        secret, _separator, key = self.values[place.variable].partition("/")
+        return (secret, key or place.key) if secret else None
+
+    def as_host(self) -> Host:
+        """The same for the rules about nodes: a node with KAS and Rails, and with GitLab's URL in its gitlab.rb."""
+        look = {"settings": {"external_url": self.values["kas_chart_gitlab_url"]}}
+        return Host(self.host, frozenset((KAS_GROUP, RAILS_GROUP)), self.values, look)
+
+
+def read_chart(host: str, given: Mapping[str, object], load: Load) -> tuple[Chart, list[str]]:
+    """Bring the variables of one host to their types; a sentence for each that cannot be what it takes."""
+    values, sentences = normalise(host, given, load)
+    for name, variable in CHART_VARIABLES.items():
+        try:
+            values[name] = _convert(name, variable, given.get(name), load)
+        except WrongValue as wrong:
+            values[name] = variable.default
+            sentences.append(f"{host}: {wrong}")
+    return Chart(host, values), sentences
+
+
+# -- Values --
+
+
+def helm_values(chart: Chart) -> Tree:
+    """The chart's values, as far as KAS is concerned; no secret is among them."""
+    part = Part()
+    part.set(chart.runs_kas, "global", "kas", "enabled")
+    if chart.runs_rails:
+        part.set(chart.is_on, *_GITLAB_KAS, "enabled")
+    if not chart.is_on:
+        return part.settings
+    if chart.runs_rails:
+        part.offer(chart.values["kas_external_url"], *_GITLAB_KAS, "externalUrl")
+        part.offer(chart.values["kas_internal_url"], *_GITLAB_KAS, "internalUrl")
+    if chart.runs_kas:
+        _kas_values(part, chart)
+    for name, place in _PLACES.items():
+        secret = chart.secret(name)
+        if secret:
+            part.set(secret[0], *place.path, "secret")
+            part.set(secret[1], *place.path, "key")
+    return part.settings
+
+
+def _kas_values(part: Part, chart: Chart) -> None:
+    values = chart.values
+    part.offer(urlsplit(values["kas_external_url"]).hostname or "", "global", "hosts", "kas", "name")
+    part.set(values["kas_chart_api_port"], "global", "kas", "service", "apiExternalPort")
+    part.set(bool(values["kas_chart_tls_secret"]), "global", "kas", "tls", "enabled")
+    if values["kas_chart_tls_secret"]:
+        part.set(values["kas_chart_tls_secret"], "global", "kas", "tls", "secretName")
+        part.offer(values["kas_chart_tls_ca_secret"], "global", "kas", "tls", "caSecretName")
+        part.set(values["kas_chart_tls_verify"], "global", "kas", "tls", "verify")
+    config = _custom_config(chart)
+    if config:
+        part.set(config, *_KAS, "customConfig")
+
+
+def _custom_config(chart: Chart) -> Tree:
+    """What KAS's own configuration says beyond the chart's defaults, which the chart merges it into."""
+    values = chart.values
+    part = Part()
+    if not chart.runs_rails:  # the chart would point KAS at Rails of its own
+        part.set(values["kas_chart_gitlab_url"], "gitlab", "address")
+        part.set(values["kas_chart_gitlab_url"], "gitlab", "external_url")
+    part.offer(values["kas_gitlab_address"], "gitlab", "address")
+    part.offer(values["kas_log_level"], "observability", "logging", "level")
+    part.offer(values["kas_grpc_log_level"], "observability", "logging", "grpc_level")
+    return merged(part.settings, values["kas_chart_custom_config"])
+
+
+def manifests(chart: Chart) -> list[Tree]:
+    """The Kubernetes Secrets that the values name, with the secrets themselves from kas_secrets_values."""
+    contents: dict[str, dict[str, str]] = {}
+    for name in _PLACES:
+        secret = chart.secret(name)
+        if secret:
+            contents.setdefault(secret[0], {})[secret[1]] = chart.values["kas_secrets_values"][name]
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": chart.values["kas_chart_namespace"]},
+            "type": "Opaque",
+            "stringData": data,
+        }
+        for name, data in contents.items()
+    ]
+
+
+def merged(*trees: Mapping[str, Any]) -> Tree:
+    """Several trees in one as Helm merges values: the later one wins, and a list replaces a list."""
+    return reduce(_merge, trees, {})
+
+
+def _merge(tree: Mapping[str, Any], more: Mapping[str, Any]) -> Tree:
+    both = {
+        key: _merge(tree[key], value) if isinstance(tree.get(key), Mapping) and isinstance(value, Mapping) else value
+        for key, value in more.items()
+    }
+    return {**tree, **both}
+
+
+# -- Helm --
+
+
+def commands(chart: Chart) -> dict[str, list[str]]:
+    """Helm's command lines. The one called dry_run changes nothing, and reads the values from its standard input."""
+    values = chart.values
+    helm, release, others = values["kas_chart_helm"], values["kas_chart_release"], values["kas_chart_other_values"]
+    namespace = ["--namespace", values["kas_chart_namespace"]]
+    upgrade = [helm, "upgrade", release, values["kas_chart_reference"], "--install", *namespace]
+    upgrade += ["--version", values["kas_chart_version"]]
+    for path in others:
+        upgrade += ["--values", path]
+    if not others:  # else every value that is not KAS's would fall back to the chart's default
+        upgrade.append("--reset-then-reuse-values")
+    return {
+        "list": [helm, "list", *namespace, "--filter", f"^{release}$", "--output", "json"],
+        "get_values": [helm, "get", "values", release, *namespace, "--output", "json"],
+        "dry_run": [*upgrade, "--values", "-", "--dry-run=server"],
+        "upgrade": [*upgrade, "--values", values["kas_chart_values_path"]],
+    }
+
+
+def owed(
+    releases: Sequence[Mapping[str, Any]],
+    *,
+    version: str,
+    values: Mapping[str, Any],
+    current: Mapping[str, Any] | None,
+    others: Sequence[Mapping[str, Any] | None],
+) -> str:
+    """Why an upgrade is owed, '' if it is not: Helm would make a new revision even if nothing changed.
+
+    releases is what `helm list` shows of this one, current what `helm get values` shows; others are the values from
+    the user's own files. Without any, the release keeps the values that it has.
+    """
+    if not releases:
+        return "there is no such release"
+    release = releases[0]
+    if release["status"] != "deployed":
+        return f"its status is {release['status']}"
+    if not str(release["chart"]).endswith(f"-{version}"):
+        return f"its chart is {release['chart']}"
+    before = [tree or {} for tree in others or [current]]
+    return "" if merged(*before, values) == (current or {}) else "its values differ"
+
+
+# -- Rules --
+
+Rule = Callable[[Chart], Iterator[str]]
+
+
+def refusals(chart: Chart) -> list[str]:
+    """Everything that cannot work."""
+    return _sentences(chart, _REFUSALS)
+
+
+def warnings(chart: Chart) -> list[str]:
+    """What the user should know, and may have wanted."""
+    return _sentences(chart, _WARNINGS if chart.is_on else [])
+
+
+def _sentences(chart: Chart, rules: Sequence[Rule]) -> list[str]:
+    return [f"{chart.host}: {text}." for rule in rules for text in rule(chart)]
+
+
+def _missing(chart: Chart) -> Iterator[str]:
+    values = chart.values
+    runs = f"kas_chart_runs is {shown(values['kas_chart_runs'])}"
+    for name, is_needed, cause, remedy in (
+        ("kas_chart_values_path", True, "the values have no place", "the file to write, such as /root/kas-values.yml"),
+        (
+            "kas_chart_gitlab_url",
+            chart.is_on,
+            "no other variable tells it",
+            "GitLab's URL, such as https://gitlab.example.com",
+        ),
+        ("kas_external_url", chart.is_split, runs, "where agents connect, such as wss://kas.gitlab.example.com"),
+        (
+            "kas_internal_url",
+            chart.is_split and chart.runs_rails,
+            runs,
+            f"where Rails reaches KAS, such as grpc://kas.internal.example.com:{INTERNAL_API_PORT}",
+        ),
+        (
+            "kas_chart_api_secret",
+            chart.is_split,
+            f"{runs}, so the chart must not make one of its own",
+            "the name of the Kubernetes Secret that holds the nodes' api_secret_key",
+        ),
+        (
+            "kas_chart_version",
+            values["kas_chart_apply"],
+            "Helm would take the newest GitLab",
+            "the chart's version that is installed, or that is wanted",
+        ),
+    ):
+        if is_needed and not values[name]:
+            yield f"{name} is not set, and {cause}; set {remedy}"
+
+
+def _names(chart: Chart) -> Iterator[str]:
+    """What goes into Kubernetes and Helm as a name is one."""
+    for name, pattern, characters in (
+        ("kas_chart_release", _LABEL, _RELEASE_CHARACTERS),
+        ("kas_chart_namespace", _LABEL, _NAMESPACE_CHARACTERS),
+        ("kas_chart_tls_secret", _SECRET_NAME, 253),
+        ("kas_chart_tls_ca_secret", _SECRET_NAME, 253),
+    ):
+        value = chart.values[name]
+        if value and (len(value) > characters or not re.fullmatch(pattern, value)):
+            yield f"{name} is {shown(value)}; set lower-case letters, digits and '-', at most {characters} characters"
+    for place in _PLACES.values():
+        value = chart.values[place.variable]
+        if value and not re.fullmatch(_SECRET_REFERENCE, value):
+            yield (
+                f"{place.variable} does not name a Kubernetes Secret; set NAME or NAME/KEY, such as"
+                f" gitlab-kas/{place.key}"
+            )
+
+
+def _same_entry(chart: Chart) -> Iterator[str]:
+    """No two secrets in one place."""
+    seen: dict[tuple[str, str], str] = {}
+    for name, place in _PLACES.items():
+        secret = chart.secret(name)
+        if secret and seen.setdefault(secret, place.variable) != place.variable:
+            yield f"{place.variable} names the same key of the same Secret as {seen[secret]}; set another one for each"
+
+
+def _other_side(chart: Chart) -> Iterator[str]:
+    if chart.values["kas_chart_runs"] == "rails":
+        for name in _OF_KAS:
+            if chart.values[name]:
+                yield f"{name} is set, but kas_chart_runs is 'rails', so the chart runs no KAS; leave it out"
+
+
+def _urls(chart: Chart) -> Iterator[str]:
+    values = chart.values
+    agents, internal = values["kas_external_url"], values["kas_internal_url"]
+    if chart.runs_kas and urlsplit(agents).path not in ("", "/"):
+        gitlab = urlsplit(values["kas_chart_gitlab_url"]).hostname or "gitlab.example.com"
+        yield (
+            f"kas_external_url is {shown(agents)}, but the chart's KAS has a name of its own and no path; set it"
+            f" without one, such as wss://kas.{gitlab}"
+        )
+    elif chart.is_on:
+        yield from _slash(chart.as_host())
+    reason = _unreachable(internal) if chart.is_on and chart.runs_rails and internal else None
+    if reason:
+        yield (
+            f"kas_internal_url is {shown(internal)}, which {reason}, so Rails in Kubernetes cannot reach it; set"
+            f" grpc://HOST:{INTERNAL_API_PORT}"
+        )
+
+
+def _unreachable(url: str) -> str | None:
+    try:
+        return unreachable_reason(url)
+    except PrivateApiError:
+        return "is not the URL of a host and a port"
+
+
+def _tls(chart: Chart) -> Iterator[str]:
+    values = chart.values
+    internal, secret = values["kas_internal_url"], values["kas_chart_tls_secret"]
+    if values["kas_chart_tls_ca_secret"] and not secret:
+        yield (
+            f"kas_chart_tls_ca_secret is {shown(values['kas_chart_tls_ca_secret'])}, but kas_chart_tls_secret is not"
+            " set; set both"
+        )
+    # Where only KAS is in the chart, a load balancer may take TLS off or put it on.
+    if chart.runs_kas and chart.runs_rails and internal and internal.startswith("grpcs:") != bool(secret):
+        state = f"{shown(secret)}, so KAS takes TLS only" if secret else "not set, so KAS takes no TLS"
+        yield (
+            f"kas_internal_url is {shown(internal)}, but kas_chart_tls_secret is {state}; leave the URL out, or set"
+            f" {'grpcs' if secret else 'grpc'}"
+        )
+
+
+def _secrets_in_config(chart: Chart) -> Iterator[str]:
+    for path in _secret_paths(chart.values["kas_chart_custom_config"]):
+        yield (
+            f"kas_chart_custom_config.{path} holds a secret, which would stand in the values; set the path of a file"
+            " that is mounted from a Kubernetes Secret"
+        )
+
+
+def _secret_paths(tree: Any, path: str = "") -> Iterator[str]:
+    """The paths of secrets in a tree, as far as their names tell them."""
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            below = f"{path}.{key}".lstrip(".")
+            if is_secret(str(key)):
+                yield below
+            else:
+                yield from _secret_paths(value, below)
+    elif isinstance(tree, (list, tuple)):
+        for item in tree:
+            yield from _secret_paths(item, path)
+
+
+def _manifest(chart: Chart) -> Iterator[str]:
+    """What is to be written into a manifest is there, and is such a secret."""
+    path = chart.values["kas_chart_secret_manifest_path"]
+    if not path:
+        return
+    if path == chart.values["kas_chart_values_path"]:
+        yield (
+            f"kas_chart_secret_manifest_path and kas_chart_values_path are both {shown(path)}; set another one for each"
+        )
+    if not any(chart.secret(name) for name in _PLACES):
+        yield (
+            "kas_chart_secret_manifest_path is set, but no variable names a Kubernetes Secret; set"
+            f" {_PLACES['api_secret_key'].variable}"
+        )
+    given = chart.values["kas_secrets_values"]
+    for name, place in _PLACES.items():
+        if chart.secret(name) and problem(name, given.get(name)):
+            cause = problem(name, given[name]) if name in given else "is not set"
+            yield (
+                f"kas_secrets_values.{name} {cause}, and kas_chart_secret_manifest_path asks for it; set the nodes'"
+                f" gitlab_kas['{name}'] ({SECRETS[name]} bytes in strict Base64), or leave {place.variable} out"
+            )
+
+
+_REFUSALS: list[Rule] = [
+    _missing,
+    _names,
+    _same_entry,
+    _other_side,
+    _urls,
+    _tls,
+    _secrets_in_config,
+    _manifest,
+]
+
+
+def _cookie_reach(chart: Chart) -> Iterator[str]:
+    values = chart.values
+    gitlab = urlsplit(values["kas_chart_gitlab_url"]).hostname
+    if values["kas_external_url"] or values["kas_k8s_proxy_url"]:
+        host = chart.as_host()
+        yield from _cookie(host, Deployment([host]))
+    else:
+        yield (
+            f"kas_external_url is not set, and the chart by itself puts KAS beside {gitlab}, where browsers do not"
+            " send GitLab's cookie and user access through the Kubernetes API proxy cannot work; set a name below it,"
+            f" such as wss://kas.{gitlab}"
+        )
+
+
+def _proxy_elsewhere(chart: Chart) -> Iterator[str]:
+    """Rails in Kubernetes derives the proxy's URL: the chart cannot tell it (lib/gitlab/kas.rb, tunnel_url)."""
+    agents, proxy = chart.values["kas_external_url"], chart.values["kas_k8s_proxy_url"]
+    if chart.runs_rails and proxy and (not agents or proxy_url(agents).rstrip("/") != proxy.rstrip("/")):
+        yield (
+            f"kas_k8s_proxy_url is {shown(proxy)}, but the chart cannot tell Rails, which takes k8s-proxy/ below the"
+            " URL of the agents; set kas_external_url to what is above it"
+        )
+
+
+def _without_effect(chart: Chart) -> Iterator[str]:
+    for name, place in _OF_PACKAGES.items():
+        if chart.runs_kas and chart.values[name]:
+            yield f"{name} is set, but does not reach KAS in Kubernetes; set {place}"
+
+
+_WARNINGS: list[Rule] = [_cookie_reach, _proxy_elsewhere, _without_effect]
