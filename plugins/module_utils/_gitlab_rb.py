@@ -35,6 +35,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_edito
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import MASK, is_secret, mask, mask_line
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import NO_LITERAL, Span, Value, literal
 
+_NAME = re.compile(r"[a-z_][A-Za-z0-9_]*")
+
 __all__ = ["Change", "GitlabRb", "GitlabRbError", "is_secret", "mask"]
 
 
@@ -62,8 +64,8 @@ class GitlabRb(Document):
         """
         leaves = list(_leaves(settings))
         gone = list(_names(remove or {}))
-        self._check(leaves, gone)
         document = self._knowing(commented_names(settings, remove or {}))
+        document._check(settings, leaves, gone)
         without, removed = document._edited(remove=gone)
         result, names = without._edited(settings=leaves)
         if removed:
@@ -117,6 +119,10 @@ class GitlabRb(Document):
             and all(result.state(path).kind in ("unset", "missing") for path in gone)
             and list(self._untouched(touched)) == list(result._untouched(touched))
         )
+        for end in re.finditer(rb"[\0\x04\x1a]", b"" if right else self.text):
+            self.refuse(
+                self.line_of(end.start()), "Ruby takes a control character for the end of the file", "remove it"
+            )
         if not right:
             raise GitlabRbError(
                 f"{self._path}: the change would not mean what was asked, so it was not made; please report this file."
@@ -124,38 +130,41 @@ class GitlabRb(Document):
 
     # -- Inside --
 
-    def _check(self, leaves: Sequence[tuple[Path, Any]], gone: Sequence[Path]) -> None:
+    def _check(self, settings: Mapping[str, Any], leaves: Sequence[tuple[Path, Any]], gone: Sequence[Path]) -> None:
+        """Refuse what could not be a setting, before looking at what the file makes of it."""
+        for path in (*(path for path, _value in leaves), *gone):
+            self._check_name(path)
+        for name, value in settings.items():
+            self._check_form(str(name), value)
         for path, value in leaves:
             _check_value(path, value)
-            if len(path) == 1 and path[0] not in CALL_FORM and self._is_section(path[0]):
-                raise GitlabRbError(
-                    f"{path[0]} is a section of gitlab.rb but was given {kind_of(value)}; give a mapping of its keys."
-                )
-            if len(path) > 1 and path[0] in CALL_FORM:
-                raise GitlabRbError(f"{path[0]} takes one value but was given a mapping; give a string.")
-        for path in (*(path for path, _value in leaves), *gone):
-            if not re.fullmatch(r"[a-z_][A-Za-z0-9_]*", path[0]):
-                raise GitlabRbError(f"{path[0]!r} cannot be the name of a setting in gitlab.rb; correct the name.")
-            line = self.outline.locals.get(path[0])
-            if line:
-                self.refuse(
-                    line,
-                    f"`{path[0]} = …` makes {path[0]} a Ruby variable, so GitLab ignores it and every later {path[0]}",
-                    f"write {path[0]}['key'] = value for each key"
-                    if len(path) > 1
-                    else f"write {path[0]} 'value' without the equals sign",
-                )
         for path in gone:
             for other, _value in leaves:
-                if all(mine == theirs for mine, theirs in zip(path, other)):
+                if _overlap(path, other):
                     raise GitlabRbError(
                         f"{show(path)} stands in remove and {show(other)} in settings; keep one of them."
                     )
 
-    def _is_section(self, name: str) -> bool:
-        return name in ("gitlab_kas", "gitlab_rails") or any(
-            event.path[:1] == (name,) and len(event.path) > 1 for event in self._all_events
-        )
+    def _check_form(self, name: str, value: Any) -> None:
+        called = name in CALL_FORM or name.endswith("_url") or any(e.path == (name,) for e in self._all_events)
+        if name in CALL_FORM and isinstance(value, Mapping):
+            raise GitlabRbError(f"{name} takes one value but was given a mapping; give a string.")
+        if not called and not isinstance(value, Mapping):
+            raise GitlabRbError(f"{name} is a section of gitlab.rb but was given {kind_of(value)}; give a mapping.")
+
+    def _check_name(self, path: Path) -> None:
+        name = path[0]
+        if not _NAME.fullmatch(name) or name in self.outline.reserved:
+            raise GitlabRbError(f"{name!r} cannot be the name of a setting in gitlab.rb; correct the name.")
+        line = self.outline.locals.get(name)
+        if line:
+            self.refuse(
+                line,
+                f"`{name} = …` makes {name} a Ruby variable, so GitLab ignores it and every later {name}",
+                f"write {name}['key'] = value for each key"
+                if len(path) > 1
+                else f"write {name} 'value' without the equals sign",
+            )
 
     def _edited(
         self, *, settings: Iterable[tuple[Path, Any]] = (), remove: Iterable[Path] = ()
@@ -218,13 +227,9 @@ class GitlabRb(Document):
 def commented_names(*trees: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     """The settings (name, key) that trees name: what to look for in comments, in one go with the outline."""
     names: dict[tuple[str, str | None], None] = {}
-    for tree in trees:
-        for name, keys in tree.items():
-            names.update(
-                dict.fromkeys((str(name), str(key)) for key in keys)
-                if isinstance(keys, Mapping)
-                else {(str(name), None): None}
-            )
+    for name, keys in (item for tree in trees for item in tree.items() if _NAME.fullmatch(str(item[0]))):
+        below = [key for key in map(str, keys) if key.isprintable()] if isinstance(keys, Mapping) else [None]
+        names.update(((name, key), None) for key in below)
     return list(names)
 
 
@@ -239,10 +244,10 @@ def _leaves(tree: Mapping[str, Any], at: Path = ()) -> Iterator[tuple[Path, Any]
 
 
 def _names(tree: Mapping[str, Any], at: Path = ()) -> Iterator[Path]:
-    """The paths that a tree names; what stands at their ends does not count."""
+    """The paths that a tree names. What stands at their ends does not count, but an empty mapping names nothing."""
     for key, value in tree.items():
         path = (*at, str(key))
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping):
             yield from _names(value, path)
         else:
             yield path
@@ -252,8 +257,9 @@ def _check_value(path: Path, value: Any) -> None:
     try:
         for text in (literal(value), *map(literal, path)):
             text.encode()
-    except (ValueError, UnicodeEncodeError) as error:
-        raise GitlabRbError(f"{show(path)} cannot be written to gitlab.rb ({error}); give another value.") from error
+    except ValueError as error:
+        name = ".".join(path).encode("ascii", "backslashreplace").decode()
+        raise GitlabRbError(f"{name} cannot be written to gitlab.rb ({error}); give another value.") from error
 
 
 def _overlap(mine: Path, theirs: Path) -> bool:

@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,6 +136,8 @@ class Outline:
     locals: Mapping[str, int] = field(default_factory=dict)
     """Names that are local variables somewhere, and the first line that shows it."""
     commented: tuple[Commented, ...] = ()
+    reserved: tuple[str, ...] = ()
+    """Names asked for with ``commented`` that are methods of Ruby itself, such as ``system``."""
     end: int = 0
     """Where the code ends: the size of the text, or the start of the line ``__END__``."""
 
@@ -166,9 +169,7 @@ class Ruby:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        if self._process is not None:
-            self._process.communicate()
-            self._process = None
+        self._stop()
 
     def outline(self, text: bytes, commented: Sequence[tuple[str, str | None]] = ()) -> Outline:
         """The outline of a text. ``commented`` names the statements (name, key) to look for in comments.
@@ -177,6 +178,8 @@ class Ruby:
         """
         skipped = len(BOM) if text.startswith(BOM) else 0
         answer = self._ask({"bytes": len(text) - skipped, "commented": list(commented)}, text[skipped:])
+        if "failure" in answer:
+            raise RubyError(f"the text cannot be outlined since {answer['failure']}; simplify it.")
         problem = answer.get("problem")
         if problem:
             why = f" ({problem['why']})" if problem["why"] else ""
@@ -192,10 +195,17 @@ class Ruby:
         except BrokenPipeError:
             answer = b""
         if not answer:
+            self._stop()
             raise RubyError(
                 f"{self._executable} gave no outline of the text; it must be Ruby 2.7 or later with its libraries."
             )
         return dict(json.loads(answer))
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            with suppress(BrokenPipeError):
+                process.communicate()
 
     def _start(self) -> Any:
         try:
@@ -225,6 +235,7 @@ class _Reader:
             commented=tuple(
                 Commented((name, *keys), self._span((start, end))) for name, keys, start, end in raw["commented"]
             ),
+            reserved=tuple(raw["reserved"]),
             end=raw["end"] + self._skip,
         )
 

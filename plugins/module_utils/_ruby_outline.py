@@ -111,7 +111,8 @@ class Outline < Ripper
   end
 
   def answer(commented)
-    { statements: @statements, locals: @locals, commented: commented_out(commented), end: @end }
+    { statements: @statements, locals: @locals, commented: commented_out(commented), end: @end,
+      reserved: commented.map(&:first).uniq.select { |name| Module.new.respond_to?(name, true) } }
   end
 
   # Where the statements [name, key] stand commented out: [name, keys, from, to], whole lines.
@@ -582,12 +583,16 @@ $stdin.binmode
 while (header = $stdin.gets)
   question = JSON.parse(header)
   source = $stdin.read(question['bytes']).force_encoding('UTF-8')
-  if (problem = problem_in(source))
-    puts JSON.generate({ problem: problem })
-  else
-    outline = Outline.new(source)
-    outline.parse
-    puts JSON.generate(outline.answer(question['commented']).merge(encoding: outline.encoding.to_s))
+  begin
+    answer = { problem: problem_in(source) }
+    unless answer[:problem]
+      outline = Outline.new(source)
+      outline.parse
+      answer = outline.answer(question['commented'])
+    end
+    puts JSON.generate(answer)
+  rescue SystemStackError, JSON::NestingError
+    puts JSON.generate({ failure: 'it is nested too deeply' })
   end
 end
 """

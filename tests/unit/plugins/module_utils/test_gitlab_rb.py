@@ -179,6 +179,11 @@ REMOVALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "the last pair": ("gitlab_kas['env'] = { 'A' => 2, 'B' => 1 }\n", ENV_B, "gitlab_kas['env'] = { 'A' => 2 }\n"),
     "the only pair": ("gitlab_kas['env'] = { 'B' => 1 }\n", ENV_B, "gitlab_kas['env'] = {}\n"),
     "what is not there": ("gitlab_kas['env'] = { 'A' => 1 }\n", ENV_B, "gitlab_kas['env'] = { 'A' => 1 }\n"),
+    "an empty mapping names nothing": (
+        "gitlab_kas['env'] = { 'A' => 1 }\n",
+        {"gitlab_kas": {"env": {}}},
+        "gitlab_kas['env'] = { 'A' => 1 }\n",
+    ),
     "a whole hash": (
         "gitlab_kas['env'] = {\n  'A' => 1\n}\ngitlab_kas['env']['B'] = 2\nb = 1\n",
         {"gitlab_kas": {"env": None}},
@@ -306,7 +311,39 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a string for a section": (
         "",
         {"gitlab_kas": "x"},
-        "gitlab_kas is a section of gitlab.rb but was given a string; give a mapping of its keys.",
+        "gitlab_kas is a section of gitlab.rb but was given a string; give a mapping.",
+    ),
+    "one value for what may be a section": (
+        "",
+        {"nginx": True},
+        "nginx is a section of gitlab.rb but was given true or false; give a mapping.",
+    ),
+    "a method of Ruby": (
+        "",
+        {"system": {"true": 1}},
+        "'system' cannot be the name of a setting in gitlab.rb; correct the name.",
+    ),
+    "a control character that ends the file": (
+        "a = 1\n\x1a\n",
+        ENABLE,
+        f"{FILE}, line 2: Ruby takes a control character for the end of the file; remove it.",
+    ),
+    "too deep": (
+        f"gitlab_kas['x'] = {'[' * 300}{']' * 300}\n",
+        ENABLE,
+        "the text cannot be outlined since it is nested too deeply; simplify it.",
+    ),
+    "a hash set in parts under a condition": (
+        "gitlab_kas['env']['A'] ||= 1\n",
+        ENV_B,
+        f"{FILE}, line 1: gitlab_kas['env'] is changed by `||=`, so gitlab_kas['env']['B'] cannot be set in it; assign "
+        "it once, at the top level, as a hash.",
+    ),
+    "a section in call form": (
+        "gitlab_kas({ enable: false })\n",
+        ENABLE,
+        f"{FILE}, line 1: gitlab_kas['enable'] is set with its whole section, so its value cannot be known "
+        f"beforehand{HAND}",
     ),
     "a name that is none": (
         "",
@@ -316,7 +353,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a number that Ruby cannot write": (
         "",
         {"gitlab_kas": {"x": float("inf")}},
-        "gitlab_kas['x'] cannot be written to gitlab.rb (inf has no Ruby literal); give another value.",
+        "gitlab_kas.x cannot be written to gitlab.rb (inf has no Ruby literal); give another value.",
     ),
     "an effect in the old value": (
         "gitlab_kas['x'] = (a = 1)\n",
