@@ -66,6 +66,8 @@ VARIABLE_OF_KEY = {
     "enable": "kas_enabled",
     "env": "kas_env",
     "gitlab_address": "kas_gitlab_address",
+    "internal_api_listen_address": "kas_internal_api_listen_address",
+    "internal_api_listen_network": "kas_internal_api_listen_network",
     "private_api_listen_address": "kas_private_api_listen_address",
     "private_api_listen_network": "kas_private_api_listen_network",
     "private_api_certificate_file": "kas_private_api_certificate",
@@ -289,7 +291,7 @@ def rails_part(host: Host, deployment: Deployment) -> Part:
     if not deployment.kas:
         return part
     if host.runs_kas:
-        internal, agents = values["kas_internal_url"] or _underived_internal_url(host), ""
+        internal, agents = values["kas_internal_url"] or underived_internal_url(host, deployment), ""
         proxy = values["kas_k8s_proxy_url"] or _underived_proxy_url(host)
     else:
         internal, agents = internal_url(host, deployment), agents_url(host)
@@ -358,18 +360,23 @@ def _own_environment(host: Host, deployment: Deployment) -> dict[str, str]:
 
 def _internal_api(part: Part, host: Host, deployment: Deployment) -> None:
     """The listener for Rails: a socket, or reachable by Rails nodes without KAS, or the package's default."""
-    if host.values["kas_unix_sockets"]:
-        part.set("unix", "gitlab_kas", "internal_api_listen_network")
-        part.set(host.internal_api_socket, "gitlab_kas", "internal_api_listen_address")
-        return
-    set_here = part.settings["gitlab_kas"]
-    if "internal_api_listen_address" not in set_here and any(not rails.runs_kas for rails in deployment.rails):
-        address = _wildcard(deployment.urls[host.name], INTERNAL_API_PORT)
-        part.set(address, "gitlab_kas", "internal_api_listen_address")
+    network = "unix" if host.values["kas_unix_sockets"] else host.values["kas_internal_api_listen_network"]
+    address = _internal_listener(host, deployment)
     if host.setting("gitlab_kas", "internal_api_listen_network") == "unix":
-        for key in ("internal_api_listen_network", "internal_api_listen_address"):
-            if key not in set_here:
-                part.clear("gitlab_kas", key)
+        part.decide(network, "gitlab_kas", "internal_api_listen_network")
+        part.decide(address, "gitlab_kas", "internal_api_listen_address")
+    else:
+        part.offer(network, "gitlab_kas", "internal_api_listen_network")
+        part.offer(address, "gitlab_kas", "internal_api_listen_address")
+
+
+def _internal_listener(host: Host, deployment: Deployment) -> str:
+    """The listen address of the internal API, '' for the package's default."""
+    if host.values["kas_unix_sockets"]:
+        return host.internal_api_socket
+    is_for_others = any(not rails.runs_kas for rails in deployment.rails)
+    default = _wildcard(deployment.urls[host.name], INTERNAL_API_PORT) if is_for_others else ""
+    return host.values["kas_internal_api_listen_address"] or default
 
 
 def _wildcard(urls: Iterable[str], port: int) -> str:
@@ -437,11 +444,14 @@ def _underived_proxy_url(host: Host) -> str:
     return proxy_url(host.values["kas_external_url"]) if agents.port and has_own_name else ""
 
 
-def _underived_internal_url(host: Host) -> str:
-    """The internal URL of a node's own KAS where the package derives it wrong: it never says grpcs."""
-    values = host.values
-    address = values["kas_internal_api_listen_address"] or f"localhost:{INTERNAL_API_PORT}"
-    return f"grpcs://{address}" if values["kas_internal_api_certificate"] and not address.startswith("/") else ""
+def underived_internal_url(host: Host, deployment: Deployment) -> str:
+    """The internal URL of a node's own KAS where the package derives it wrong: from a wildcard, and never grpcs."""
+    address = _internal_listener(host, deployment) or f"localhost:{INTERNAL_API_PORT}"
+    scheme = "grpcs" if host.values["kas_internal_api_certificate"] else "grpc"
+    name, port = split(address)
+    if address.startswith("/") or not (scheme == "grpcs" or is_wildcard(name)):
+        return ""
+    return f"{scheme}://{'localhost' if is_wildcard(name) else name}:{port}"
 
 
 def _gitlab_elsewhere(host: Host, deployment: Deployment) -> str:

@@ -35,6 +35,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
     is_wildcard,
     secret_names,
     split,
+    underived_internal_url,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import parse_url, unreachable_reason
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
@@ -74,6 +75,8 @@ _OTHER_KEYS = {
     "udp_log_shipping_port",
     "workspaces",
 }
+
+_TCP_ONLY = ("kas_listen_address", "kas_kubernetes_api_listen_address", "kas_observability_listen_address")
 
 Rule = Callable[[Host, Deployment], Iterator[str]]
 
@@ -159,10 +162,16 @@ def _listeners(host: Host, deployment: Deployment) -> Iterator[str]:
             )
         elif network == "unix":
             yield from _socket_path(f"{api}_listen_address", address)
-    for api in ("kas", "kas_kubernetes_api", "kas_observability"):
-        address = host.values[f"{api}_listen_address"]
-        if address.startswith("/"):
-            yield f"{api}_listen_address is {shown(address)}, but it takes no UNIX socket; set ADDRESS:PORT"
+    for name in _TCP_ONLY:
+        if host.values[name].startswith("/"):
+            yield f"{name} is {shown(host.values[name])}, but it takes no UNIX socket; set ADDRESS:PORT"
+    for name in (*_TCP_ONLY, "kas_private_api_listen_address", "kas_internal_api_listen_address"):
+        if host.values[name].startswith("["):
+            port = split(host.values[name])[1]
+            yield (
+                f"{name} is {shown(host.values[name])}, but the Linux package writes it into YAML without quotes, where"
+                f" it is no text; set ':{port}', or a name and the port"
+            )
 
 
 def _socket_path(variable: str, path: str) -> Iterator[str]:
@@ -432,8 +441,9 @@ def _ignored_keys(host: Host, deployment: Deployment) -> Iterator[str]:
 
 def _other_internal_url(host: Host, deployment: Deployment) -> Iterator[str]:
     found = host.setting("gitlab_rails", "gitlab_kas_internal_url")
-    is_ours = host.values["kas_internal_url"] or host.values["kas_internal_api_certificate"]
-    if host.runs_kas and host.in_rails and found and not is_ours:
+    if not (host.runs_kas and host.in_rails and found):
+        return
+    if not (host.values["kas_internal_url"] or underived_internal_url(host, deployment)):
         yield (
             f"gitlab_rails['gitlab_kas_internal_url'] in gitlab.rb is {shown(found)}, although KAS runs on this node;"
             " remove it there, or set kas_internal_url"

@@ -28,6 +28,7 @@ SPEC_TYPES = {
     "port": "int",
     "redis": "dict",
     "seconds": "int",
+    "sentinels": "list",
     "text": "str",
     "url": "str",
 }
@@ -70,7 +71,7 @@ VARIABLES: dict[str, Variable] = {
     "kas_private_api_listen_network": Variable("choice", choices=("", *NETWORKS)),
     "kas_private_api_certificate": Variable("path"),
     "kas_private_api_key": Variable("path"),
-    "kas_internal_api_listen_address": Variable("listener", key="internal_api_listen_address"),
+    "kas_internal_api_listen_address": Variable("listener"),
     "kas_internal_api_listen_network": Variable("choice", key="internal_api_listen_network", choices=("", *NETWORKS)),
     "kas_internal_api_certificate": Variable("path", key="internal_api_certificate_file"),
     "kas_internal_api_key": Variable("path", key="internal_api_key_file"),
@@ -176,6 +177,8 @@ def shown(value: object) -> str:
 
 
 def _kind_of(value: object) -> str:
+    if value is None:
+        return "not set"
     kinds = ((str, "text"), (bool, "a boolean"), ((int, float), "a number"), (Mapping, "a mapping"))
     for kind, name in (*kinds, ((list, tuple), "a list")):
         if isinstance(value, kind):
@@ -309,7 +312,7 @@ def _sentinels(name: str, variable: Variable, value: object, load: Load) -> list
     sentinels = [_options(f"{name}[{i}]", variable, item, load, _SENTINEL) for i, item in enumerate(loaded)]
     for i, sentinel in enumerate(sentinels):
         if "host" not in sentinel:
-            raise _wrong(f"{name}[{i}].host", variable, "", "set the name or address of a Sentinel")
+            raise _wrong(f"{name}[{i}].host", variable, None, "set the name or address of a Sentinel")
     return sentinels
 
 

@@ -1,0 +1,20 @@
+"""The same node on TCP again."""
+
+from __future__ import annotations
+
+testinfra_hosts = ["ansible://gitlab_kas"]
+
+
+def test_kas_is_ready(node):
+    assert node.readiness == "200"
+    assert node.rails == "ok"
+
+
+def test_listeners_are_those_of_the_package(node):
+    assert {"127.0.0.1:8153", "127.0.0.1:8155"} <= node.listeners
+
+
+def test_nothing_of_the_sockets_is_left(node):
+    lines = [line for line in node.gitlab_rb.splitlines() if not line.startswith("#")]
+    assert not [line for line in lines if "unix" in line or "socket" in line.replace("websocket", "")]
+    assert node.own_environment == {}
