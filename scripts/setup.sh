@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 engine=${MOLECULE_ENGINE:-podman}
-packages=(make openssh-client ruby)
+packages=(openssh-client ruby)
 [ "$engine" != podman ] || packages+=(podman runc)
 command -v podman >/dev/null && podman image exists localhost/debian-base:bookworm || packages+=(mmdebstrap)
 # ensurepip comes with python3-venv on Debian; a Python of one's own brings it along.
@@ -36,6 +36,6 @@ fi
 stamp=.venv/requirements.sha256
 if ! sha256sum --check --status "$stamp" 2>/dev/null; then
   python3 -m venv --clear .venv
-  .venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+  .venv/bin/pip install --quiet --quiet --disable-pip-version-check --requirement tests/requirements.txt
   sha256sum tests/requirements.txt >"$stamp"
 fi

@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import _plain, private_api_addresses
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _report
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import KAS_GROUP, RAILS_GROUP, Host
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._plan import make_plan
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._plan import ROLES, make_plan
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._rules import node_refusals
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SecretError, seal, unseal
@@ -37,6 +37,7 @@ def kas_plan(
     groups: Mapping[str, Sequence[str]],
     play_hosts: Sequence[str],
     key: str,
+    roles: Sequence[str] = ROLES,
 ) -> dict[str, Any]:
     """The plan of the whole deployment, settings sealed; documented in kas_plan.yml."""
     key = str(key)
@@ -52,7 +53,7 @@ def kas_plan(
     wrong += node_refusals(hosts)
     if wrong:
         return {"refusals": wrong, "warnings": [], "nodes": {}}
-    plan = make_plan(hosts, seed=key.encode())
+    plan = make_plan(hosts, [str(role) for role in roles], seed=key.encode())
     return {
         "refusals": plan.refusals,
         "warnings": plan.warnings,

@@ -375,7 +375,7 @@ def _internal_listener(host: Host, deployment: Deployment) -> str:
     if host.values["kas_unix_sockets"]:
         return host.internal_api_socket
     is_for_others = any(not rails.runs_kas for rails in deployment.rails)
-    default = _wildcard(deployment.urls[host.name], INTERNAL_API_PORT) if is_for_others else ""
+    default = _wildcard(deployment.urls.get(host.name, []), INTERNAL_API_PORT) if is_for_others else ""
     return host.values["kas_internal_api_listen_address"] or default
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _rules
@@ -18,7 +18,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
     secret_names,
     secrets_part,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import Found, Node, choose
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import Choice, Found, Node, choose
 
 
 @dataclass
@@ -34,10 +34,16 @@ class Plan:
     socket_dirs: dict[str, str] = field(default_factory=dict)  # host → the directory that its sockets need
 
 
-def make_plan(hosts: Sequence[Host], *, seed: bytes) -> Plan:
-    """Decide what the gitlab.rb of every host should say. seed makes the secrets that no node has."""
+ROLES = ("kas", "kas_rails", "kas_secrets")
+
+
+def make_plan(hosts: Sequence[Host], roles: Collection[str] = ROLES, *, seed: bytes) -> Plan:
+    """Decide what these roles should write into the gitlab.rb of every host. seed makes the secrets that no node has.
+
+    Only what the roles are about is checked: a role may be used without the variables of the others.
+    """
     deployment = Deployment(hosts)
-    forbidden = _rules.refusals(deployment)
+    forbidden = _rules.refusals(deployment, roles)
     if forbidden:
         return Plan(refusals=forbidden)
     # KAS nodes first: with equal claims the first one's secret is taken.
@@ -45,19 +51,11 @@ def make_plan(hosts: Sequence[Host], *, seed: bytes) -> Plan:
     given = {name: value for host in hosts for name, value in host.values["kas_secrets_values"].items()}
     choice = choose([_secret_node(host) for host in ordered], seed=seed, given=given)
     forbidden = _rules.secret_refusals(deployment, choice)
-    if forbidden:
+    if forbidden and "kas_secrets" in roles:
         return Plan(refusals=forbidden)
     return Plan(
         warnings=_rules.warnings(deployment, choice),
-        parts={
-            host.name: {
-                "kas": kas_part(host, deployment),
-                "kas_rails": rails_part(host, deployment),
-                "kas_secrets": secrets_part(host, deployment, choice),
-            }
-            for host in hosts
-            if host.played
-        },
+        parts={host.name: _parts(host, deployment, choice, roles) for host in hosts if host.played},
         own_urls=deployment.urls,
         peer_urls={host.name: _peer_urls(host, deployment) for host in deployment.kas},
         secret_names={host.name: secret_names(host, deployment) for host in hosts},
@@ -65,6 +63,15 @@ def make_plan(hosts: Sequence[Host], *, seed: bytes) -> Plan:
             host.name: host.values["kas_socket_dir"] for host in deployment.kas if host.values["kas_unix_sockets"]
         },
     )
+
+
+def _parts(host: Host, deployment: Deployment, choice: Choice, roles: Collection[str]) -> dict[str, Part]:
+    parts: dict[str, Callable[[], Part]] = {
+        "kas": lambda: kas_part(host, deployment),
+        "kas_rails": lambda: rails_part(host, deployment),
+        "kas_secrets": lambda: secrets_part(host, deployment, choice),
+    }
+    return {role: parts[role]() for role in roles}
 
 
 def _peer_urls(host: Host, deployment: Deployment) -> list[str]:

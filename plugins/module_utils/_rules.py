@@ -9,7 +9,7 @@ full stop: the variable, the value found, and what to set. No secret is ever par
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -103,12 +103,12 @@ def node_refusals(hosts: Sequence[Host]) -> list[str]:
     return refusals
 
 
-def refusals(deployment: Deployment) -> list[str]:
-    """Everything that forbids the deployment."""
+def refusals(deployment: Deployment, roles: Iterable[str]) -> list[str]:
+    """Everything that forbids what these roles would do."""
     found = []
     for hosts, rules in (
-        (deployment.kas, _KAS_RULES),
-        (deployment.rails, [_rails]),
+        (deployment.kas, _KAS_RULES if "kas" in roles else []),
+        (deployment.rails, [_rails] if "kas_rails" in roles else []),
         (deployment.hosts, [_secrets, _one_value_of_secrets]),
     ):
         found += [f"{host.name}: {text}." for host in hosts for rule in rules for text in rule(host, deployment)]

@@ -261,6 +261,10 @@ UNKNOWN = (
         (lambda pki: (pki.foreign.pem, pki.root.pem), UNKNOWN.format("foreign")),
         (lambda pki: (pki.intermediate.issue("a").certificate, pki.root.pem), UNKNOWN.format("intermediate")),
         (
+            lambda pki: (pki.intermediate.issue("a").certificate + pki.intermediate.pem, pki.foreign.pem),
+            UNKNOWN.format("intermediate"),
+        ),
+        (
             lambda pki: (pki.foreign.issue("a").certificate + pki.foreign.pem, pki.root.pem),
             UNKNOWN.format("foreign"),
         ),

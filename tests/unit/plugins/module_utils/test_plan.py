@@ -69,6 +69,24 @@ def test_parts_are_for_hosts_of_the_play(hosts_of):
 
 
 @pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        (["kas"], ["kas_own_private_api_cidr is not set"]),
+        (["kas_rails"], ["kas_internal_url is not set"]),
+        (["kas_secrets"], []),
+        (["kas", "kas_rails"], ["kas_own_private_api_cidr is not set", "kas_internal_url is not set"]),
+    ],
+)
+def test_a_role_checks_what_it_is_about(roles, expected, hosts_of):
+    hosts = hosts_of(
+        {"kas1": {"in": "k"}, "kas2": {"in": "k", "kas_own_private_api_url": "grpc://k:8155"}, "rails1": {"in": "r"}}
+    )
+    plan = make_plan(hosts, roles, seed=SEED)
+    assert [sentence.split(",")[0].split(": ")[1] for sentence in plan.refusals] == expected
+    assert [sorted(parts) for parts in plan.parts.values()] == ([] if expected else [roles] * 3)
+
+
+@pytest.mark.parametrize(
     ("row", "expected"),
     [
         ({}, ["grpc://10.0.0.2:8155"]),
