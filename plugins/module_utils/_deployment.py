@@ -229,7 +229,7 @@ class Deployment:
             return [f"unix://{host.private_api_socket}"]
         if host.look is None and not values["kas_own_private_api_url"]:
             return []
-        here = f":{host.own_port}" if self.clustered(host) else f"localhost:{PRIVATE_API_PORT}"
+        here = f"{'' if self.clustered(host) else 'localhost'}:{host.own_port}"
         options = {
             "url": values["kas_own_private_api_url"],
             "cidr": values["kas_own_private_api_cidr"],
@@ -260,7 +260,7 @@ def kas_part(host: Host, deployment: Deployment) -> Part:
     part.set(host.runs_kas, "gitlab_kas", "enable")
     if not host.runs_kas:
         return part
-    part.offer(_agents_url(host), "gitlab_kas_external_url")
+    part.offer(_underived_agents_url(host), "gitlab_kas_external_url")
     for key, name in _KEYS.items():
         part.offer(values[name], "gitlab_kas", key)
     part.offer(values["kas_gitlab_address"] or _gitlab_elsewhere(host, deployment), "gitlab_kas", "gitlab_address")
@@ -329,6 +329,8 @@ def _private_api(part: Part, host: Host, deployment: Deployment) -> None:
         network, address = "unix", host.private_api_socket
     elif deployment.clustered(host):
         address = address or _wildcard(deployment.urls[host.name], host.own_port)
+    elif host.own_port != PRIVATE_API_PORT:
+        address = address or f"localhost:{host.own_port}"
     part.decide(network, "gitlab_kas", "private_api_listen_network")
     part.decide(address, "gitlab_kas", "private_api_listen_address")
     part.decide(values["kas_private_api_certificate"], "gitlab_kas", "private_api_certificate_file")
@@ -431,7 +433,7 @@ def internal_url(host: Host, deployment: Deployment) -> str:
     return "" if unreachable_reason(url) else url
 
 
-def _agents_url(host: Host) -> str:
+def _underived_agents_url(host: Host) -> str:
     """gitlab_kas_external_url of a KAS node: given, or where the package would lose the port of GitLab's URL."""
     own_port = host.external_url and _port_of(host.external_url) != _DEFAULT_PORTS[urlsplit(host.external_url).scheme]
     return agents_url(host) if host.values["kas_external_url"] or own_port else ""

@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,8 @@ MANIFEST = "opt/gitlab/version-manifest.json"
 LEDGER = "var/lib/kasops.gitlab_kas/reconfigured.json"
 
 _STATUS_TIMEOUT_S = 60.0
+_RUNSVDIR_WAIT_S = 15
+_NO_RUNSV = "runsv not running"
 _LINES_SHOWN = 15
 
 _ESCAPE_CODE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -132,9 +135,12 @@ def run(
 class Package:
     """GitLab's Linux package on this node; root is where its file system begins."""
 
-    def __init__(self, runner: Runner = run, *, root: Path = Path("/")) -> None:
+    def __init__(
+        self, runner: Runner = run, *, root: Path = Path("/"), pause: Callable[[float], None] = time.sleep
+    ) -> None:
         self.root = root
         self._runner = runner
+        self._pause = pause
 
     @property
     def installed(self) -> bool:
@@ -170,8 +176,15 @@ class Package:
         return Service(enabled=True, running=text.startswith("run:"), text=text)
 
     def start(self, name: str) -> None:
-        """Start an enabled service; raise GitlabCtlError if it does not stay up."""
-        finished = self._gitlab_ctl("start", name, timeout_s=_STATUS_TIMEOUT_S)
+        """Start an enabled service; raise GitlabCtlError if it does not stay up.
+
+        A service that has just been enabled has no runsv yet: runsvdir looks for new ones every 5 seconds.
+        """
+        for _second in range(_RUNSVDIR_WAIT_S):
+            finished = self._gitlab_ctl("start", name, timeout_s=_STATUS_TIMEOUT_S)
+            if _NO_RUNSV not in finished.stdout + finished.stderr:
+                break
+            self._pause(1)
         if finished.exit_code != 0:
             raise GitlabCtlError(
                 f"gitlab-ctl start {name} failed; look into {self.root / 'var/log/gitlab' / name / 'current'}.",

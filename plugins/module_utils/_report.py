@@ -55,6 +55,7 @@ def findings(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
 
 def _problems(node: Checked) -> Iterator[str]:
     yield from node.look["problems"]
+    yield from node.look["faults"]
 
 
 def _service(node: Checked) -> Iterator[str]:

@@ -14,7 +14,8 @@ author:
 description:
   - Says what there is to know about the GitLab Linux package and KAS on a node, whether they work, and what was made of
     its settings. Changes nothing.
-  - Does not fail on a sick node. What is wrong there stands in RV(kas.problems).
+  - Does not fail on a sick node. What is wrong with the node stands in RV(kas.problems), and what is wrong with the KAS
+    that runs there in RV(kas.faults).
   - Never returns a secret; of the three that KAS shares, it returns fingerprints and, with O(seal_key), a sealed copy.
 extends_documentation_fragment:
   - kasops.gitlab_kas.attributes
@@ -37,6 +38,11 @@ options:
     type: list
     elements: path
     default: []
+  wait_s:
+    description:
+      - How many seconds to wait for an enabled KAS to get ready.
+    type: int
+    default: 0
   seal_key:
     description:
       - Encrypt the three secrets with this key and return them in RV(kas.sealed_secrets).
@@ -65,10 +71,15 @@ kas:
   type: dict
   contains:
     problems:
-      description: What is wrong on this node, a sentence each.
+      description: Why nothing can be changed on this node, a sentence each.
       type: list
       elements: str
       sample: ["/etc/gitlab/gitlab.rb does not exist; install the GitLab Linux package or correct the path."]
+    faults:
+      description: What a reconfigure may mend in the KAS that is enabled here, a sentence each.
+      type: list
+      elements: str
+      sample: []
     gitlab_version:
       description: The version of the package; null if it is not installed.
       type: str
@@ -133,6 +144,7 @@ kas:
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -181,12 +193,14 @@ class Sources(NamedTuple):
     package: Package = Package()
     addresses: Callable[[], list[str]] = kernel_addresses
     ready: Callable[[Listener], Readiness] = readiness
+    pause: Callable[[float], None] = time.sleep
 
 
 def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     """Look at the node; raise SecretError for a seal_key that is too short, and nothing else."""
     kas: dict[str, Any] = {
         "problems": [],
+        "faults": [],
         "gitlab_version": None,
         "enabled": False,
         "running": False,
@@ -225,24 +239,29 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         inputs = [params["path"], *params["inputs"]]
         ledger = Ledger(package)
         kas["reconfigure_owed"] = ledger.owed(ledger.snapshot(inputs), inputs)
-    with _noted(note):
-        service = package.service(SERVICE)
-        kas["enabled"], kas["running"] = service.enabled, service.running
-        if service.enabled:
-            _look_at_kas(kas, service, settings, sources, note)
+    _look_at_kas(kas, settings, sources)
+    for _second in range(params["wait_s"]):
+        if kas["ready"] or not kas["enabled"]:
+            break
+        sources.pause(1)
+        _look_at_kas(kas, settings, sources)
     return {"changed": False, "kas": kas}
 
 
-def _look_at_kas(
-    kas: dict[str, Any],
-    service: Service,
-    settings: Mapping[str, Any],
-    sources: Sources,
-    note: Callable[[str], None],
-) -> None:
+def _look_at_kas(kas: dict[str, Any], settings: Mapping[str, Any], sources: Sources) -> None:
+    kas["faults"] = []
+    with _noted(kas["faults"].append):
+        service = sources.package.service(SERVICE)
+        kas["enabled"], kas["running"] = service.enabled, service.running
+        if service.enabled:
+            _look_at_service(kas, service, settings, sources)
+
+
+def _look_at_service(kas: dict[str, Any], service: Service, settings: Mapping[str, Any], sources: Sources) -> None:
     own = _section(settings)
     root = sources.package.root
     listening: dict[str, Listener] = {}
+    note = kas["faults"].append
     with _noted(note):
         config = _under(root, own.get("dir") or DIRECTORY) / CONFIG_NAME  # what KAS has read, gitlab.rb may be newer
         text = _read(config)
@@ -347,6 +366,7 @@ def main() -> None:
             "path": {"type": "path", "default": "/etc/gitlab/gitlab.rb"},
             "ruby": {"type": "path"},
             "inputs": {"type": "list", "elements": "path", "default": []},
+            "wait_s": {"type": "int", "default": 0},
             "seal_key": {"type": "str", "no_log": True},
         },
         supports_check_mode=True,

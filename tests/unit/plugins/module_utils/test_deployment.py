@@ -159,6 +159,13 @@ def gone(*names, **keys):
             id="one node, TLS",
         ),
         pytest.param(
+            ONE,
+            {"kas_own_private_api_port": 9155},
+            private({"OWN_PRIVATE_API_URL": "grpc://localhost:9155"}, private_api_listen_address="localhost:9155"),
+            gone("URL"),
+            id="one node, another port",
+        ),
+        pytest.param(
             {"kas1": {"look": {"gitlab_version": "17.9.0"}}},
             {},
             {"enable": True, "env": {"OWN_PRIVATE_API_URL": "grpc://localhost:8155"}},

@@ -178,6 +178,25 @@ def test_start(root: Path) -> None:
     assert runner.asked == [([f"{root}/opt/gitlab/bin/gitlab-ctl", "start", "gitlab-kas"], 60)]
 
 
+def test_start_waits_for_runsv(root: Path) -> None:
+    runner = FakeRunner(Finished(1, "fail: gitlab-kas: runsv not running\n", ""))
+
+    def pause(seconds: float) -> None:
+        assert seconds == 1
+        if len(runner.asked) == 2:
+            runner.answer = Finished(0, "ok: run: gitlab-kas: (pid 900) 0s\n", "")
+
+    Package(runner, root=root, pause=pause).start("gitlab-kas")
+    assert len(runner.asked) == 3
+
+
+def test_start_does_not_wait_for_runsv_for_ever(root: Path) -> None:
+    runner = FakeRunner(Finished(1, "fail: gitlab-kas: runsv not running\n", ""))
+    with pytest.raises(GitlabCtlError) as caught:
+        Package(runner, root=root, pause=lambda _seconds: None).start("gitlab-kas")
+    assert caught.value.lines == ["fail: gitlab-kas: runsv not running"]
+
+
 def test_start_fails(root: Path) -> None:
     runner = FakeRunner(Finished(1, "timeout: down: gitlab-kas: 1s, normally up, want up\n", ""))
     with pytest.raises(GitlabCtlError) as caught:

@@ -15,6 +15,7 @@ NAMES = {url: name for name, url in URLS.items()}
 def node(name="kas1", peers=(), runs_kas=True, fingerprint="aaaaaaaaaaaa", **look):
     healthy = {
         "problems": [],
+        "faults": [],
         "enabled": True,
         "running": True,
         "ready": True,
@@ -58,6 +59,7 @@ def test_table_has_no_nodes_without_kas():
     [
         ([node("kas1", [peer("kas2")]), node("kas2", [peer("kas1")])], []),
         ([node(problems=["gitlab.rb does not exist."])], ["kas1: gitlab.rb does not exist."]),
+        ([node(faults=["The log cannot be read."])], ["kas1: The log cannot be read."]),
         (
             [node(enabled=False, running=False)],
             ["kas1: KAS is not enabled, but the inventory says it runs here; run the playbook deploy."],

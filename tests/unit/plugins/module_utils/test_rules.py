@@ -134,7 +134,8 @@ REFUSALS = [
         {"kas1": {}},
         {"kas_private_api_listen_address": "[fd00::1]:8155"},
         [
-            "kas1: kas_private_api_listen_address is '[fd00::1]:8155', but the Linux package writes it into YAML without"
+            "kas1: kas_private_api_listen_address is '[fd00::1]:8155', but the Linux package writes it into YAML"
+            " without"
             " quotes, where it is no text; set ':8155', or a name and the port."
         ],
     ),

@@ -54,6 +54,7 @@ class Node:
         self.status = Finished(0, RUN, "")
         self.readiness = Readiness(True, "ok")
         self.asked: list[Listener] = []
+        self.pauses: list[float] = []
         self.package = Package(self.gitlab_ctl, root=root)
         self.addresses: Callable[[], list[str]] = lambda: ["10.0.0.1", "fd00::1"]
         ledger = Ledger(self.package)
@@ -75,8 +76,15 @@ class Node:
 
     def look(self, **params: Any) -> dict[str, Any]:
         before = {path: path.lstat().st_mtime_ns for path in self.root.rglob("*")}
-        defaults: dict[str, Any] = {"path": str(self.gitlab_rb), "ruby": None, "inputs": [], "seal_key": None}
-        result = run({**defaults, **params}, Sources(self.package, self.addresses, self.ready))
+        defaults: dict[str, Any] = {
+            "path": str(self.gitlab_rb),
+            "ruby": None,
+            "inputs": [],
+            "wait_s": 0,
+            "seal_key": None,
+        }
+        sources = Sources(self.package, self.addresses, self.ready, self.pauses.append)
+        result = run({**defaults, **params}, sources)
         assert result.pop("changed") is False
         assert {path: path.lstat().st_mtime_ns for path in self.root.rglob("*")} == before
         assert "hunter2" not in json.dumps(result)
@@ -92,6 +100,7 @@ def node(tmp_path: Path) -> Node:
 def test_a_healthy_node(node: Node) -> None:
     assert node.look() == {
         "problems": [],
+        "faults": [],
         "gitlab_version": "18.6.1",
         "enabled": True,
         "running": True,
@@ -271,18 +280,6 @@ def addresses_fail(node: Node) -> None:
             id="secrets not readable",
         ),
         pytest.param(
-            lambda node: node.config.unlink(),
-            "KAS is enabled, but {root}/var/opt/gitlab/gitlab-kas/gitlab-kas-config.yml does not exist; "
-            "run gitlab-ctl reconfigure.",
-            id="no configuration",
-        ),
-        pytest.param(
-            lambda node: node.log.unlink(),
-            "The log of KAS in {root}/var/log/gitlab/gitlab-kas cannot be read ([Errno 2] No such file or directory: "
-            "'{root}/var/log/gitlab/gitlab-kas/current'); become root.",
-            id="no log",
-        ),
-        pytest.param(
             addresses_fail,
             "The kernel does not tell this node's addresses ([Errno 97] Address family not supported by protocol).",
             id="no addresses",
@@ -302,11 +299,49 @@ def test_a_sick_node(node: Node, make_sick: Callable[[Node], object], problem: s
     assert set(kas["secrets"]) == set(SECRETS)
 
 
+@pytest.mark.parametrize(
+    ("make_sick", "fault"),
+    [
+        pytest.param(
+            lambda node: node.config.unlink(),
+            "KAS is enabled, but {root}/var/opt/gitlab/gitlab-kas/gitlab-kas-config.yml does not exist; "
+            "run gitlab-ctl reconfigure.",
+            id="no configuration",
+        ),
+        pytest.param(
+            lambda node: node.log.unlink(),
+            "The log of KAS in {root}/var/log/gitlab/gitlab-kas cannot be read ([Errno 2] No such file or directory: "
+            "'{root}/var/log/gitlab/gitlab-kas/current'); become root.",
+            id="no log",
+        ),
+    ],
+)
+def test_a_sick_kas(node: Node, make_sick: Callable[[Node], object], fault: str) -> None:
+    make_sick(node)
+    kas = node.look()
+    assert (kas["problems"], kas["faults"]) == ([], [fault.format(root=node.root)])
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "ready_after", "looks", "ready"),
+    [(0, 1, 1, False), (5, 0, 1, True), (5, 2, 3, True), (2, 9, 3, False)],
+)
+def test_wait(node: Node, wait_s: int, ready_after: int, looks: int, ready: bool) -> None:
+    answers = [Readiness(False, "redis: refused")] * ready_after + [Readiness(True, "ok")]
+    node.ready = lambda _listener: answers.pop(0)  # type: ignore[method-assign]
+    kas = node.look(wait_s=wait_s)
+    assert (kas["ready"], ready_after + 1 - len(answers), node.pauses) == (ready, looks, [1] * (looks - 1))
+
+
+def test_no_wait_for_a_kas_that_is_off(node: Node) -> None:
+    node.link.unlink()
+    assert (node.look(wait_s=5)["ready"], node.pauses) == (False, [])
+
+
 def test_every_problem_counts(node: Node) -> None:
     node.gitlab_rb.unlink()
     not_a_json_object(node)
-    node.config.unlink()
-    assert len(node.look()["problems"]) == 3
+    assert len(node.look()["problems"]) == 2
 
 
 def test_ruby_missing(node: Node) -> None:
