@@ -11,11 +11,9 @@ nothing changes. The proof is Ruby's: it outlines the result once more before an
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import (
     CALL_FORM,
@@ -40,8 +38,7 @@ _NAME = re.compile(r"[a-z_][A-Za-z0-9_]*")
 __all__ = ["Change", "GitlabRb", "GitlabRbError", "is_secret", "mask"]
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """A changed document. ``names`` are the settings that it sets or removes, as ``gitlab_kas['enable']``."""
 
     document: GitlabRb
@@ -76,6 +73,8 @@ class GitlabRb(Document):
 
     def masked_diff(self, other: GitlabRb) -> str:
         """The lines that differ, as a unified diff without context, with every secret masked."""
+        import difflib  # only where somebody wants to see a diff
+
         old, new = (_lines(document.text) for document in (self, other))
         shown_old, shown_new = self._masked_lines(), other._masked_lines()
         out = [f"--- {self._path} (before)", f"+++ {self._path} (after)"]

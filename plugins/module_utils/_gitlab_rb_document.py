@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
     BOM,
@@ -106,8 +105,7 @@ class GitlabRbError(Exception):
     """The file cannot be read or changed as asked; the text names the file, the line, the cause and the remedy."""
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """Something that a statement does to a setting, in the order of evaluation."""
 
     kind: str  # set (plain, top level), read, peek (reads only), touch (may set it), unknown (anything), return
@@ -125,8 +123,7 @@ class Event:
         )
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What is known of a setting after the whole file was evaluated."""
 
     kind: str  # unset, found, missing (from the hash ``value``), below (only parts of it are set), beyond, blocked
@@ -192,19 +189,20 @@ class Document:
         state = _UNSET
         stuck = ended = None
         for event in self.events(path):
-            if _sticks(event, path, state):
-                stuck = event
+            why = _sticks(event, path, state)
+            if why:
+                stuck = State("blocked", event, why=why)
             elif event.kind == "return":
                 ended = ended or event
             elif event.kind == "unknown":
-                state = State("beyond", event)
+                state = state if state.kind == "blocked" else State("beyond", event)
             elif event.kind == "touch":
                 state = State("blocked", event, why=event.how)
             elif event.kind == "set" and ended:
                 state = State("blocked", event, why=f"is assigned after line {ended.line}, which may end the file")
             elif event.kind == "set":
                 state = _assigned(state, event, path)
-        return State("blocked", stuck, why=stuck.how or "is handed on to other code") if stuck else state
+        return stuck or state
 
     def events(self, path: Path) -> Iterator[Event]:
         """What concerns a setting, in the order of evaluation."""
@@ -237,7 +235,7 @@ class Document:
     def starts_line(self, offset: int) -> bool:
         return not self.text[self.line_start(offset) : offset].strip()
 
-    @property
+    @cached_property
     def eol(self) -> bytes:
         crlf = self.text.count(b"\r\n")
         return b"\r\n" if crlf * 2 > self.text.count(b"\n") else b"\n"
@@ -307,23 +305,24 @@ def _classify(name: str, access: str, via: str | None, statement: str) -> tuple[
     return "touch", f"is changed by `{via}`" if via else "is defined as a method"
 
 
-def _sticks(event: Event, path: Path, state: State) -> bool:
-    """Whether no later assignment makes a setting known again."""
+def _sticks(event: Event, path: Path, state: State) -> str:
+    """Why no later assignment makes a setting known again; empty where one does."""
     if event.kind == "read":
         # What was handed on may be changed where it went.
         plain = state.kind == "found" and state.value is not None and state.value.type in ("string", "scalar")
-        return len(event.path) < len(path) + (not plain)
+        return "is handed on to other code" if len(event.path) < len(path) + (not plain) else ""
+    if event.kind == "set":
+        # The section is a plain Hash from then on, to which symbols are not strings.
+        return "is set with its whole section" if len(event.path) == 1 < len(path) else ""
     if event.kind == "unknown":
-        return event.deferred or event.statement.name != "from_file"
-    return event.kind == "touch" and event.deferred
+        return event.how if event.deferred or event.statement.name != "from_file" else ""
+    return event.how if event.kind == "touch" and event.deferred else ""
 
 
 def _assigned(state: State, event: Event, path: Path) -> State:
     """The state of ``path`` after a plain assignment that concerns it."""
     if len(event.path) > len(path):
         return state if state.kind == "blocked" else State("below", event)
-    if len(event.path) == 1 < len(path):
-        return State("blocked", event, why="is set with its whole section")
     if (
         state.rest
         and state.value
@@ -333,7 +332,7 @@ def _assigned(state: State, event: Event, path: Path) -> State:
         # The same hash may be another setting's, too.
         return State("blocked", state.event, why="belongs to a hash that is computed")
     assert event.value is not None
-    return replace(_descend(event.value, path[len(event.path) :]), event=event)
+    return _descend(event.value, path[len(event.path) :])._replace(event=event)
 
 
 def _descend(value: Value, rest: Path) -> State:

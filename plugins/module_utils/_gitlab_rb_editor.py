@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import (
     READS,
@@ -30,6 +29,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
     Pair,
     Span,
     Statement,
+    Symbol,
     Value,
     inline_pair,
     literal,
@@ -37,16 +37,14 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
 )
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where new lines go: an offset at the start of a line, or at the end of the code in a section of their own."""
 
     offset: int
     in_new_section: bool = False
 
 
-@dataclass(frozen=True)
-class _Edit:
+class _Edit(NamedTuple):
     span: Span
     text: bytes
 
@@ -429,7 +427,8 @@ def _same(mine: Any, theirs: Any) -> bool:
         return len(mine) == len(theirs) and all(map(_same, mine, theirs))
     for plain in (bool, int, float, str):
         if isinstance(theirs, plain):
-            return isinstance(mine, plain) and isinstance(mine, bool) == isinstance(theirs, bool) and mine == theirs
+            alike = isinstance(mine, plain) and isinstance(mine, bool) == isinstance(theirs, bool)
+            return alike and repr(mine) == repr(theirs)  # 0.0 and -0.0 are two values
     return mine is None and theirs is None
 
 
@@ -441,6 +440,8 @@ def kind_of(value: Any) -> str:
     """What a value is, for people; never the value itself."""
     if value is None:
         return "nil"
+    if isinstance(value, Symbol):
+        return "a symbol"
     if isinstance(value, bool):
         return "true or false"
     if isinstance(value, Mapping):

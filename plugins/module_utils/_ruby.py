@@ -19,8 +19,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby_outline import OUTLINE
 
@@ -41,8 +40,7 @@ class RubyError(Exception):
         self.line = line
 
 
-@dataclass(frozen=True)
-class Symbol:
+class Symbol(NamedTuple):
     """A Ruby symbol: not the same value as the string of that name."""
 
     name: str
@@ -52,8 +50,7 @@ Span = tuple[int, int]
 """From the first byte to the one after the last."""
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """What a statement or a pair of a hash assigns."""
 
     type: str
@@ -71,8 +68,7 @@ class Value:
     pairs: tuple[Pair, ...] = ()
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """A pair of a hash literal; ``key`` and ``value`` are None for ``**splat`` and for a computed key."""
 
     key: str | None
@@ -81,8 +77,7 @@ class Pair:
     value: Value | None
 
 
-@dataclass(frozen=True)
-class Mention:
+class Mention(NamedTuple):
     """A use of a name beside the plain assignments: ``name['key']``, ``name('x')``, ``name.method``."""
 
     name: str
@@ -101,8 +96,7 @@ class Mention:
         return (self.name, *self.keys)
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(NamedTuple):
     """A statement at the top level. ``name`` and ``value`` are set where it is a plain assignment."""
 
     type: str
@@ -120,25 +114,23 @@ class Statement:
         return (self.name, *self.keys) if self.name else ()
 
 
-@dataclass(frozen=True)
-class Commented:
+class Commented(NamedTuple):
     """A statement that stands commented out, on whole lines at any depth."""
 
     path: tuple[str, ...]
     span: Span
 
 
-@dataclass(frozen=True)
-class Outline:
+class Outline(NamedTuple):
     """What a Ruby text says, as far as that can be known without running it."""
 
     statements: tuple[Statement, ...]
-    locals: Mapping[str, int] = field(default_factory=dict)
+    locals: Mapping[str, int]
     """Names that are local variables somewhere, and the first line that shows it."""
-    commented: tuple[Commented, ...] = ()
-    reserved: tuple[str, ...] = ()
+    commented: tuple[Commented, ...]
+    reserved: tuple[str, ...]
     """Names asked for with ``commented`` that are methods of Ruby itself, such as ``system``."""
-    end: int = 0
+    end: int
     """Where the code ends: the size of the text, or the start of the line ``__END__``."""
 
 
@@ -166,6 +158,7 @@ class Ruby:
         self._process: Any = None
 
     def __enter__(self) -> Ruby:
+        self._start()  # it gets ready while the caller reads the text
         return self
 
     def __exit__(self, *_exception: object) -> None:

@@ -394,10 +394,11 @@ class Outline < Ripper
     end
   end
 
+  # Text in another encoding than UTF-8 is not the text that it looks like.
   def text(value)
-    value = value.encode('UTF-8') unless value.encoding == Encoding::BINARY
-    value = value.dup.force_encoding('UTF-8')
-    value.valid_encoding? ? value : raise(ArgumentError)
+    raise ArgumentError unless value.ascii_only? || (value.encoding == Encoding::UTF_8 && value.valid_encoding?)
+
+    value.dup.force_encoding('UTF-8')
   end
 
   # The pairs of a hash literal, split at the commas of its own depth; nil where that does not add up.

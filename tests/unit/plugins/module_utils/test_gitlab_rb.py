@@ -323,6 +323,12 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"system": {"true": 1}},
         "'system' cannot be the name of a setting in gitlab.rb; correct the name.",
     ),
+    "a key of a section in call form": (
+        "gitlab_kas({ enable: false })\ngitlab_kas['enable'] = false\n",
+        ENABLE,
+        f"{FILE}, line 1: gitlab_kas['enable'] is set with its whole section, so its value cannot be known "
+        f"beforehand{HAND}",
+    ),
     "a control character that ends the file": (
         "a = 1\n\x1a\n",
         ENABLE,

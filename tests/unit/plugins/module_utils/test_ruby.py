@@ -139,10 +139,12 @@ def test_many_questions(ruby: Ruby) -> None:
         assert ruby.outline(text).end == len(text)
 
 
-def test_other_encodings_survive(ruby: Ruby) -> None:
-    (statement,) = ruby.outline(b"# encoding: iso-8859-1\ns['k'] = '\xe9'\n").statements
-    assert statement.value is not None
-    assert statement.value.literal == "é"
+def test_other_encodings_are_no_plain_text(ruby: Ruby) -> None:
+    plain, other = ruby.outline(b"# encoding: iso-8859-1\ns['k'] = 'e'\ns['l'] = '\xe9'\n").statements
+    assert plain.value is not None
+    assert plain.value.literal == "e"
+    assert other.value is not None
+    assert other.value.literal is NO_LITERAL
 
 
 def test_find_ruby(tmp_path: Path) -> None:
