@@ -44,6 +44,7 @@ class Outline < Ripper
                 map select reject compact uniq sort flatten reverse sum min max size length count empty? nil? any? all?
                 merge keys values freeze dup zip take drop start_with? end_with? encode64 strict_encode64 decode64
                 strict_decode64 hexdigest gethostname positive? negative? zero? round floor ceil abs].freeze
+  COMMENT = /\A\s*#+[ \t]*/n.freeze
   MATCHING = %w[sub gsub match scan partition slice].freeze
 
   def initialize(source)
@@ -120,22 +121,23 @@ class Outline < Ripper
     return [] if wanted.empty?
 
     start = Regexp.union(wanted.map do |name, key|
-      key ? /\A#{name}\s*\[\s*['":]#{Regexp.escape(key.b)}\b/n : /\A#{name}[\s(]/n
+      key ? /#{name}\s*\[\s*['":]#{Regexp.escape(key.b)}\b/n : /#{name}[\s(]/n
     end)
-    lines = @comments.to_h { |number| [number, line(number).sub(/\A\s*#+[ \t]*/n, '')] }
-    lines.filter_map do |number, text|
-      next unless text.match?(start)
+    start = /#{COMMENT}#{start}/n
+    numbers = @comments.to_h { |number| [number, true] }
+    @comments.filter_map { |number| commented_at(number, numbers) if line(number).match?(start) }
+  end
 
-      last = (number...number + 60).take_while { |n| lines.key?(n) }.find do |n|
-        Ripper.sexp(lines.values_at(*number..n).join)
-      end
-      next unless last
-
-      found = Outline.of(lines.values_at(*number..last).join)
-      next unless found.size == 1 && found[0][:keys]
-
-      [found[0][:name], found[0][:keys], @starts[number - 1], @starts[last] || @source.bytesize]
+  # The statement that Ruby reads in as few comment lines as it takes, from this one on.
+  def commented_at(first, numbers)
+    text = ''.b
+    last = (first...first + 60).take_while { |number| numbers[number] }.find do |number|
+      Ripper.sexp(text << line(number).sub(COMMENT, ''))
     end
+    found = last ? Outline.of(text) : []
+    return unless found.size == 1 && found[0][:keys]
+
+    [found[0][:name], found[0][:keys], @starts[first - 1], @starts[last] || @source.bytesize]
   end
 
   def self.of(text)
