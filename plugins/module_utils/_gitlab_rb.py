@@ -27,6 +27,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_docum
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_editor import (
     Editor,
+    is_gone,
     is_set,
     kind_of,
 )
@@ -115,7 +116,7 @@ class GitlabRb(Document):
                 self.refuse(old, "this line reads its own number, which would change", "give it a plain value")
         right = (
             all(is_set(result.state(path), value) for path, value in leaves)
-            and all(result.state(path).kind in ("unset", "missing") for path in gone)
+            and all(is_gone(result.state(path)) for path in gone)
             and list(self._untouched(touched)) == list(result._untouched(touched))
         )
         for end in re.finditer(rb"[\0\x04\x1a]", b"" if right else self.text):

@@ -417,6 +417,12 @@ def is_set(state: State, value: Any) -> bool:
     return state.value.literal is not NO_LITERAL and _same(state.value.literal, value)
 
 
+def is_gone(state: State) -> bool:
+    """Whether a setting is known not to be set; below a value that is no hash there is nothing."""
+    below_plain = bool(state.rest) and state.value is not None and state.value.literal is not NO_LITERAL
+    return state.kind in ("unset", "missing") or below_plain
+
+
 def _same(mine: Any, theirs: Any) -> bool:
     """Equal in value and type: 1, 1.0, true and '1' are four values."""
     if isinstance(mine, Mapping) and isinstance(theirs, Mapping):

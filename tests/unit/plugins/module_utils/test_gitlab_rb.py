@@ -222,6 +222,11 @@ def test_absent_restores_what_was_only_appended_to(ruby: Ruby, before: str) -> N
     assert GitlabRb(added, ruby).change({}, settings).text.decode() == before
 
 
+def test_nothing_to_remove_below_a_plain_value(ruby: Ruby) -> None:
+    change = GitlabRb(b"gitlab_kas['env'] = true\n", ruby).change({"external_url": "x"}, ENV_B)
+    assert change.names == ("external_url",)
+
+
 def test_one_way_gives_way_to_another(ruby: Ruby) -> None:
     text = b"gitlab_kas['env'] = {\n  'OWN_PRIVATE_API_CIDR' => '10.0.0.0/8'\n}\n"
     change = GitlabRb(text, ruby).change(
