@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import (
     CALL_FORM,
@@ -90,10 +90,8 @@ class GitlabRb(Document):
     def with_text(self, text: bytes) -> GitlabRb:
         try:
             return self._like_this(text, self._commented)
-        except GitlabRbError as error:
-            raise GitlabRbError(
-                f"{self._path}: the change would not leave valid Ruby, so it was not made; please report this file."
-            ) from error
+        except GitlabRbError:
+            self._give_up(text, "a change here would not leave valid Ruby")
 
     def without_empty_sections(self) -> GitlabRb:
         """Our marked sections go with their last setting, and leave the text as it was before them."""
@@ -124,11 +122,15 @@ class GitlabRb(Document):
                 self.line_of(end.start()), "Ruby takes a control character for the end of the file", "remove it"
             )
         if not right:
-            raise GitlabRbError(
-                f"{self._path}: the change would not mean what was asked, so it was not made; please report this file."
-            )
+            self._give_up(result.text, "a change here would not mean what was asked")
 
     # -- Inside --
+
+    def _give_up(self, text: bytes, why: str) -> NoReturn:
+        """Refuse at the first line that would change."""
+        both = zip(self.text.split(b"\n"), text.split(b"\n"))
+        line = next((number for number, (old, new) in enumerate(both, 1) if old != new), 1)
+        self.refuse(line, why, "make it by hand, and please report this file")
 
     def _check(self, settings: Mapping[str, Any], leaves: Sequence[tuple[Path, Any]], gone: Sequence[Path]) -> None:
         """Refuse what could not be a setting, before looking at what the file makes of it."""

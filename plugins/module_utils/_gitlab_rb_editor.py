@@ -241,7 +241,7 @@ class Editor:
         traces = value.literal is NO_LITERAL and any(
             None in mention.path or self._document.state(tuple(map(str, mention.path))).kind != "found"
             for mention in statement.mentions
-            if not re.match(r"[A-Z@]|(format|sprintf)$", mention.name)
+            if not re.match(r"[A-Z@]|(format|sprintf|node)$", mention.name)
         )
         if value.tangled:
             self._document.refuse(
