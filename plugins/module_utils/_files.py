@@ -57,9 +57,9 @@ def write(path: str, content: bytes, *, expected: bytes | None = None) -> None:
             with suppress(OSError):
                 Path(temporary).unlink()
             raise
-        _sync_directory(target)
     except OSError as error:
         raise FileError(f"{path} cannot be replaced ({error.strerror}); it is as it was, correct that.") from error
+    _sync_directory(target)
 
 
 def backup(path: str) -> str:
@@ -67,24 +67,33 @@ def backup(path: str) -> str:
     stamp = time.strftime("%Y-%m-%d@%H:%M:%S~")
     copy = f"{path}.{os.getpid()}.{stamp}"
     try:
-        temporary = _write_beside(os.path.realpath(path), read(path), attributes=False)
-        Path(temporary).replace(copy)
+        temporary = _write_beside(copy, read(path), owner=os.path.realpath(path))
+        try:
+            Path(temporary).replace(copy)
+        except BaseException:
+            with suppress(OSError):
+                Path(temporary).unlink()
+            raise
         _sync_directory(copy)
     except OSError as error:
         raise FileError(f"{path} cannot be backed up ({error.strerror}); it is as it was, correct that.") from error
     return copy
 
 
-def _write_beside(target: str, content: bytes, *, attributes: bool = True) -> str:
-    """A synced file with this content in the same directory, with the attributes of ``target`` if it exists."""
+def _write_beside(target: str, content: bytes, *, owner: str | None = None) -> str:
+    """A synced file with this content in the same directory: with the attributes of ``target`` if it exists, or with
+    mode 0600 and the owner of another file.
+    """
     # mkstemp makes it with mode 0600: the content holds secrets before the owner is right.
     descriptor, temporary = tempfile.mkstemp(prefix=".ansible_", dir=str(Path(target).parent))
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            if Path(target).exists():
-                _copy_attributes(target, file.fileno(), everything=attributes)
+            if owner is not None:
+                _copy_owner(owner, file.fileno())
+            elif Path(target).exists():
+                _copy_attributes(target, file.fileno())
             os.fsync(file.fileno())
     except BaseException:
         with suppress(OSError):
@@ -93,15 +102,17 @@ def _write_beside(target: str, content: bytes, *, attributes: bool = True) -> st
     return temporary
 
 
-def _copy_attributes(source: str, descriptor: int, *, everything: bool) -> None:
+def _copy_owner(source: str, descriptor: int) -> None:
     status = Path(source).stat()
     os.fchown(descriptor, status.st_uid, status.st_gid)
-    if not everything:
-        return
+
+
+def _copy_attributes(source: str, descriptor: int) -> None:
+    _copy_owner(source, descriptor)
     for name in _attributes(source):  # system.posix_acl_access and security.selinux are two of them
         os.setxattr(descriptor, name, os.getxattr(source, name))
     # Last: the mode's group bits are the mask of the ACL, and let nobody in before it stands.
-    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    os.fchmod(descriptor, stat.S_IMODE(Path(source).stat().st_mode))
 
 
 def _attributes(path: str) -> list[str]:
@@ -114,9 +125,10 @@ def _attributes(path: str) -> list[str]:
 
 
 def _sync_directory(path: str) -> None:
-    """Make a rename survive a power cut."""
-    descriptor = os.open(str(Path(path).parent), os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make a rename survive a power cut, where the file system can; the rename itself is done."""
+    with suppress(OSError):
+        descriptor = os.open(str(Path(path).parent), os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

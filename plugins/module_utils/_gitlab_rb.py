@@ -31,7 +31,13 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_edito
     is_set,
     kind_of,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import MASK, is_secret, mask, mask_line
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import (
+    MASK,
+    is_secret,
+    is_value,
+    mask,
+    mask_line,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import NO_LITERAL, Span, Value, literal
 
 _NAME = re.compile(r"[a-z_][A-Za-z0-9_]*")
@@ -270,7 +276,7 @@ def _overlap(mine: Path, theirs: Path) -> bool:
 
 def _secrets_in(path: Path, value: Value) -> Iterator[Span]:
     if any(map(is_secret, path)):
-        if value.literal is NO_LITERAL or (value.literal and not isinstance(value.literal, (bool, int, float))):
+        if value.literal is NO_LITERAL or is_value(value.literal):
             yield value.span
             yield from value.bodies
         return

@@ -13,11 +13,15 @@ from typing import Any
 MASK = "********"
 
 _SECRET = re.compile(
-    r"passw|passphrase|secret|token|credential|private_key|api_key|signing_key|encryption_key|key_base|dsn|_salt|psk",
+    r"passw|passphrase|secret|token|credential|(private|api|access|account|signing|encryption|master|ssh|gpg|primary"
+    r"|deterministic)_?key|key_base|key_string|dsn|salt|psk|webhook|connection_string|(^|_)(pass|pwd?)$",
     re.IGNORECASE,
 )
-_NOT_SECRET = re.compile(r"_(file|path|dir|directory|url|enabled?|ttl|length|expir\w*|name|header)$", re.IGNORECASE)
-_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s'\"]+@", re.IGNORECASE)
+_NOT_SECRET = re.compile(
+    r"_(file|path|dir|directory|enabled?|ttl|length|expir\w*|name|header|id|listen_\w+)$|(?<!webhook)_url$",
+    re.IGNORECASE,
+)
+_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^/@\s'\"]+)@", re.IGNORECASE)
 _QUOTED = re.compile(r"""(["'])(?:\\.|(?!\1).)*(?:\1|$)(?P<key>\s*(?:\]|=>|:))?""")
 
 
@@ -35,21 +39,28 @@ def mask(settings: Any, *, secret: bool = False) -> Any:
         return {key: mask(value, secret=secret or is_secret(str(key))) for key, value in settings.items()}
     if isinstance(settings, Sequence) and not isinstance(settings, (str, bytes)):
         return [mask(item, secret=secret) for item in settings]
-    if isinstance(settings, str) and settings:
-        return MASK if secret else _USERINFO.sub(rf"\g<scheme>{MASK}@", settings)
-    return settings
+    if secret and is_value(settings):
+        return MASK
+    return _USERINFO.sub(rf"\g<scheme>{MASK}@", settings) if isinstance(settings, str) else settings
 
 
 def secrets(settings: Any, *, secret: bool = False) -> Iterator[str]:
-    """The secrets in a tree of settings: what :func:`mask` hides."""
+    """The secrets in a tree of settings as text: what :func:`mask` hides."""
     if isinstance(settings, Mapping):
         for key, value in settings.items():
             yield from secrets(value, secret=secret or is_secret(str(key)))
     elif isinstance(settings, Sequence) and not isinstance(settings, (str, bytes)):
         for item in settings:
             yield from secrets(item, secret=secret)
-    elif isinstance(settings, str) and settings and secret:
-        yield settings
+    elif secret and is_value(settings):
+        yield str(settings)
+    elif isinstance(settings, str):
+        yield from (match["user"] for match in _USERINFO.finditer(settings))
+
+
+def is_value(value: Any) -> bool:
+    """Whether there is something to hide: a password may be a number, but not nil, true or nothing."""
+    return value is not None and value != "" and not isinstance(value, bool)
 
 
 def mask_line(line: str) -> str:

@@ -159,8 +159,17 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
     return result
 
 
+class Module(AnsibleModule):
+    """Knows which of its arguments are secrets before it looks at anything: a refused argument shows all of them."""
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        for tree in ("settings", "remove"):
+            self.no_log_values.update(secrets(self.params.get(tree)))
+
+
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "path": {"type": "path", "default": "/etc/gitlab/gitlab.rb"},
             "settings": {"type": "dict", "default": {}, "no_log": False},
@@ -173,7 +182,6 @@ def main() -> None:
         # The node's system log must not show the settings: some are secrets, and only their names say which.
         no_log=True,
     )
-    module.no_log_values.update(secrets(module.params["settings"]))
     try:
         result = run(module.params, check_mode=module.check_mode, diff=module._diff)
     except (GitlabRbError, RubyError, _files.FileError) as error:

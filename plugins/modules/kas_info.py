@@ -126,7 +126,9 @@ kas:
       type: dict
       sample: {}
     settings:
-      description: The settings in gitlab.rb as far as they are literals, secrets masked.
+      description:
+        - The settings in gitlab.rb that are about KAS, and C(external_url), as far as they are literals.
+        - Secrets are masked.
       type: dict
       sample:
         external_url: https://gitlab.example.com
@@ -229,7 +231,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     with _noted(note):
         settings = _settings(params, note)
-        kas["settings"] = mask(settings)
+        kas["settings"] = mask(_of_kas(settings))
     with _noted(note):
         found = _secrets(settings, package.root)
         kas["secrets"] = _describe(found)
@@ -298,6 +300,17 @@ def _settings(params: Mapping[str, Any], note: Callable[[str], None]) -> dict[st
             # To write what is there already changes nothing, and raises what writing would.
             document.change({"gitlab_kas": {name: own.get(name, "") for name in ("enable", *SECRETS)}})
     return settings
+
+
+def _of_kas(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are about KAS, and GitLab's URL: the rest of a gitlab.rb is nobody's business here."""
+    shown = {
+        name: settings[name] for name in ("external_url", "gitlab_kas_external_url", "gitlab_kas") if name in settings
+    }
+    rails = settings.get("gitlab_rails")
+    if isinstance(rails, Mapping):
+        shown["gitlab_rails"] = {key: value for key, value in rails.items() if key.startswith("gitlab_kas_")}
+    return shown
 
 
 def _section(settings: Mapping[str, Any]) -> Mapping[str, Any]:

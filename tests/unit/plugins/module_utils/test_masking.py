@@ -7,13 +7,34 @@ from typing import Any
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import is_secret, mask, mask_line, secrets
 
-SECRET = """api_secret_key private_api_secret_key websocket_token_secret_key redis_password redis_sentinels_password
-db_key_base otp_key_base smtp_password initial_root_password SENTRY_DSN secret_token openid_connect_signing_key
-lets_encrypt_private_key aws_secret_access_key GITLAB_TOKEN""".split()
+SECRET = [
+    *("api_secret_key", "private_api_secret_key", "websocket_token_secret_key", "redis_password", "db_key_base"),
+    *(
+        "redis_sentinels_password",
+        "otp_key_base",
+        "smtp_password",
+        "initial_root_password",
+        "SENTRY_DSN",
+        "secret_token",
+    ),
+    *("openid_connect_signing_key", "lets_encrypt_private_key", "aws_secret_access_key", "GITLAB_TOKEN", "bind_pw"),
+    *("azure_storage_access_key", "accountkey", "google_json_key_string", "active_record_encryption_primary_key"),
+    *(
+        "active_record_encryption_deterministic_key",
+        "master_key",
+        "gpg_key",
+        "ssh_key",
+        "pass",
+        "db_pwd",
+        "webhook_url",
+    ),
+]
 
-NOT_SECRET = """enable env listen_address private_api_listen_address websocket_token_secret_file key_file
-OWN_PRIVATE_API_URL gitlab_kas_external_url private_api_key_file password_authentication_enabled token_ttl
-redis_password_file certificate_file""".split()
+NOT_SECRET = [
+    *("enable", "env", "listen_address", "private_api_listen_address", "websocket_token_secret_file", "key_file"),
+    *("OWN_PRIVATE_API_URL", "gitlab_kas_external_url", "private_api_key_file", "password_authentication_enabled"),
+    *("token_ttl", "redis_password_file", "certificate_file", "aws_access_key_id", "redis_key_prefix", "bypass"),
+]
 
 
 @pytest.mark.parametrize("name", SECRET)
@@ -40,10 +61,10 @@ def test_trees() -> None:
             "api_secret_key": "********",
             "enable": True,
             "env": {"A": "a", "DB_PASSWORD": "********", "URL": "redis://********@h"},
-            "secrets": ["********", {"deep": "********"}, 5],
+            "secrets": ["********", {"deep": "********"}, "********"],
         }
     }
-    assert list(secrets(tree)) == ["one", "two", "three", "four"]
+    assert list(secrets(tree)) == ["one", "two", "u:x", "three", "four", "5"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,20 @@ def test_symlink(gitlab_rb: Path) -> None:
     run(params(link), check_mode=False, diff=False)
     assert link.is_symlink()
     assert gitlab_rb.read_text() == AFTER
+
+
+def test_backup_beside_a_link_to_another_file_system(gitlab_rb: Path) -> None:
+    if not os.access("/dev/shm", os.W_OK) or Path("/dev/shm").stat().st_dev == gitlab_rb.stat().st_dev:
+        pytest.skip("there is no second file system here")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        target = Path(elsewhere) / "gitlab.rb"
+        target.write_text(BEFORE)
+        gitlab_rb.unlink()
+        gitlab_rb.symlink_to(target)
+        backup = Path(run(params(gitlab_rb, backup=True), check_mode=False, diff=False)["backup_file"])
+        assert backup.parent == gitlab_rb.parent
+        assert (backup.read_text(), target.read_text()) == (BEFORE, AFTER)
+        assert [path.name for path in Path(elsewhere).iterdir()] == ["gitlab.rb"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")

@@ -139,7 +139,7 @@ def test_a_healthy_node(node: Node) -> None:
                 "private_api_secret_key": None,
                 "env": {"OWN_PRIVATE_API_CIDR": "10.0.0.0/8", "TOKEN": "********"},
             },
-            "gitlab_rails": {"db_password": "********"},
+            "gitlab_rails": {},
         },
         "addresses": ["10.0.0.1", "fd00::1"],
         "reconfigure_owed": None,
