@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The law of gitlab_rb: an edit does what was asked for and nothing else, or refuses and does nothing.
+
+KAS_FUZZ_EXAMPLES sets the number of examples of a run (default 2,000).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import read_included
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import Change, GitlabRb, GitlabRbError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby
+from figures import FIGURES, reason
+from grammar import (
+    CALLS,
+    SECTIONS,
+    TRAPS,
+    GeneratedFile,
+    Settings,
+    files,
+    leaves,
+    put,
+    related,
+    removals,
+    settings_trees,
+)
+from hypothesis import HealthCheck, event, given, note, reject, settings
+from hypothesis import strategies as st
+from law import differences, expected, into_no_hash, misread, missing_part, same_settings, untouched
+from referee import Referee
+
+TOTAL = int(os.environ.get("KAS_FUZZ_EXAMPLES", "2000"))
+FREE, BENIGN = TOTAL * 45 // 100, TOTAL // 10
+EACH = -(-(TOTAL - FREE - BENIGN) // len(TRAPS))
+
+
+def examples(number: int) -> settings:
+    unhealthy = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+    return settings(max_examples=number, deadline=None, print_blob=True, suppress_health_check=unhealthy)
+
+
+class Court:
+    """Hears one case: a file, settings to ask for, names to remove."""
+
+    def __init__(self, ruby: Ruby, referee: Referee, etc_gitlab: Path) -> None:
+        self._ruby, self._referee, self._path = ruby, referee, etc_gitlab / "gitlab.rb"
+
+    def _change(self, text: bytes, wanted: Settings, remove: Settings) -> Change:
+        document = GitlabRb(text, self._ruby, path=str(self._path), read_file=read_included)
+        try:
+            return document.change(wanted, remove)
+        finally:
+            assert document.text == text, "the document itself must not change"
+
+    def settings(self, text: bytes) -> dict[str, Any] | None:
+        return self._referee.evaluate(text, self._path).settings
+
+    def read(self, file: GeneratedFile) -> None:
+        """What the module reads without running the file is what comes of running it."""
+        real = self.settings(file.text)
+        if real is None:
+            reject()
+        note(file.text.decode())
+        found = GitlabRb(file.text, self._ruby, path=str(self._path), read_file=read_included).settings()
+        for name in (*SECTIONS, *CALLS):
+            wrong = misread(found.get(name, {}), real[name], name)
+            assert not wrong, "\n".join(wrong)
+
+    def hear(self, file: GeneratedFile, wanted: Settings, remove: Settings) -> None:
+        before = self.settings(file.text)
+        FIGURES.rejected_by_ruby += before is None
+        if before is None:
+            reject()
+        FIGURES.examples += 1
+        FIGURES.labels.update(file.labels)
+        note(f"{file.text.decode()}\n--- settings: {wanted!r}\n--- remove: {remove!r}")
+        asked = [*leaves(wanted), *leaves(remove)]
+        unrelated = not any(related(name, about) for trap in file.traps for about in trap.about for name in asked)
+        FIGURES.with_unrelated_traps += unrelated and bool(file.traps)
+        free = unrelated and not into_no_hash(before, file, wanted, remove)
+        try:
+            change = self._change(file.text, wanted, remove)
+        except GitlabRbError as error:
+            self._refused(str(error), file, free)
+            return
+        note(f"--- result:\n{change.text.decode()}\n--- names: {change.names}")
+        self._obeys(file, wanted, remove, change, before, unrelated)
+
+    @staticmethod
+    def _refused(message: str, file: GeneratedFile, free: bool) -> None:
+        why = reason(message)
+        event(f"refused: {why}")
+        FIGURES.refusals[why] += 1
+        sentence = re.fullmatch(r"\S+/gitlab\.rb(?:, |: )line (\d+)\b[^\n]+; [^\n]+\.", message)
+        assert sentence, f"not a sentence that names file, line, cause and remedy: {message!r}"
+        assert 1 <= int(sentence[1]) <= file.text.count(b"\n") + 1
+        if free and file.traps:
+            FIGURES.refused_though_unrelated[why] += 1
+        assert not free or file.traps, "refused, though nothing in the file stands in the way"
+
+    def _obeys(
+        self,
+        file: GeneratedFile,
+        wanted: Settings,
+        remove: Settings,
+        change: Change,
+        before: dict[str, Any],
+        unrelated: bool,
+    ) -> None:
+        right = expected(before, wanted, remove)
+        after = self._referee.evaluate(change.text, self._path)
+        assert after.error is None, f"Ruby does not take the result: {after.error}"
+        assert after.settings is not None
+        assert same_settings(after.settings, right, remove, may_be_read=not unrelated), "\n".join(
+            differences(after.settings, right)
+        )
+
+        lost = missing_part(untouched(file, [*leaves(wanted), *leaves(remove)], strict=not remove), change.text)
+        assert lost is None, f"a part that was not touched is not the same: {lost!r}"
+        assert bool(change.names) == (change.text != file.text), "names say what changed"
+        event("changed" if change.names else "nothing to change")
+        FIGURES.changed += bool(change.names)
+        FIGURES.unchanged += not change.names
+
+        again = self._change(change.text, wanted, remove)
+        assert again.text == change.text and not again.names, f"a second run changed it again:\n{again.text.decode()}"
+        if not remove and change.names:
+            self._restores(file, wanted, change, unrelated)
+
+    def _restores(self, file: GeneratedFile, wanted: Settings, change: Change, unrelated: bool) -> None:
+        """What was only added to comes back to the byte."""
+        asked = list(leaves(wanted))
+        if any(piece.is_about(name) for piece in file.pieces for name in asked):
+            return
+        tree: Settings = {}
+        for name in asked:
+            put(tree, name, None)
+        try:
+            restored = self._change(change.text, {}, tree)
+        except GitlabRbError:
+            assert not unrelated, "what was added cannot be removed"
+            return
+        assert restored.text == file.text, f"absent did not restore the file:\n{restored.text.decode()}"
+        FIGURES.appended_only += 1
+
+
+@pytest.fixture(scope="session")
+def court(ruby: Ruby, referee: Referee, etc_gitlab: Path) -> Court:
+    return Court(ruby, referee, etc_gitlab)
+
+
+def draw_request(data: st.DataObject, file: GeneratedFile) -> tuple[Settings, Settings]:
+    wanted = data.draw(settings_trees(file))
+    return wanted, data.draw(removals(wanted))
+
+
+@examples(FREE)
+@given(st.data(), files())
+def test_any_file(court: Court, data: st.DataObject, file: GeneratedFile) -> None:
+    court.hear(file, *draw_request(data, file))
+
+
+@examples(BENIGN)
+@given(st.data(), files(traps=False))
+def test_files_without_traps_are_never_refused(court: Court, data: st.DataObject, file: GeneratedFile) -> None:
+    court.hear(file, *draw_request(data, file))
+
+
+@examples(BENIGN)
+@given(files(traps=False))
+def test_reading(court: Court, file: GeneratedFile) -> None:
+    court.read(file)
+
+
+@pytest.mark.parametrize("construct", TRAPS, ids=lambda construct: construct[0])
+def test_construct(court: Court, construct: tuple[str, str, str]) -> None:
+    @examples(EACH)
+    @given(st.data(), files(construct=construct))
+    def every_example(data: st.DataObject, file: GeneratedFile) -> None:
+        court.hear(file, *draw_request(data, file))
+
+    every_example()
+
+
+def test_traps_stand_in_the_way_of_what_they_are_about_only() -> None:
+    """A share, since a refusal is always allowed where it is right to be careful. Runs after the others, too."""
+    refused = sum(FIGURES.refused_though_unrelated.values())
+    assert refused <= 0.02 * FIGURES.with_unrelated_traps, FIGURES.refused_though_unrelated
+
+
+def test_every_construct_was_there() -> None:
+    """The grammar still reaches all of what issue and facts list; runs after the others of this file."""
+    if FIGURES.examples < TOTAL // 2:
+        pytest.skip("only after a whole run of this file")
+    listed = {
+        *(f"heredoc <<{mark}{quote}" for mark in ("", "-", "~") for quote in ("", "'", '"')),
+        *(f"percent {letter}" for letter in ("", "q", "Q")),
+        *("heredoc interpolated", "several heredocs on one line", "commented hash", "=begin", "__END__", "BOM"),
+        *("CRLF", "no final newline", "empty file", "call with brackets", "call without brackets", "words"),
+        *("interpolated", "escapes", "adjacent", "character", "regexp", "symbol", "number", "expression"),
+        *("; between statements", "trailing comment", "nested assignment", "magic comment", "other encoding"),
+        *("hash key: new symbol", "hash key: old symbol", "hash key: quoted symbol", "hash key: string"),
+    }
+    assert listed <= FIGURES.labels.keys()
