@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 engine=${MOLECULE_ENGINE:-podman}
-packages=(openssh-client ruby)
+packages=(openssh-client openssl ruby)
 [ "$engine" != podman ] || packages+=(podman runc)
 command -v podman >/dev/null && podman image exists localhost/debian-base:bookworm || packages+=(mmdebstrap)
 # ensurepip comes with python3-venv on Debian; a Python of one's own brings it along.

@@ -12,11 +12,7 @@ from urllib.parse import urlsplit
 
 import yaml
 from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import _plain
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import (
-    APIS,
-    TRUSTED_CERTS,
-    default_paths,
-)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import APIS, TRUSTED_CERTS
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
     INTERNAL_API_PORT,
     KAS_GROUP,
@@ -39,9 +35,7 @@ def kas_certificates(
     variables: Mapping[str, Any], host: str, groups: Mapping[str, Sequence[str]], server_names: Sequence[str] = ()
 ) -> dict[str, Any]:
     """The certificates of one host; documented in kas_certificates.yml."""
-    given = _plain(variables)
-    values, _wrong = normalise(host, given, load=yaml.safe_load)  # what is wrong is told by kas_plan
-    values.update(default_paths(given))
+    values, _wrong = normalise(host, _plain(variables), load=yaml.safe_load)  # what is wrong is told by kas_plan
     certificates: list[dict[str, Any]] = []
     refusals: list[str] = []
     if host in groups.get(KAS_GROUP, ()) and values["kas_enabled"]:
@@ -50,11 +44,11 @@ def kas_certificates(
             "internal_api": _internal_names(values, host in groups.get(RAILS_GROUP, ())),
         }
         for api, variable in APIS.items():
-            refusals += _incomplete(variable, given, values)
+            refusals += _incomplete(variable, values)
             if values[f"{variable}_certificate"]:
-                certificates.append(_server(api, variable, given, values, names.get(api, [])))
+                certificates.append(_server(api, variable, values, names.get(api, [])))
     try:
-        certificates += _authorities(given.get(AUTHORITIES))
+        certificates += _authorities(values[AUTHORITIES])
     except ValueError as error:
         refusals.append(str(error))
     return {"certificates": certificates, "refusals": refusals}
@@ -97,38 +91,34 @@ def _results(variables: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]
     return results
 
 
-def _server(
-    api: str, variable: str, given: Mapping[str, Any], values: Mapping[str, Any], names: Sequence[str]
-) -> dict[str, Any]:
+def _server(api: str, variable: str, values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """One pair: where it is on the node, where it comes from, and what its two halves are called in sentences."""
     pair: dict[str, Any] = {"kind": "server", "api": api, "variable": variable, "server_names": names}
     for part in ("certificate", "key"):
         name = f"{variable}_{part}"
         pair[part] = values[name]
-        pair[f"{part}_src"] = str(given.get(f"{name}_src") or "")
+        pair[f"{part}_src"] = values[f"{name}_src"]
         if pair[f"{part}_src"]:
             pair[f"{part}_title"] = f"{name}_src {shown(pair[f'{part}_src'])}"
-        elif given.get(f"{name}_content"):
+        elif values[f"{name}_content"]:
             pair[f"{part}_title"] = f"{name}_content"
         else:
             pair[f"{part}_title"] = f"{name} {shown(values[name])}"
-    pair["certificate_content"] = str(given.get(f"{variable}_certificate_content") or "")
+    pair["certificate_content"] = values[f"{variable}_certificate_content"]
     sources = ("certificate_src", "certificate_content", "key_src", "key_content")
-    pair["given"] = any(given.get(f"{variable}_{source}") for source in sources)
+    pair["given"] = any(values[f"{variable}_{source}"] for source in sources)
     return pair
 
 
-def _authorities(given: object) -> Iterator[dict[str, Any]]:
+def _authorities(given: Sequence[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
     """The authorities to trust; raises ValueError with what is wrong."""
     seen = set()
-    for number, entry in enumerate(_listed(given)):
+    for number, entry in enumerate(given):
         title = f"{AUTHORITIES}[{number}]"
-        if not isinstance(entry, Mapping):
-            raise ValueError(f"{title} is {shown(entry)}; set a mapping with name, and src or content")
-        name = str(entry.get("name") or "").removesuffix(".crt")
+        name = entry.get("name", "").removesuffix(".crt")
         if not _FILE_NAME.fullmatch(name) or name in seen:
             raise ValueError(
-                f"{title}.name is {shown(entry.get('name') or '')}; set a file name that no other one has, of letters,"
+                f"{title}.name is {shown(entry.get('name', ''))}; set a file name that no other one has, of letters,"
                 " digits, dots, underscores and hyphens"
             )
         if bool(entry.get("src")) == bool(entry.get("content")):
@@ -141,8 +131,8 @@ def _authorities(given: object) -> Iterator[dict[str, Any]]:
             "variable": "",
             "server_names": [],
             "certificate": f"{TRUSTED_CERTS}/{name}.crt",
-            "certificate_src": str(entry.get("src") or ""),
-            "certificate_content": str(entry.get("content") or ""),
+            "certificate_src": entry.get("src", ""),
+            "certificate_content": entry.get("content", ""),
             "certificate_title": f"{title} ({name})",
             "key": "",
             "key_src": "",
@@ -151,27 +141,12 @@ def _authorities(given: object) -> Iterator[dict[str, Any]]:
         }
 
 
-def _listed(given: object) -> list[object]:
-    """The list in a variable, or in its text."""
-    listed = given
-    if isinstance(given, str):
-        try:
-            listed = yaml.safe_load(given)
-        except yaml.YAMLError:
-            listed = False
-    if listed is None:
-        return []
-    if not isinstance(listed, list):
-        raise ValueError(f"{AUTHORITIES} is {shown(given)}; set a list of mappings with name, and src or content")
-    return listed
-
-
-def _incomplete(variable: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:
+def _incomplete(variable: str, values: Mapping[str, Any]) -> Iterator[str]:
     """A pair needs both halves, each from one source."""
     for part, other in (("certificate", "key"), ("key", "certificate")):
         name = f"{variable}_{part}"
-        if given.get(f"{name}_src") and given.get(f"{name}_content"):
-            yield f"{name}_src is {shown(given[f'{name}_src'])}, and {name}_content is set; set only one of them"
+        if values[f"{name}_src"] and values[f"{name}_content"]:
+            yield f"{name}_src is {shown(values[f'{name}_src'])}, and {name}_content is set; set only one of them"
         missing = f"{variable}_{other}"
         if values[name] and not values[missing]:
             yield (

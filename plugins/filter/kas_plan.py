@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
-from ansible.errors import AnsibleFilterError
+from ansible.errors import AnsibleError, AnsibleFilterError
+from ansible.template import Templar
 from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import _plain, private_api_addresses
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _report
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import KAS_GROUP, RAILS_GROUP, Host
@@ -19,6 +20,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api imp
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._rules import node_refusals
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SecretError, seal, unseal
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import normalise
+from jinja2 import UndefinedError
 
 # What the roles keep for every host of the play.
 VARIABLES = "__kas_sealed_variables"
@@ -47,9 +49,11 @@ def kas_plan(
     hosts, wrong = [], []
     for name in _members(groups, play_hosts):
         memberships = frozenset(group for group in (KAS_GROUP, RAILS_GROUP) if name in groups.get(group, ()))
-        host, sentences = _host(name, memberships, hostvars[name], name in play_hosts, looks[name], key)
+        played = name in play_hosts
+        given, unknown = _given(hostvars, name, played, key)
+        host, sentences = _host(name, memberships, hostvars[name], given, played, looks[name], key)
         hosts.append(host)
-        wrong += sentences
+        wrong += unknown + sentences
     wrong += node_refusals(hosts)
     if wrong:
         return {"refusals": wrong, "warnings": [], "nodes": {}}
@@ -113,19 +117,40 @@ def _members(groups: Mapping[str, Sequence[str]], play_hosts: Sequence[str]) -> 
     return list(dict.fromkeys(map(str, [*groups.get(KAS_GROUP, ()), *groups.get(RAILS_GROUP, ()), *play_hosts])))
 
 
+def _given(hostvars: Any, name: str, played: bool, key: str) -> tuple[dict[str, Any], list[str]]:
+    """The public variables of a host, and sentences about those that cannot be evaluated from outside of its play.
+
+    There hostvars[name] evaluates without hostvars (VariableManager.get_vars, include_hostvars=False), which such a
+    variable may well refer to. Ansible's own words are left out: they may quote a part of the value.
+    """
+    if played:
+        return json.loads(unseal(str(hostvars[name][VARIABLES]), key)), []
+    variables = hostvars.raw_get(name)
+    templar = Templar(loader=hostvars._loader, variables={**variables, "hostvars": hostvars})
+    given, wrong = {}, []
+    for variable in map(str, variables):
+        if not variable.startswith("kas_"):
+            continue
+        try:
+            given[variable] = _plain(templar.template(variables[variable]))
+        except (AnsibleError, UndefinedError):
+            wrong.append(
+                f"{name}: {variable} cannot be evaluated for this host, which stands outside of the play; correct it,"
+                " or take the host into the play, where Ansible says why."
+            )
+    return given, wrong
+
+
 def _host(
     name: str,
     groups: frozenset[str],
     variables: Mapping[str, Any],
+    given: Mapping[str, Any],
     played: bool,
     result: Mapping[str, Any],
     key: str,
 ) -> tuple[Host, list[str]]:
     """One host of the inventory, and sentences about its variables."""
-    if played:
-        given = json.loads(unseal(str(variables[VARIABLES]), key))
-    else:
-        given = {str(each): _plain(variables[each]) for each in variables if str(each).startswith("kas_")}
     values, wrong = normalise(name, given, load=yaml.safe_load)
     look = result.get("kas")
     candidates = None

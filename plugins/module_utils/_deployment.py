@@ -57,6 +57,17 @@ PRIVATE_API_VARIABLES = (
     "kas_private_api_key",
 )
 
+# What a node with nothing of GitLab but KAS runs and does not run, and what its reconfigure must not try without a
+# database and Redis (administration/clusters/kas, and the package's attributes/default.rb).
+STANDALONE: dict[str, dict[str, bool]] = {
+    **{
+        service: {"enable": False}
+        for service in ("gitaly", "gitlab_workhorse", "postgresql", "prometheus", "puma", "redis", "sidekiq")
+    },
+    "nginx": {"enable": True},
+    "gitlab_rails": {"auto_migrate": False, "rake_cache_clear": False},
+}
+
 _KEYS = {variable.key: name for name, variable in VARIABLES.items() if variable.key}
 # The variable that decides a key of gitlab_kas.
 VARIABLE_OF_KEY = {
@@ -260,10 +271,13 @@ def kas_part(host: Host, deployment: Deployment) -> Part:
     part.set(host.runs_kas, "gitlab_kas", "enable")
     if not host.runs_kas:
         return part
+    if values["kas_standalone"]:
+        _standalone(part, host, deployment)
     part.offer(_underived_agents_url(host), "gitlab_kas_external_url")
     for key, name in _KEYS.items():
         part.offer(values[name], "gitlab_kas", key)
-    part.offer(values["kas_gitlab_address"] or _gitlab_elsewhere(host, deployment), "gitlab_kas", "gitlab_address")
+    if values["kas_gitlab_address"] or gitlab_address(host, deployment) != host.external_url:
+        part.offer(gitlab_address(host, deployment), "gitlab_kas", "gitlab_address")
     for option, value in values["kas_redis"].items():
         part.set(value, "gitlab_kas", f"redis_{option}")
     for key, value in values["kas_settings"].items():
@@ -271,6 +285,9 @@ def kas_part(host: Host, deployment: Deployment) -> Part:
     for name, value in values["kas_env"].items():
         part.set(_environment_text(value), "gitlab_kas", "env", name)
     _internal_api(part, host, deployment)
+    if _internal_tls_is_over(host, deployment):
+        part.clear("gitlab_kas", "internal_api_certificate_file")
+        part.clear("gitlab_kas", "internal_api_key_file")
     _private_api(part, host, deployment)
     return part
 
@@ -296,6 +313,8 @@ def rails_part(host: Host, deployment: Deployment) -> Part:
     else:
         internal, agents = internal_url(host, deployment), agents_url(host)
         proxy = values["kas_k8s_proxy_url"] or proxy_url(agents)
+    if has_stale_internal_url(host, deployment):
+        part.clear("gitlab_rails", "gitlab_kas_internal_url")
     part.offer(internal, "gitlab_rails", "gitlab_kas_internal_url")
     part.offer(agents, "gitlab_rails", "gitlab_kas_external_url")
     part.offer(proxy, "gitlab_rails", "gitlab_kas_external_k8s_proxy_url")
@@ -316,6 +335,17 @@ def secret_names(host: Host, deployment: Deployment) -> list[str]:
         unknown = {"websocket_token_secret_key"} if host.before(WEBSOCKET_SECRET_SINCE) else set()
         return [name for name in SECRETS if name not in unknown]
     return ["api_secret_key"] if host.in_rails and deployment.kas else []
+
+
+def _standalone(part: Part, host: Host, deployment: Deployment) -> None:
+    """Everything else of GitLab off, and a URL for nginx if gitlab.rb has none and KAS has a name of its own."""
+    agents = urlsplit(host.values["kas_external_url"])
+    has_own_name = agents.hostname != urlsplit(gitlab_address(host, deployment)).hostname
+    if agents.hostname and has_own_name and not host.external_url:
+        part.set(f"{_web_scheme(agents.scheme)}://{agents.netloc}", "external_url")
+    for section, settings in STANDALONE.items():
+        for key, value in settings.items():
+            part.set(value, section, key)
 
 
 def _private_api(part: Part, host: Host, deployment: Deployment) -> None:
@@ -364,12 +394,23 @@ def _internal_api(part: Part, host: Host, deployment: Deployment) -> None:
     """The listener for Rails: a socket, or reachable by Rails nodes without KAS, or the package's default."""
     network = "unix" if host.values["kas_unix_sockets"] else host.values["kas_internal_api_listen_network"]
     address = _internal_listener(host, deployment)
-    if host.setting("gitlab_kas", "internal_api_listen_network") == "unix":
-        part.decide(network, "gitlab_kas", "internal_api_listen_network")
-        part.decide(address, "gitlab_kas", "internal_api_listen_address")
-    else:
-        part.offer(network, "gitlab_kas", "internal_api_listen_network")
-        part.offer(address, "gitlab_kas", "internal_api_listen_address")
+    was_socket = host.setting("gitlab_kas", "internal_api_listen_network") == "unix"
+    # From such an address of its own KAS the package would derive a URL for Rails that leads nowhere.
+    found = host.setting("gitlab_kas", "internal_api_listen_address")
+    was_for_others = host.in_rails and found in (f"0.0.0.0:{INTERNAL_API_PORT}", f":{INTERNAL_API_PORT}")
+    write_network = part.decide if was_socket else part.offer
+    write_address = part.decide if was_socket or was_for_others else part.offer
+    write_network(network, "gitlab_kas", "internal_api_listen_network")
+    write_address(address, "gitlab_kas", "internal_api_listen_address")
+
+
+def _internal_tls_is_over(host: Host, deployment: Deployment) -> bool:
+    """Whether a certificate of the internal API remains in gitlab.rb, but no Rails that uses this KAS speaks TLS."""
+    remains = any(host.setting("gitlab_kas", f"internal_api_{file}_file") for file in ("certificate", "key"))
+    users = [rails for rails in deployment.rails if rails is host or not rails.runs_kas]
+    if not (remains and users) or host.values["kas_internal_api_certificate"]:
+        return False
+    return not any(_used_internal_url(rails, deployment).startswith("grpcs:") for rails in users)
 
 
 def _internal_listener(host: Host, deployment: Deployment) -> str:
@@ -412,16 +453,19 @@ def agents_url(host: Host) -> str:
 def proxy_url(agents: str) -> str:
     """The Kubernetes API proxy beside the URL of the agents: below their path, or on KAS's own name."""
     parts = urlsplit(agents)
-    scheme = "https" if parts.scheme in ("wss", "grpcs") else "http"
     path = parts.path if parts.path.endswith(AGENT_PATH) else "/"
-    return f"{scheme}://{parts.netloc}{path}k8s-proxy/"
+    return f"{_web_scheme(parts.scheme)}://{parts.netloc}{path}k8s-proxy/"
 
 
 def internal_url(host: Host, deployment: Deployment) -> str:
     """How Rails on a host without KAS reaches KAS; '' if nothing tells it. Several KAS need a load balancer."""
     if host.values["kas_internal_url"] or deployment.several:
         return str(host.values["kas_internal_url"])
-    kas = deployment.kas[0]
+    return _url_from_elsewhere(deployment.kas[0], deployment)
+
+
+def _url_from_elsewhere(kas: Host, deployment: Deployment) -> str:
+    """How others reach the internal API of a KAS; '' if nothing tells it."""
     urls = deployment.urls.get(kas.name, [])
     listener = kas.values["kas_internal_api_listen_address"] or f":{INTERNAL_API_PORT}"
     if len(urls) != 1 or unreachable_reason(urls[0]) or listener.startswith("/"):
@@ -456,12 +500,37 @@ def underived_internal_url(host: Host, deployment: Deployment) -> str:
     return f"{scheme}://{'localhost' if is_wildcard(name) else name}:{port}"
 
 
-def _gitlab_elsewhere(host: Host, deployment: Deployment) -> str:
-    """gitlab_address of a KAS apart from Rails, which would else ask its own external_url for the API."""
-    if host.in_rails:
-        return ""
-    url = next((rails.external_url for rails in deployment.rails if rails.external_url), "")
-    return url if url != host.external_url else ""
+def has_stale_internal_url(host: Host, deployment: Deployment) -> bool:
+    """Whether gitlab.rb of a node with KAS holds an internal URL that it needs no more.
+
+    That is one such as is written here for TLS, for a KAS that listens for others, or for a KAS elsewhere.
+    """
+    found = host.setting("gitlab_rails", "gitlab_kas_internal_url")
+    if not (host.runs_kas and isinstance(found, str)) or host.values["kas_internal_url"]:
+        return False
+    listener = host.setting("gitlab_kas", "internal_api_listen_address") or f"localhost:{INTERNAL_API_PORT}"
+    name, port = split(str(listener))
+    written = [f"//{'localhost' if is_wildcard(name) else name}:{port}"]
+    written += [_url_from_elsewhere(kas, deployment).partition(":")[2] for kas in deployment.kas]
+    scheme, _colon, rest = found.partition(":")
+    is_ours = scheme in ("grpc", "grpcs") and rest in written
+    return is_ours and not underived_internal_url(host, deployment)
+
+
+def _used_internal_url(host: Host, deployment: Deployment) -> str:
+    """The internal URL that Rails on this host will have, '' if the package derives it."""
+    if not host.runs_kas:
+        return internal_url(host, deployment)
+    given = host.values["kas_internal_url"] or underived_internal_url(host, deployment)
+    stale = has_stale_internal_url(host, deployment)
+    return str(given or (not stale and host.setting("gitlab_rails", "gitlab_kas_internal_url")) or "")
+
+
+def gitlab_address(host: Host, deployment: Deployment) -> str:
+    """Where a KAS reaches GitLab's API if not at its node's own external_url; '' if that does, or nothing tells it."""
+    if host.values["kas_gitlab_address"] or host.in_rails:
+        return str(host.values["kas_gitlab_address"])
+    return next((rails.external_url for rails in deployment.rails if rails.external_url), "")
 
 
 # -- Small things --
@@ -483,6 +552,11 @@ def is_ip(name: str) -> bool:
 
 def is_wildcard(name: str) -> bool:
     return not name or (is_ip(name) and ip_address(name.strip("[]")).is_unspecified)
+
+
+def _web_scheme(scheme: str) -> str:
+    """The scheme of HTTP that is as safe as this one of agents."""
+    return "https" if scheme in ("wss", "grpcs") else "http"
 
 
 def _port_of(url: str) -> int | None:

@@ -28,6 +28,7 @@ LEDGER = "var/lib/kasops.gitlab_kas/reconfigured.json"
 
 _STATUS_TIMEOUT_S = 60.0
 _RUNSVDIR_WAIT_S = 15
+_RESTART_WAIT_S = 300
 _NO_RUNSV = "runsv not running"
 _LINES_SHOWN = 15
 
@@ -37,6 +38,7 @@ _ESCAPE_CODE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _SUMMARY = re.compile(r"(\d+)(?:/\d+)? resources updated in ")
 _RECONFIGURED = "gitlab Reconfigured!"
 _FAILURE = "There was an error running gitlab-ctl reconfigure:"
+_PID = re.compile(r"\(pid (\d+)\)")
 _LOG_LINE = re.compile(r"\[\d{4}-\d\d-\d\dT")
 _REPORT_END = re.compile(r"(?:Removal|Deprecation|Warning|Note)s:$|Running handlers|\[\d{4}-\d\d-\d\dT")
 # name = value, name: value, 'name' => "value", ["name"] = …, name 'value'
@@ -72,6 +74,12 @@ class Service(NamedTuple):
     enabled: bool
     running: bool
     text: str  # what sv said, empty for a service that is not enabled
+
+    @property
+    def pid(self) -> int | None:
+        """The process; another one after a restart. None if the service is down."""
+        match = _PID.search(self.text) if self.running else None
+        return int(match[1]) if match else None
 
 
 class Outcome(NamedTuple):
@@ -191,6 +199,25 @@ class Package:
                 masked(_lines(finished.stdout) + _lines(finished.stderr))[-_LINES_SHOWN:],
             )
 
+    def restart(self, name: str) -> None:
+        """Restart a running service; raise GitlabCtlError unless another process takes over.
+
+        sv waits 7 seconds for the old one to end, but KAS first lets its clients finish, which takes longer.
+        """
+        before = self.service(name)
+        finished = self._gitlab_ctl("restart", name, timeout_s=_STATUS_TIMEOUT_S)
+        now = before
+        for _second in range(_RESTART_WAIT_S):
+            now = self.service(name)
+            if now.pid not in (None, before.pid):
+                return
+            self._pause(1)
+        raise GitlabCtlError(
+            f"{name} has not restarted within {_RESTART_WAIT_S} s ({now.text}); see who is still connected, or end it "
+            f"with gitlab-ctl kill {name}, and run this again.",
+            masked(_lines(finished.stdout) + _lines(finished.stderr))[-_LINES_SHOWN:],
+        )
+
     def reconfigure(self, timeout_s: float) -> Outcome:
         """Run gitlab-ctl reconfigure; raise GitlabCtlError if it has not ended after timeout_s seconds."""
         finished = self._gitlab_ctl("reconfigure", timeout_s=timeout_s)
@@ -216,7 +243,8 @@ class Ledger:
 
     A run begins by leaving nothing on record, and what was there before it is noted after its success. So an
     edit during the run, a failure and a killed run all leave a reconfigure owed, even when gitlab.rb is put back
-    as it was; a run killed before it was noted is merely run again.
+    as it was; a run killed before it was noted is merely run again. The same holds for a restart of KAS and the
+    files that KAS reads only when it starts.
     """
 
     def __init__(self, package: Package) -> None:
@@ -246,26 +274,34 @@ class Ledger:
         if noted.version != now.version:
             return f"The package was {noted.version} at the last successful reconfigure and is {now.version} now."
         since = "since the last successful reconfigure"
-        for path, digest in now.digests.items():
-            if path not in noted.digests:
-                return f"{path} has appeared {since}."
-            if noted.digests[path] != digest:
-                return f"{path} has changed {since}."
-            if noted.last_run != now.last_run and noted.touched[path] != now.touched[path]:
-                return f"{path} was edited and GitLab was reconfigured by hand {since} on record."
-        # A file that is no longer asked for has not vanished.
-        asked = {Path(path) for path in inputs}
-        for path in noted.digests:
-            if path not in now.digests and not asked.isdisjoint({Path(path), Path(path).parent}):
-                return f"{path} has vanished {since}."
+        difference = _difference(noted, now, inputs)
+        if difference:
+            return f"{difference} {since}."
+        if noted.last_run != now.last_run:
+            for path in _asked(now, inputs):
+                if noted.touched[path] != now.touched[path]:
+                    return f"{path} was edited and GitLab was reconfigured by hand {since} on record."
         return None
+
+    def unread(self, now: Snapshot, inputs: Iterable[str]) -> str | None:
+        """Say in one sentence why KAS must start anew to read one of its files, or None."""
+        difference = _difference(self._read() or _NOTHING, now, inputs)
+        return f"{difference} since the last start of KAS on record." if difference else None
 
     def begin(self) -> None:
         """Record that a run has begun: until one is noted, a reconfigure is owed."""
         self._write(_NOTHING)
 
+    def begin_restart(self, inputs: Iterable[str]) -> None:
+        """Record that a restart has begun: until it is noted, one is owed, whatever becomes of the files."""
+        noted = self._read() or _NOTHING
+        forgotten = _asked(noted, inputs)
+        self._write(
+            noted._replace(digests={path: digest for path, digest in noted.digests.items() if path not in forgotten})
+        )
+
     def note(self, applied: Snapshot) -> None:
-        """Record what a successful reconfigure has applied: digests, never contents."""
+        """Record what a successful reconfigure or restart has applied: digests, never contents."""
         self._write(applied._replace(last_run=self._last_run()))
 
     def _last_run(self) -> int | None:
@@ -291,6 +327,24 @@ class Ledger:
             return None  # a damaged record is no record: the reconfigure is run once more
         except OSError as error:
             raise GitlabCtlError(f"{self.path} cannot be read ({error.strerror}); become root.") from error
+
+
+def _difference(noted: Snapshot, now: Snapshot, inputs: Iterable[str]) -> str | None:
+    """Name the first of these inputs that is not as it was; a file that is no longer asked for has not vanished."""
+    inputs = list(inputs)
+    for path in _asked(now, inputs):
+        if path not in noted.digests:
+            return f"{path} has appeared"
+        if noted.digests[path] != now.digests[path]:
+            return f"{path} has changed"
+    vanished = [path for path in _asked(noted, inputs) if path not in now.digests]
+    return f"{vanished[0]} has vanished" if vanished else None
+
+
+def _asked(snapshot: Snapshot, inputs: Iterable[str]) -> list[str]:
+    """The files of a snapshot that are among these inputs, or stand in one of them."""
+    asked = {Path(path) for path in inputs}
+    return [path for path in snapshot.digests if not asked.isdisjoint({Path(path), Path(path).parent})]
 
 
 def masked(lines: Iterable[str]) -> list[str]:

@@ -30,6 +30,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
     Deployment,
     Host,
     agents_url,
+    gitlab_address,
+    has_stale_internal_url,
     internal_url,
     is_ip,
     is_wildcard,
@@ -106,8 +108,10 @@ def node_refusals(hosts: Sequence[Host]) -> list[str]:
 def refusals(deployment: Deployment, roles: Iterable[str]) -> list[str]:
     """Everything that forbids what these roles would do."""
     found = []
+    writes_urls = "kas" in roles or "kas_rails" in roles
     for hosts, rules in (
         (deployment.kas, _KAS_RULES if "kas" in roles else []),
+        (deployment.rails, [_standalone_with_rails, _cookie_where("error")] if writes_urls else []),
         (deployment.rails, [_rails] if "kas_rails" in roles else []),
         (deployment.hosts, [_secrets, _one_value_of_secrets]),
     ):
@@ -129,7 +133,7 @@ def secret_refusals(deployment: Deployment, choice: Choice) -> list[str]:
 
 def warnings(deployment: Deployment, choice: Choice) -> list[str]:
     """What the user should know, and may have wanted."""
-    rules: list[Rule] = [_silence, _cookie, _ignored_keys, _other_internal_url, _replaced_secrets(choice)]
+    rules: list[Rule] = [_silence, _cookie_where("warn"), _ignored_keys, _other_internal_url, _replaced_secrets(choice)]
     return [f"{host.name}: {text}." for host in deployment.hosts for rule in rules for text in rule(host, deployment)]
 
 
@@ -349,7 +353,24 @@ def _raw_settings(host: Host, deployment: Deployment) -> Iterator[str]:
             yield f"kas_env.{name} is {'empty' if value is None else shown(value)}; set text"
 
 
+def _standalone(host: Host, deployment: Deployment) -> Iterator[str]:
+    """A node with nothing else of GitLab has no Redis of its own, and nobody on it to ask for GitLab's API."""
+    if not host.values["kas_standalone"] or host.in_rails:
+        return
+    if not any(host.values["kas_redis"].get(option) for option in ("host", "socket", "sentinels")):
+        yield (
+            "kas_standalone is true, which turns the node's own Redis off, but kas_redis has neither host, socket nor"
+            " sentinels; set where the Redis of GitLab is"
+        )
+    if not gitlab_address(host, deployment):
+        yield (
+            f"kas_standalone is true, but kas_gitlab_address is not set, and no host of group {RAILS_GROUP} has an"
+            " external_url to derive it from; set where KAS reaches GitLab, such as https://gitlab.example.com"
+        )
+
+
 _KAS_RULES: list[Rule] = [
+    _standalone,
     _unix_sockets,
     _listeners,
     _own_url,
@@ -381,6 +402,14 @@ def _rails(host: Host, deployment: Deployment) -> Iterator[str]:
         yield (
             f"kas_internal_url is not set, and KAS runs {cause} ({nodes}); set where Rails reaches KAS, such as"
             f" grpc://kas.internal.example.com:{INTERNAL_API_PORT}"
+        )
+
+
+def _standalone_with_rails(host: Host, deployment: Deployment) -> Iterator[str]:
+    if host.values["kas_standalone"]:
+        yield (
+            f"kas_standalone is true, but the host is in group {RAILS_GROUP}, and Rails would be turned off; set it to"
+            " false, or take the host out of that group"
         )
 
 
@@ -433,6 +462,16 @@ def _cookie(host: Host, deployment: Deployment) -> Iterator[str]:
         )
 
 
+def _cookie_where(check: str) -> Rule:
+    """The rule about the cookie for hosts whose kas_cookie_check is this."""
+
+    def rule(host: Host, deployment: Deployment) -> Iterator[str]:
+        if host.values["kas_cookie_check"] == check:
+            yield from _cookie(host, deployment)
+
+    return rule
+
+
 def _ignored_keys(host: Host, deployment: Deployment) -> Iterator[str]:
     for key in host.values["kas_settings"] if host.runs_kas else ():
         if key not in _OTHER_KEYS:
@@ -441,7 +480,7 @@ def _ignored_keys(host: Host, deployment: Deployment) -> Iterator[str]:
 
 def _other_internal_url(host: Host, deployment: Deployment) -> Iterator[str]:
     found = host.setting("gitlab_rails", "gitlab_kas_internal_url")
-    if not (host.runs_kas and host.in_rails and found):
+    if not (host.runs_kas and host.in_rails and found) or has_stale_internal_url(host, deployment):
         return
     if not (host.values["kas_internal_url"] or underived_internal_url(host, deployment)):
         yield (

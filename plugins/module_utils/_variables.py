@@ -16,10 +16,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import APIS, default_paths
+
 # What a role's argument_specs.yml calls the type of each kind. 'flag' is a boolean that may stay unset.
 SPEC_TYPES = {
+    "authorities": "list",
     "boolean": "bool",
     "choice": "str",
+    "days": "int",
     "flag": "bool",
     "list": "list",
     "listener": "str",
@@ -50,6 +54,7 @@ class Variable(NamedTuple):
 
 VARIABLES: dict[str, Variable] = {
     "kas_enabled": Variable("boolean", True),
+    "kas_standalone": Variable("boolean", False),
     "kas_unix_sockets": Variable("boolean", False),
     "kas_socket_dir": Variable("path", "/var/opt/gitlab/gitlab-kas/sockets"),
     "kas_user": Variable("text", "git"),
@@ -58,6 +63,7 @@ VARIABLES: dict[str, Variable] = {
     "kas_internal_url": Variable("url", choices=("grpc", "grpcs", "unix")),
     "kas_k8s_proxy_url": Variable("url", choices=("http", "https")),
     "kas_gitlab_address": Variable("url", choices=("http", "https")),
+    "kas_cookie_check": Variable("choice", "warn", choices=("error", "warn", "ignore")),
     # how a KAS names itself to the others
     "kas_own_private_api_discovery": Variable("choice", "url", choices=("url", "cidr", "listener")),
     "kas_own_private_api_url": Variable("url", choices=("grpc", "grpcs")),
@@ -98,6 +104,15 @@ VARIABLES: dict[str, Variable] = {
     "kas_env": Variable("mapping", {}, secret=True),
     "kas_settings": Variable("mapping", {}, secret=True),
     "kas_secrets_values": Variable("mapping", {}, secret=True),
+    # where certificates come from that are not on the node yet
+    **{
+        f"{variable}_{part}_{source}": Variable("text", secret=(part, source) == ("key", "content"))
+        for variable in APIS.values()
+        for part in ("certificate", "key")
+        for source in ("src", "content")
+    },
+    "kas_ca_certificates": Variable("authorities", []),
+    "kas_certificate_min_valid_days": Variable("days", 30),
     # how the work is done
     "kas_gitlab_rb_path": Variable("path", "/etc/gitlab/gitlab.rb"),
     "kas_gitlab_rb_backup": Variable("boolean", False),
@@ -131,6 +146,12 @@ _SENTINEL: dict[str, Variable] = {
     "port": Variable("port", SENTINEL_PORT),
 }
 
+_AUTHORITY: dict[str, Variable] = {
+    "name": Variable("text"),
+    "src": Variable("text"),
+    "content": Variable("text"),
+}
+
 _TRUE = {"true", "yes", "on", "1", "y", "t"}
 _FALSE = {"false", "no", "off", "0", "n", "f"}
 _USER_INFO = re.compile(r"//[^/@]*@")
@@ -148,8 +169,9 @@ def normalise(host: str, given: Mapping[str, object], load: Load = json.loads) -
     """Bring the variables of one host to their types.
 
     given may hold further variables; they are left out. load reads a mapping or list from text (JSON, or YAML
-    where a parser is handed in) and may raise anything. Returns every variable, defaults filled in, and a
-    sentence for each value that cannot be what its variable takes; such a variable keeps its default.
+    where a parser is handed in) and may raise anything. Returns every variable, defaults filled in, also the path
+    of a certificate of which only the source is given; and a sentence for each value that cannot be what its
+    variable takes; such a variable keeps its default.
     """
     values: dict[str, Any] = {}
     sentences = []
@@ -159,6 +181,7 @@ def normalise(host: str, given: Mapping[str, object], load: Load = json.loads) -
         except WrongValue as wrong:
             values[name] = variable.default
             sentences.append(f"{host}: {wrong}")
+    values.update(default_paths(values))
     return values, sentences
 
 
@@ -231,6 +254,10 @@ def _port(name: str, variable: Variable, value: object, load: Load) -> int:
 
 def _seconds(name: str, variable: Variable, value: object, load: Load) -> int:
     return _number(name, variable, value, range(1, 86401), "set whole seconds from 1 to 86400")
+
+
+def _days(name: str, variable: Variable, value: object, load: Load) -> int:
+    return _number(name, variable, value, range(36501), "set whole days from 0 to 36500")
 
 
 def _path(name: str, variable: Variable, value: object, load: Load) -> str:
@@ -316,6 +343,13 @@ def _sentinels(name: str, variable: Variable, value: object, load: Load) -> list
     return sentinels
 
 
+def _authorities(name: str, variable: Variable, value: object, load: Load) -> list[dict[str, Any]]:
+    loaded = _load(value, load) if isinstance(value, str) else value
+    if not isinstance(loaded, (list, tuple)):
+        raise _wrong(name, variable, value, "set a list of mappings with name, and src or content")
+    return [_options(f"{name}[{i}]", variable, item, load, _AUTHORITY) for i, item in enumerate(loaded)]
+
+
 def _load(text: str, load: Load) -> object:
     try:
         return load(text)
@@ -330,8 +364,10 @@ def _either(words: tuple[str, ...]) -> str:
 
 
 _CONVERTERS: dict[str, Callable[[str, Variable, object, Load], Any]] = {
+    "authorities": _authorities,
     "boolean": _boolean,
     "choice": _choice,
+    "days": _days,
     "flag": _boolean,
     "list": _list,
     "listener": _listener,

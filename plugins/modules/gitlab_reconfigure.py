@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gitlab_reconfigure
-short_description: Reconfigure GitLab when that is owed, and start a stopped KAS
+short_description: Reconfigure GitLab or restart KAS when that is owed, and start a stopped KAS
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
@@ -16,6 +16,8 @@ description:
     when the package has another version than then, when no run is on record, or when O(force) is set.
   - A run that fails, or is killed, or during which a file was edited, stays owed, also when the next playbook changes
     nothing. A file that was edited, reconfigured by hand and put back owes one, too.
+  - Restarts KAS when one of O(restart_inputs) differs from what it read when it started, unless a reconfigure that is
+    owed, too, has done so. That takes seconds where a reconfigure takes minutes.
   - Starts KAS when its service is enabled and down, which C(gitlab-ctl reconfigure) does not do.
   - The record holds digests of the files, never their contents. It is C(/var/lib/kasops.gitlab_kas/reconfigured.json).
 extends_documentation_fragment:
@@ -26,7 +28,7 @@ attributes:
     details: It runs nothing but C(gitlab-ctl status).
   diff_mode:
     support: full
-    details: Shows whether a reconfigure is owed and whether KAS runs, not what Chef changes.
+    details: Shows whether a reconfigure or restart is owed and whether KAS runs, not what Chef changes.
 options:
   path:
     description:
@@ -37,6 +39,14 @@ options:
     description:
       - Further files and directories that a reconfigure applies, such as certificates or files that gitlab.rb includes.
       - Of a directory, the files that stand in it count. What does not exist counts when it appears.
+    type: list
+    elements: path
+    default: []
+  restart_inputs:
+    description:
+      - Files and directories that KAS reads only when it starts, such as its certificates and keys. They owe a restart,
+        and no reconfigure.
+      - One that a reconfigure applies, too, belongs into both lists, as C(/etc/gitlab/trusted-certs) does.
     type: list
     elements: path
     default: []
@@ -67,12 +77,14 @@ EXAMPLES = r"""
 - name: Apply what has changed in gitlab.rb since the last successful reconfigure
   kasops.gitlab_kas.gitlab_reconfigure:
 
-- name: Apply new certificates, too
+- name: Apply new authorities and certificates, too
   kasops.gitlab_kas.gitlab_reconfigure:
     inputs:
       - /etc/gitlab/trusted-certs
-      - /etc/gitlab/ssl/kas.crt
-      - /etc/gitlab/ssl/kas.key
+    restart_inputs:
+      - /etc/gitlab/trusted-certs
+      - /etc/gitlab/ssl-kas/private-api.crt
+      - /etc/gitlab/ssl-kas/private-api.key
 
 - name: Reconfigure in any case, on a slow node
   kasops.gitlab_kas.gitlab_reconfigure:
@@ -96,6 +108,18 @@ duration_s:
   returned: always
   type: float
   sample: 35.2
+restart_reason:
+  description: Why KAS had to start anew, or would have to in check mode; null if it had not.
+  returned: always
+  type: str
+  sample: /etc/gitlab/ssl-kas/private-api.crt has changed since the last start of KAS on record.
+restarted:
+  description:
+    - Whether KAS was restarted, or would be in check mode. It is not if it is down, or if a reconfigure has restarted
+      it, which check mode cannot foresee; that mode then says V(false).
+  returned: always
+  type: bool
+  sample: false
 started:
   description: Whether a stopped KAS was started, or would be in check mode.
   returned: always
@@ -144,45 +168,62 @@ def run(
         "reason": None,
         "resources_updated": None,
         "duration_s": None,
+        "restart_reason": None,
+        "restarted": False,
         "started": False,
         "deprecation_notices": [],
         "lines": [],
     }
     try:
-        _reconfigure(params, package, result, check_mode, clock)
+        _apply(params, package, result, check_mode, clock)
         _start(params, package, result, check_mode)
     except GitlabCtlError as error:
         result.update(failed=True, msg=str(error), lines=error.lines)
     return result
 
 
-def _reconfigure(
+def _apply(
     params: Mapping[str, Any],
     package: Package,
     result: dict[str, Any],
     check_mode: bool,
     clock: Callable[[], float],
 ) -> None:
+    """Reconfigure or restart, and note what was applied only when both are done."""
     ledger = Ledger(package)
     inputs = [params["path"], *params["inputs"]]
-    snapshot = ledger.snapshot(inputs)
+    snapshot = ledger.snapshot([*inputs, *params["restart_inputs"]])
     result["reason"] = ledger.owed(snapshot, inputs) or ("A reconfigure is forced." if params["force"] else None)
-    if result["reason"] is None:
+    result["restart_reason"] = ledger.unread(snapshot, params["restart_inputs"])
+    if result["reason"] is None and result["restart_reason"] is None:
         return
-    result["changed"] = True
+    before = package.service(SERVICE).pid if result["restart_reason"] else None
     if check_mode:
+        result["restarted"] = before is not None and result["reason"] is None
+        result["changed"] = result["restarted"] or result["reason"] is not None
         return
-    ledger.begin()
+    if result["reason"]:
+        ledger.begin()
+        _reconfigure(package, result, params["timeout_s"], clock)
+    else:
+        ledger.begin_restart(params["restart_inputs"])
+    if before is not None and package.service(SERVICE).pid == before:
+        package.restart(SERVICE)
+        result["changed"] = result["restarted"] = True
+    ledger.note(snapshot)
+
+
+def _reconfigure(package: Package, result: dict[str, Any], timeout_s: float, clock: Callable[[], float]) -> None:
+    result["changed"] = True
     begin = clock()
     try:
-        outcome = package.reconfigure(params["timeout_s"])
+        outcome = package.reconfigure(timeout_s)
     finally:
         result["duration_s"] = round(clock() - begin, 1)
     result["resources_updated"] = outcome.resources_updated
     result["deprecation_notices"] = outcome.deprecations
     if outcome.error:
         raise GitlabCtlError(outcome.error, outcome.lines)
-    ledger.note(snapshot)
 
 
 def _start(params: Mapping[str, Any], package: Package, result: dict[str, Any], check_mode: bool) -> None:
@@ -200,6 +241,9 @@ def diff(result: Mapping[str, Any]) -> dict[str, str]:
     if result["reason"] is not None:
         before.append(f"reconfigure owed: {result['reason']}\n")
         after.append("reconfigure owed: no\n")
+    if result["restart_reason"] is not None:
+        before.append(f"restart owed: {result['restart_reason']}\n")
+        after.append("restart owed: no\n")
     if result["started"]:
         before.append(f"{SERVICE}: down\n")
         after.append(f"{SERVICE}: run\n")
@@ -211,6 +255,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "default": "/etc/gitlab/gitlab.rb"},
             "inputs": {"type": "list", "elements": "path", "default": []},
+            "restart_inputs": {"type": "list", "elements": "path", "default": []},
             "force": {"type": "bool", "default": False},
             "start": {"type": "bool", "default": True},
             "timeout_s": {"type": "int", "default": 3600},

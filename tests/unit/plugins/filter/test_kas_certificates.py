@@ -123,9 +123,6 @@ def test_names_of_the_internal_api(variables: dict[str, Any], host: str, expecte
     assert kas_certificates(variables, host, GROUPS)["certificates"][0]["server_names"] == expected
 
 
-NEEDED = "set a list of mappings with name, and src or content"
-
-
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
@@ -147,13 +144,6 @@ NEEDED = "set a list of mappings with name, and src or content"
             {"kas_key": "/kas.key"},
             "kas_key is '/kas.key', but no kas_certificate is set; set kas_certificate, kas_certificate_src or"
             " kas_certificate_content",
-        ),
-        ({"kas_ca_certificates": {"name": "ca"}}, f"kas_ca_certificates is a mapping; {NEEDED}"),
-        ({"kas_ca_certificates": "ca"}, f"kas_ca_certificates is 'ca'; {NEEDED}"),
-        ({"kas_ca_certificates": "[a: b"}, f"kas_ca_certificates is '[a: b'; {NEEDED}"),
-        (
-            {"kas_ca_certificates": ["ca.crt"]},
-            "kas_ca_certificates[0] is 'ca.crt'; set a mapping with name, and src or content",
         ),
         *[
             (

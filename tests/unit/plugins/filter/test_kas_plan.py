@@ -9,6 +9,10 @@ import json
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
 from ansible_collections.kasops.gitlab_kas.plugins.filter.kas_plan import (
     kas_plan,
     kas_report,
@@ -99,21 +103,57 @@ def test_settings_open_only_with_the_key_of_the_run(key):
         kas_settings(plan["nodes"]["kas1"], ROLES, key)
 
 
-def test_a_host_outside_of_the_play_has_its_inventory_variables_and_its_look():
-    hostvars = {
-        "kas1": played(1, {}, [{"item": "kas2", **look(2)}]),
-        "kas2": {"kas_own_private_api_url": "grpc://kas2.internal:8155", "other": "x"},
-    }
-    plan = kas_plan({**hostvars, "kas1": {**hostvars["kas1"]}}, GROUPS, ["kas1"], KEY)
-    assert plan["refusals"] == [
+@pytest.fixture
+def hostvars_of(tmp_path):
+    """Ansible's own hostvars: kas1 is played, and the inventory gives kas2 these variables."""
+
+    def make(variables, kas1=CIDR):
+        path = tmp_path / "hosts.json"
+        hosts = {"kas1": {"node_ip": "10.0.0.1"}, "kas2": {"number": 2, **variables}}
+        path.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+        loader = DataLoader()
+        inventory = InventoryManager(loader, sources=[str(path)])
+        manager = VariableManager(loader, inventory)
+        manager.set_nonpersistent_facts("kas1", played(1, kas1, [{"item": "kas2", **look(2)}]))
+        return HostVars(inventory, manager, loader)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("value", "url"),
+    [
+        ("grpc://kas2.internal:8155", "grpc://kas2.internal:8155"),
+        ("grpc://kas{{ number }}:8155", "grpc://kas2:8155"),
+        ("grpc://{{ inventory_hostname }}:{{ hostvars.kas1.node_ip | length }}000", "grpc://kas2:8000"),
+    ],
+)
+def test_a_host_outside_of_the_play_has_its_inventory_variables_and_its_look(value, url, hostvars_of):
+    hostvars = hostvars_of({"kas_own_private_api_url": value, "other": "{{ undefined }}"})
+    plan = kas_plan(hostvars, GROUPS, ["kas1"], KEY)
+    assert plan["refusals"] == []
+    assert plan["nodes"]["kas2"]["own_urls"] == [url]
+    assert plan["nodes"]["kas2"]["sealed"] == {}
+
+
+def test_a_host_outside_of_the_play_is_held_against_the_others(hostvars_of):
+    hostvars = hostvars_of({"kas_own_private_api_url": "grpc://kas2.internal:8155"}, kas1={})
+    assert kas_plan(hostvars, GROUPS, ["kas1"], KEY)["refusals"] == [
         "kas1: kas_own_private_api_cidr is not set, and the host has several addresses (10.0.0.1, fd00::1), but its own"
         " URL takes one; set a CIDR that holds exactly one of them, or kas_own_private_api_url."
     ]
-    hostvars["kas1"]["__kas_sealed_variables"] = kas_sealed(CIDR, KEY)
-    plan = kas_plan(hostvars, GROUPS, ["kas1"], KEY)
-    assert plan["refusals"] == []
-    assert plan["nodes"]["kas2"]["own_urls"] == ["grpc://kas2.internal:8155"]
-    assert plan["nodes"]["kas2"]["sealed"] == {}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["{{ nothing }}", "{{ hostvars.kas1.nothing }}", "{{ {'a': 1} | from_json }}", "{{ 'hunter2' | b64decode }}"],
+)
+def test_variables_outside_of_the_play_that_cannot_be_evaluated(value, hostvars_of):
+    hostvars = hostvars_of({"kas_own_private_api_url": "grpc://kas2:8155", "kas_redis": {"password": value}})
+    assert kas_plan(hostvars, GROUPS, ["kas1"], KEY)["refusals"] == [
+        "kas2: kas_redis cannot be evaluated for this host, which stands outside of the play; correct it, or take the"
+        " host into the play, where Ansible says why."
+    ]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,10 @@ TLS = {
     "kas_own_private_api_host": "kas.internal",
 }
 APART = {"kas1": {"in": "k"}, "rails1": {"in": "r"}}
+INTERNAL_TLS = {
+    "internal_api_certificate_file": "/etc/gitlab/kas.crt",
+    "internal_api_key_file": "/etc/gitlab/kas.key",
+}
 SOCKETS = "/var/opt/gitlab/gitlab-kas/sockets"
 OLD = {"look": {"gitlab_version": "17.6.2"}}
 
@@ -221,6 +225,44 @@ def gone(*names, **keys):
             None,
             id="one node: what somebody else set stays",
         ),
+        *(
+            pytest.param(
+                {"kas1": of_file(gitlab_kas=INTERNAL_TLS, gitlab_rails={"gitlab_kas_internal_url": url})},
+                variables,
+                {"enable": True},
+                removed and dict.fromkeys(INTERNAL_TLS),
+                id=f"TLS of the internal API in gitlab.rb, {url}, {variables}",
+            )
+            for url, variables, removed in (
+                ("grpcs://localhost:8153", {}, True),
+                (None, {}, True),
+                ("grpcs://kas.internal:8153", {}, None),
+                ("grpcs://localhost:8153", {"kas_internal_url": "grpcs://localhost:8153"}, None),
+                ("grpcs://localhost:8153", {"kas_internal_url": "grpc://lb:8153"}, True),
+            )
+        ),
+        pytest.param(
+            {"kas1": {"in": "k", **of_file(gitlab_kas=INTERNAL_TLS)}},
+            {},
+            {"enable": True},
+            None,
+            id="TLS of the internal API, for a Rails that nobody knows",
+        ),
+        *(
+            pytest.param(
+                {"kas1": {"in": groups, **of_file(gitlab_kas={"internal_api_listen_address": address})}},
+                {},
+                {"enable": True},
+                removed and {"internal_api_listen_address": None},
+                id=f"a listener on {address} for others that are gone, {groups}",
+            )
+            for groups, address, removed in (
+                ("kr", "0.0.0.0:8153", True),
+                ("kr", ":8153", True),
+                ("kr", "10.0.0.1:8153", None),
+                ("k", "0.0.0.0:8153", None),
+            )
+        ),
         pytest.param(
             {"kas1": {"in": "k", **of_file(external_url="https://kas.example.com")}, "rails1": {"in": "r"}},
             CIDR,
@@ -285,6 +327,64 @@ def test_kas_part(rows, extra, settings, removed, hosts_of):
 def test_agents_url_of_a_kas_node(external_url, variable, expected, hosts_of):
     hosts = hosts_of({"kas1": of_file(external_url=external_url)}, kas_external_url=variable)
     assert kas_part(hosts[0], Deployment(hosts)).settings.get("gitlab_kas_external_url") == expected
+
+
+@pytest.mark.parametrize(
+    ("internal_url", "is_over"), [("", True), ("grpc://lb:8153", True), ("grpcs://lb:8153", False)]
+)
+def test_tls_of_the_internal_api_apart_from_rails(internal_url, is_over, hosts_of):
+    rows = {"kas1": {"in": "k", **of_file(gitlab_kas=INTERNAL_TLS)}, "rails1": {"in": "r"}}
+    hosts = hosts_of(rows, kas_internal_url=internal_url, **CIDR)
+    removed = kas_part(hosts[0], Deployment(hosts)).remove["gitlab_kas"]
+    assert set(INTERNAL_TLS) & set(removed) == (set(INTERNAL_TLS) if is_over else set())
+
+
+ALONE = {
+    "gitaly": {"enable": False},
+    "gitlab_workhorse": {"enable": False},
+    "postgresql": {"enable": False},
+    "prometheus": {"enable": False},
+    "puma": {"enable": False},
+    "redis": {"enable": False},
+    "sidekiq": {"enable": False},
+    "nginx": {"enable": True},
+    "gitlab_rails": {"auto_migrate": False, "rake_cache_clear": False},
+}
+
+
+@pytest.mark.parametrize(
+    ("found", "agents", "address", "external_url", "written_address"),
+    [
+        (None, "", "", None, "https://gitlab.example.com"),
+        (None, "wss://kas.example.com/", "", "https://kas.example.com", "https://gitlab.example.com"),
+        (None, "ws://kas.example.com:8080/", "", "http://kas.example.com:8080", "https://gitlab.example.com"),
+        (None, "wss://gitlab.example.com/-/kubernetes-agent/", "", None, "https://gitlab.example.com"),
+        (
+            "GENERATED_EXTERNAL_URL",
+            "wss://kas.example.com/",
+            "",
+            "https://kas.example.com",
+            "https://gitlab.example.com",
+        ),
+        ("https://kas0.example.com", "wss://kas.example.com/", "", None, "https://gitlab.example.com"),
+        ("https://gitlab.example.com", "wss://kas.example.com/", "", None, None),
+        (None, "wss://kas.example.com/", "https://kas.example.com", None, "https://kas.example.com"),
+    ],
+)
+def test_standalone(found, agents, address, external_url, written_address, hosts_of):
+    hosts = hosts_of(
+        {"kas1": {"in": "k", **of_file(external_url=found)}, "rails1": {"in": "r"}},
+        kas_standalone="yes",
+        kas_external_url=agents,
+        kas_gitlab_address=address,
+        **CIDR,
+    )
+    written = kas_part(hosts[0], Deployment(hosts)).settings
+    kas = written.pop("gitlab_kas")
+    assert kas.get("gitlab_address") == written_address
+    assert written.pop("gitlab_kas_external_url", "") == agents
+    assert written.pop("external_url", None) == external_url
+    assert written == ALONE
 
 
 def rails(enabled, internal=None, external=None, proxy=None):
@@ -373,6 +473,30 @@ def test_rails_part(rows, extra, expected, hosts_of):
     assert part.settings.pop("gitlab_kas", None) == (None if hosts[0].runs_kas else {"enable": False})
     assert part.settings == {"gitlab_rails": expected}
     assert part.remove == {}
+
+
+@pytest.mark.parametrize(
+    ("listener", "found", "extra", "stays"),
+    [
+        pytest.param(None, "grpcs://localhost:8153", {}, False, id="TLS is off again"),
+        pytest.param(":8153", "grpc://localhost:8153", {}, False, id="nobody else to listen for"),
+        pytest.param("10.0.0.1:9153", "grpcs://10.0.0.1:9153", {}, False, id="TLS is off again, on an address"),
+        pytest.param(None, "grpc://10.0.0.2:8153", {}, False, id="KAS was elsewhere"),
+        pytest.param(None, "grpc://lb:8153", {}, True, id="somebody else's"),
+        pytest.param(None, "unix:///run/kas.socket", {}, True, id="somebody else's socket"),
+        pytest.param(None, "grpcs://localhost:8153", {"kas_internal_api_certificate": "/c"}, True, id="TLS is on"),
+        pytest.param(None, "grpc://10.0.0.2:8153", {"kas_internal_url": "grpc://10.0.0.2:8153"}, True, id="given"),
+        pytest.param(None, None, {}, True, id="none"),
+    ],
+)
+def test_an_internal_url_of_ours_that_is_needed_no_more(listener, found, extra, stays, hosts_of):
+    file = of_file(
+        gitlab_kas={"internal_api_listen_address": listener}, gitlab_rails={"gitlab_kas_internal_url": found}
+    )
+    hosts = hosts_of({"kas1": file, "kas2": {}}, **CIDR, **extra)
+    deployment = Deployment(hosts)
+    removed = {} if stays else {"gitlab_rails": {"gitlab_kas_internal_url": None}}
+    assert rails_part(hosts[0], deployment).remove == removed
 
 
 def test_each_role_writes_only_on_its_hosts(hosts_of):

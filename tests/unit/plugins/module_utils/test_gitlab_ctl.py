@@ -166,6 +166,14 @@ def test_service(root: Path, answer: Finished, expected: Service) -> None:
     assert runner.asked == [([f"{root}/opt/gitlab/bin/gitlab-ctl", "status", "gitlab-kas"], 60)]
 
 
+@pytest.mark.parametrize(
+    ("service", "pid"),
+    [(Service(True, True, RUN), 812), (Service(True, False, DOWN), None), (Service(False, False, ""), None)],
+)
+def test_pid(service: Service, pid: int | None) -> None:
+    assert service.pid == pid
+
+
 def test_service_that_is_not_enabled(root: Path) -> None:
     runner = FakeRunner(Finished(0, RUN, ""))
     assert Package(runner, root=root).service("gitlab-kas") == Service(False, False, "")
@@ -205,6 +213,47 @@ def test_start_fails(root: Path) -> None:
         f"gitlab-ctl start gitlab-kas failed; look into {root}/var/log/gitlab/gitlab-kas/current."
     )
     assert caught.value.lines == ["timeout: down: gitlab-kas: 1s, normally up, want up"]
+
+
+class Restarting:
+    """A gitlab-ctl whose sv gives up before KAS has let its clients go; each status is one answer of sv."""
+
+    def __init__(self, *statuses: str) -> None:
+        self.statuses = list(statuses)
+        self.paused: list[float] = []
+
+    def __call__(self, argv: Sequence[str], timeout_s: float) -> Finished:
+        if argv[1] == "restart":
+            return Finished(1, "timeout: run: gitlab-kas: (pid 812) 45s, got TERM\n", "")
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        return Finished(0, f"{status}\n", "")
+
+
+STOPS = "run: gitlab-kas: (pid 812) 52s, got TERM; run: log: (pid 790) 88s"
+RUNS_ANEW = "run: gitlab-kas: (pid 900) 1s; run: log: (pid 790) 90s"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "pauses"), [([RUN, RUNS_ANEW], 0), ([RUN, STOPS, STOPS, DOWN, RUNS_ANEW], 3), ([DOWN, RUNS_ANEW], 0)]
+)
+def test_restart_waits_for_another_process(root: Path, statuses: list[str], pauses: int) -> None:
+    enable(root)
+    runner = Restarting(*statuses)
+    Package(runner, root=root, pause=runner.paused.append).restart("gitlab-kas")
+    assert runner.paused == [1] * pauses
+
+
+def test_restart_fails(root: Path) -> None:
+    enable(root)
+    runner = Restarting(RUN, STOPS)
+    with pytest.raises(GitlabCtlError) as caught:
+        Package(runner, root=root, pause=runner.paused.append).restart("gitlab-kas")
+    assert str(caught.value) == (
+        f"gitlab-kas has not restarted within 300 s ({STOPS}); see who is still connected, or end it with "
+        "gitlab-ctl kill gitlab-kas, and run this again."
+    )
+    assert caught.value.lines == ["timeout: run: gitlab-kas: (pid 812) 45s, got TERM"]
+    assert len(runner.paused) == 300
 
 
 # Reconfigure

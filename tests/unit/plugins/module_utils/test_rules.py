@@ -71,6 +71,39 @@ def test_node_refusals(rows, expected, hosts_of):
 
 
 REFUSALS = [
+    # nothing but KAS on a node
+    (
+        {"kas1": {**KAS, "kas_standalone": True}, "rails1": RAILS},
+        CIDR,
+        [
+            "kas1: kas_standalone is true, which turns the node's own Redis off, but kas_redis has neither host, socket"
+            " nor sentinels; set where the Redis of GitLab is."
+        ],
+    ),
+    (
+        {"kas1": {**KAS, "kas_standalone": True, "kas_redis": {"sentinels": [{"host": "s1"}]}}},
+        CIDR,
+        [
+            "kas1: kas_standalone is true, but kas_gitlab_address is not set, and no host of group gitlab_rails has an"
+            " external_url to derive it from; set where KAS reaches GitLab, such as https://gitlab.example.com."
+        ],
+    ),
+    *(
+        (
+            {"kas1": KAS, "rails1": row},
+            {**CIDR, "kas_standalone": True, "kas_redis": {"host": "redis"}, "kas_internal_url": "grpc://lb:8153"},
+            [
+                "rails1: kas_standalone is true, but the host is in group gitlab_rails, and Rails would be turned off;"
+                " set it to false, or take the host out of that group."
+            ],
+        )
+        for row in (RAILS, {})
+    ),
+    (
+        {"kas1": {**KAS, "kas_standalone": True}},
+        {"kas_gitlab_address": "https://gitlab.example.com", "kas_redis": {"socket": "/run/redis.socket"}},
+        [],
+    ),
     # UNIX sockets
     (
         TWO,
@@ -521,6 +554,15 @@ REFUSALS = [
             " which no other node has; mend the connection, or set kas_secrets_values."
         ],
     ),
+    (
+        {"kas1": {}},
+        {"kas_external_url": "wss://kas.example.com/", "kas_cookie_check": "error"},
+        [
+            "kas1: kas_external_url puts the Kubernetes API proxy on kas.example.com, which is neither"
+            " gitlab.example.com nor below it, so browsers do not send it GitLab's cookie and user access cannot"
+            " work; use a name such as kas.gitlab.example.com."
+        ],
+    ),
 ]
 
 
@@ -569,6 +611,8 @@ OTHER = base64.b64encode(32 * b"o").decode()
             [],
         ),
         ({"kas1": {}}, {"kas_external_url": "wss://kas.gitlab.example.com/"}, []),
+        ({"kas1": {}}, {"kas_external_url": "wss://kas.example.com/", "kas_cookie_check": "ignore"}, []),
+        ({"kas1": {}}, {"kas_external_url": "wss://kas.gitlab.example.com/", "kas_cookie_check": "error"}, []),
         ({"kas1": {"look": {"settings": {}}}}, {"kas_external_url": "wss://kas.example.com/"}, []),
         (
             {"kas1": {}},
@@ -585,6 +629,11 @@ OTHER = base64.b64encode(32 * b"o").decode()
                 "kas1: gitlab_rails['gitlab_kas_internal_url'] in gitlab.rb is 'grpc://kas0:8153', although KAS runs on"
                 " this node; remove it there, or set kas_internal_url."
             ],
+        ),
+        (
+            {"kas1": {"look": {"settings": {"gitlab_rails": {"gitlab_kas_internal_url": "grpcs://localhost:8153"}}}}},
+            {},
+            [],
         ),
         (
             {"kas1": secret(), "kas2": secret(value=OTHER)},

@@ -55,6 +55,10 @@ def test_unset_is_the_default(name, unset):
             {"sentinels": [{"host": "s1"}, {"host": "s2", "port": "26380"}], "password": ""},
             {"sentinels": [{"host": "s1", "port": 26379}, {"host": "s2", "port": 26380}]},
         ),
+        ("kas_certificate_min_valid_days", "14", 14),
+        ("kas_certificate_min_valid_days", 0, 0),
+        ("kas_ca_certificates", [{"name": "ca", "src": "ca.crt", "content": ""}], [{"name": "ca", "src": "ca.crt"}]),
+        ("kas_ca_certificates", '[{"name": "ca", "content": "PEM"}]', [{"name": "ca", "content": "PEM"}]),
         ("kas_redis", {"sentinels": '[{"host": "s1"}]'}, {"sentinels": [{"host": "s1", "port": 26379}]}),
     ],
 )
@@ -126,6 +130,36 @@ def test_given(name, given, expected):
             "https://root:hunter2@gitlab.example.com",
             "kas_gitlab_address is 'https://***@gitlab.example.com'; set a URL without user, query and fragment.",
         ),
+        (
+            "kas_private_api_key_content",
+            12,
+            "kas_private_api_key_content is a number; set text (a number or boolean in quotes).",
+        ),
+        (
+            "kas_certificate_min_valid_days",
+            -1,
+            "kas_certificate_min_valid_days is -1; set whole days from 0 to 36500.",
+        ),
+        (
+            "kas_ca_certificates",
+            {"name": "ca"},
+            "kas_ca_certificates is a mapping; set a list of mappings with name, and src or content.",
+        ),
+        (
+            "kas_ca_certificates",
+            "ca",
+            "kas_ca_certificates is 'ca'; set a list of mappings with name, and src or content.",
+        ),
+        (
+            "kas_ca_certificates",
+            ["ca.crt"],
+            "kas_ca_certificates[0] is 'ca.crt'; set a mapping whose names are text.",
+        ),
+        (
+            "kas_ca_certificates",
+            [{"name": "ca", "path": "ca.crt"}],
+            "kas_ca_certificates[0].path is 'ca.crt'; kas_ca_certificates[0] takes only name, src, content.",
+        ),
         ("kas_env", "{", "kas_env is text; set a mapping whose names are text."),
         ("kas_env", ["a"], "kas_env is a list; set a mapping whose names are text."),
         ("kas_env", {1: "a"}, "kas_env is a mapping; set a mapping whose names are text."),
@@ -161,6 +195,24 @@ def test_wrong(name, given, sentence):
     values, sentences = normalise("node1", {name: given})
     assert sentences == [f"node1: {sentence}"]
     assert values[name] == VARIABLES[name].default
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"kas_private_api_certificate_src": "a.crt"}, {"kas_private_api_certificate": "private-api.crt"}),
+        ({"kas_private_api_key_content": "the key"}, {"kas_private_api_key": "private-api.key"}),
+        (
+            {"kas_certificate_content": "PEM", "kas_key_src": "a.key"},
+            {"kas_certificate": "agent.crt", "kas_key": "agent.key"},
+        ),
+        ({"kas_certificate_content": "PEM", "kas_certificate": "/a.crt"}, {}),
+    ],
+)
+def test_certificates_from_elsewhere_have_a_path(given, expected):
+    plain, _sentences = normalise("node1", {})
+    paths = {name: f"/etc/gitlab/ssl-kas/{file}" for name, file in expected.items()}
+    assert normalise("node1", given) == ({**plain, **given, **paths}, [])
 
 
 def test_unknown_option_of_redis_does_not_show_its_value():

@@ -17,7 +17,26 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl impo
 from ansible_collections.kasops.gitlab_kas.plugins.modules.gitlab_reconfigure import diff, main, run
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "gitlab_ctl"
-KEYS = {"changed", "reason", "resources_updated", "duration_s", "started", "deprecation_notices", "lines"}
+KEYS = {
+    "changed",
+    "reason",
+    "resources_updated",
+    "duration_s",
+    "restart_reason",
+    "restarted",
+    "started",
+    "deprecation_notices",
+    "lines",
+}
+NOTHING_DONE = dict.fromkeys(KEYS) | {
+    "changed": False,
+    "restarted": False,
+    "started": False,
+    "deprecation_notices": [],
+    "lines": [],
+}
+SINCE_RECONFIGURE = "since the last successful reconfigure."
+SINCE_START = "since the last start of KAS on record."
 
 
 class Node:
@@ -31,6 +50,9 @@ class Node:
         self.link.parent.mkdir(parents=True)
         (root / "opt/gitlab/version-manifest.json").write_text('{"build_version": "18.6.1"}')
         self.running = False
+        self.pid = 1
+        self.restarts = True
+        self.reconfigure_restarts = False
         self.starts = True
         self.outcome = Finished(0, (FIXTURES / "success_13.stdout").read_text(), "")
         self.ran: list[str] = []
@@ -40,9 +62,12 @@ class Node:
         action = argv[1]
         self.ran.append(action)
         if action == "status":
-            return (
-                Finished(0, "run: gitlab-kas: (pid 1) 1s", "") if self.running else Finished(3, "down: gitlab-kas", "")
-            )
+            if not self.running:
+                return Finished(3, "down: gitlab-kas", "")
+            return Finished(0, f"run: gitlab-kas: (pid {self.pid}) 1s", "")
+        if action == "restart":
+            self.pid += self.restarts
+            return Finished(0, "ok: run", "") if self.restarts else Finished(1, "timeout: run: gitlab-kas", "")
         if action == "start":
             self.running = self.starts
             return Finished(0, "ok: run", "") if self.starts else Finished(1, "timeout: down: gitlab-kas: 1s", "")
@@ -50,6 +75,7 @@ class Node:
         self.now += 35.24
         if timeout_s < 35:
             raise GitlabCtlError("It still runs.")
+        self.pid += self.reconfigure_restarts
         return self.outcome
 
     def enable(self) -> None:
@@ -57,10 +83,17 @@ class Node:
 
     def run(self, *, check_mode: bool = False, **params: Any) -> dict[str, Any]:
         self.ran = []
-        defaults = {"path": str(self.gitlab_rb), "inputs": [], "force": False, "start": True, "timeout_s": 3600}
+        defaults = {
+            "path": str(self.gitlab_rb),
+            "inputs": [],
+            "restart_inputs": [],
+            "force": False,
+            "start": True,
+            "timeout_s": 3600,
+        }
         result = run(
             {**defaults, **params},
-            Package(self.gitlab_ctl, root=self.root),
+            Package(self.gitlab_ctl, root=self.root, pause=lambda seconds: None),
             check_mode=check_mode,
             clock=lambda: self.now,
         )
@@ -80,13 +113,15 @@ def test_first_run_reconfigures_and_the_second_does_not(node: Node) -> None:
         "reason": "No successful reconfigure is on record.",
         "resources_updated": 11,
         "duration_s": 35.2,
+        "restart_reason": None,
+        "restarted": False,
         "started": False,
         "deprecation_notices": [],
         "lines": [],
     }
     assert node.ran == ["reconfigure"]
     second = node.run()
-    assert second == dict.fromkeys(KEYS) | {"changed": False, "started": False, "deprecation_notices": [], "lines": []}
+    assert second == NOTHING_DONE
     assert node.ran == []
 
 
@@ -132,6 +167,150 @@ def test_inputs(node: Node) -> None:
     assert result["reason"] == f"{certificate} has appeared since the last successful reconfigure."
 
 
+@pytest.fixture
+def tls(node: Node) -> Node:
+    """A node whose KAS runs with a certificate that it has read."""
+    node.enable()
+    node.running = True
+    (node.root / "trusted").mkdir()
+    (node.root / "kas.crt").write_text("certificate")
+    run_tls(node)
+    return node
+
+
+def run_tls(node: Node, **params: Any) -> dict[str, Any]:
+    trusted = str(node.root / "trusted")
+    return node.run(inputs=[trusted], restart_inputs=[str(node.root / "kas.crt"), trusted], **params)
+
+
+RENEW = {"kas.crt": "renewed"}
+TRUST = {"trusted/ca.crt": "CA"}
+EDIT = {"gitlab.rb": "# edited"}
+
+
+@pytest.mark.parametrize(
+    ("edits", "running", "reconfigure_restarts", "ran", "reason", "restart_reason", "restarted"),
+    [
+        pytest.param({}, True, False, ["status"], None, None, False, id="nothing is owed"),
+        pytest.param(
+            RENEW,
+            True,
+            False,
+            ["status", "status", "status", "restart", "status", "status"],
+            None,
+            "kas.crt has changed",
+            True,
+            id="a new certificate",
+        ),
+        pytest.param(
+            RENEW, False, False, ["status", "status", "start"], None, "kas.crt has changed", False, id="KAS is down"
+        ),
+        pytest.param(
+            EDIT, True, False, ["reconfigure", "status"], "gitlab.rb has changed", None, False, id="gitlab.rb"
+        ),
+        pytest.param(
+            TRUST,
+            True,
+            False,
+            ["status", "reconfigure", "status", "status", "restart", "status", "status"],
+            "trusted/ca.crt has appeared",
+            "trusted/ca.crt has appeared",
+            True,
+            id="a reconfigure that does not restart KAS",
+        ),
+        pytest.param(
+            RENEW | EDIT,
+            True,
+            True,
+            ["status", "reconfigure", "status", "status"],
+            "gitlab.rb has changed",
+            "kas.crt has changed",
+            False,
+            id="a reconfigure that restarts KAS",
+        ),
+    ],
+)
+def test_restart(
+    tls: Node,
+    edits: dict[str, str],
+    running: bool,
+    reconfigure_restarts: bool,
+    ran: list[str],
+    reason: str | None,
+    restart_reason: str | None,
+    restarted: bool,
+) -> None:
+    tls.running = running
+    tls.reconfigure_restarts = reconfigure_restarts
+    for name, text in edits.items():
+        (tls.root / name).write_text(text)
+    result = run_tls(tls)
+    assert tls.ran == ran
+    assert result["reason"] == (reason and f"{tls.root}/{reason} {SINCE_RECONFIGURE}")
+    assert result["restart_reason"] == (restart_reason and f"{tls.root}/{restart_reason} {SINCE_START}")
+    assert result["restarted"] == restarted
+    assert result["changed"] == bool(edits)
+    assert run_tls(tls) == NOTHING_DONE
+
+
+def test_a_first_run_restarts_a_kas_that_may_not_have_read_its_certificate(tls: Node) -> None:
+    (tls.root / "var/lib/kasops.gitlab_kas/reconfigured.json").unlink()
+    result = run_tls(tls)
+    assert (result["reason"], result["restarted"]) == ("No successful reconfigure is on record.", True)
+    assert result["restart_reason"] == f"{tls.root}/kas.crt has appeared {SINCE_START}"
+
+
+@pytest.mark.parametrize(
+    ("edits", "running", "changed", "restarted"),
+    [
+        pytest.param(RENEW, True, True, True, id="restart"),
+        pytest.param(RENEW | EDIT, True, True, False, id="reconfigure"),
+        pytest.param(RENEW, False, False, False, id="KAS is down"),
+    ],
+)
+def test_check_mode_of_a_restart(
+    tls: Node, edits: dict[str, str], running: bool, changed: bool, restarted: bool
+) -> None:
+    tls.running = running
+    for name, text in edits.items():
+        (tls.root / name).write_text(text)
+    before = sorted(tls.root.rglob("*"))
+    result = run_tls(tls, check_mode=True, start=False)
+    assert (result["changed"], result["restarted"], tls.ran) == (changed, restarted, ["status"])
+    assert sorted(tls.root.rglob("*")) == before
+    assert run_tls(tls)["restart_reason"] == result["restart_reason"]
+
+
+@pytest.mark.parametrize("certificate", ["renewed", "certificate"])
+def test_a_failed_restart_stays_owed(tls: Node, certificate: str) -> None:
+    """Also when the certificate is put back as it was: who knows which one KAS has read."""
+    tls.restarts = False
+    (tls.root / "kas.crt").write_text("renewed")
+    result = run_tls(tls)
+    assert result["failed"] is True
+    assert result["msg"] == (
+        "gitlab-kas has not restarted within 300 s (run: gitlab-kas: (pid 2) 1s); see who is still connected, or end it"
+        " with gitlab-ctl kill gitlab-kas, and run this again."
+    )
+    assert result["lines"] == ["timeout: run: gitlab-kas"]
+    assert result["restarted"] is False
+    tls.restarts = True
+    (tls.root / "kas.crt").write_text(certificate)
+    result = run_tls(tls)
+    assert (result["reason"], result["restarted"]) == (None, True)
+    assert result["restart_reason"] == f"{tls.root}/kas.crt has appeared {SINCE_START}"
+
+
+def test_a_reconfigure_whose_restart_fails_stays_owed(tls: Node) -> None:
+    tls.restarts = False
+    (tls.root / "trusted/ca.crt").write_text("CA")
+    assert run_tls(tls)["failed"] is True
+    tls.restarts = True
+    result = run_tls(tls)
+    assert result["reason"] == "The last reconfigure failed, was interrupted or still runs."
+    assert result["restarted"] is True
+
+
 def test_check_mode_changes_nothing(node: Node) -> None:
     node.enable()
     before = sorted(node.root.rglob("*"))
@@ -161,6 +340,8 @@ def test_a_failed_reconfigure_stays_owed(node: Node) -> None:
         "reason": f"{node.gitlab_rb} has changed since the last successful reconfigure.",
         "resources_updated": 0,
         "duration_s": 35.2,
+        "restart_reason": None,
+        "restarted": False,
         "started": False,
         "deprecation_notices": ["git_data_dirs has been deprecated since 17.8 and will be removed in 18.0."],
     }
@@ -203,17 +384,18 @@ def test_package_not_installed(node: Node) -> None:
 @pytest.mark.parametrize(
     ("result", "before", "after"),
     [
-        ({"reason": None, "started": False}, "", ""),
-        ({"reason": "Why.", "started": False}, "reconfigure owed: Why.\n", "reconfigure owed: no\n"),
-        ({"reason": None, "started": True}, "gitlab-kas: down\n", "gitlab-kas: run\n"),
+        ({}, "", ""),
+        ({"reason": "Why."}, "reconfigure owed: Why.\n", "reconfigure owed: no\n"),
+        ({"restart_reason": "Why."}, "restart owed: Why.\n", "restart owed: no\n"),
+        ({"started": True}, "gitlab-kas: down\n", "gitlab-kas: run\n"),
     ],
 )
 def test_diff(result: dict[str, Any], before: str, after: str) -> None:
-    assert diff(result) == {"before": before, "after": after}
+    assert diff(NOTHING_DONE | result) == {"before": before, "after": after}
 
 
 def test_main_takes_text_for_every_type(capsys: pytest.CaptureFixture[str]) -> None:
-    args = {"force": "yes", "start": "false", "timeout_s": "60", "inputs": "/a,/b"}
+    args = {"force": "yes", "start": "false", "timeout_s": "60", "inputs": "/a,/b", "restart_inputs": "/c"}
     with patch_module_args(args), pytest.raises(SystemExit) as caught:
         main()
     result = json.loads(capsys.readouterr().out)
@@ -222,6 +404,7 @@ def test_main_takes_text_for_every_type(capsys: pytest.CaptureFixture[str]) -> N
     assert result["invocation"]["module_args"] == {
         "path": "/etc/gitlab/gitlab.rb",
         "inputs": ["/a", "/b"],
+        "restart_inputs": ["/c"],
         "force": True,
         "start": False,
         "timeout_s": 60,
