@@ -23,7 +23,8 @@ Set them in the inventory; the playbooks read them there. Extra variables, as AW
 def plain(text: str) -> str:
     """Ansible's markup as Markdown."""
     text = re.sub(r"R\(([^,)]*),[^)]*\)", r"`\1`", text)
-    return re.sub(r"\b(?:RV|[CVOMPE])\((?:ignore:)?((?:[^()\\]|\\.)*)\)", r"`\1`", text).replace("|", "\\|").replace("\\)", ")")
+    text = re.sub(r"\b(?:RV|[CVOMPE])\((?:ignore:)?((?:[^()\\]|\\.)*)\)", r"`\1`", text)
+    return text.replace("|", "\\|").replace("\\)", ")")
 
 
 def rows(options: dict[str, Any], indent: str = "") -> Iterator[str]:

@@ -322,9 +322,11 @@ class Ledger:
 
     def _read(self) -> Snapshot | None:
         try:
-            return Snapshot(**json.loads(self.path.read_bytes()))
+            noted = Snapshot(**json.loads(self.path.read_bytes()))
+            # A damaged record is no record: the reconfigure is run once more.
+            return noted if set(noted.digests) <= set(noted.touched) else None
         except (FileNotFoundError, ValueError, TypeError):
-            return None  # a damaged record is no record: the reconfigure is run once more
+            return None
         except OSError as error:
             raise GitlabCtlError(f"{self.path} cannot be read ({error.strerror}); become root.") from error
 

@@ -119,7 +119,7 @@ def _reach_all(params: Mapping[str, Any], reacher: Callable[..., Reach]) -> Sequ
     def probe(position: int, url: str) -> None:
         try:
             reached[position] = reacher(url, **options)
-        except PrivateApiError as error:
+        except (PrivateApiError, ValueError) as error:  # ValueError: a host that is no name at all
             reached[position] = Reach(False, str(error))
 
     threads = [
@@ -144,6 +144,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    if module.params["timeout_s"] < 1:
+        module.fail_json(
+            msg=f"timeout_s is {module.params['timeout_s']}; set 1 or more seconds.", peers=[], reachable=False
+        )
     module.exit_json(**run(module.params))
 
 

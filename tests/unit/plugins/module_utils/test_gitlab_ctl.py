@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -484,6 +485,18 @@ def damage_record(root: Path) -> None:
 
 
 SINCE = "since the last successful reconfigure"
+
+
+def damage_digests(root: Path) -> None:
+    record = root / "var/lib/kasops.gitlab_kas/reconfigured.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "digests": None}))
+
+
+def damage_times(root: Path) -> None:
+    record = root / "var/lib/kasops.gitlab_kas/reconfigured.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "touched": {}}))
+
+
 NO_RECORD = "No successful reconfigure is on record."
 UNFINISHED = "The last reconfigure failed, was interrupted or still runs."
 
@@ -515,6 +528,8 @@ UNFINISHED = "The last reconfigure failed, was interrupted or still runs."
         ),
         ([reconfigure, edit, reconfigure_by_hand, put_back, reconfigure], None),
         ([reconfigure, damage_record], NO_RECORD),
+        ([reconfigure, damage_digests], NO_RECORD),
+        ([reconfigure, damage_times], NO_RECORD),
     ],
 )
 def test_owed(root: Path, steps: list[Step], expected: str | None) -> None:

@@ -88,3 +88,9 @@ def test_main(capsys: pytest.CaptureFixture[str]) -> None:
     assert caught.value.code == 0
     assert [peer["text"] for peer in result["peers"]] == ["connection refused", "no such socket"]
     assert result["reachable"] is False
+
+
+def test_a_time_limit_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with patch_module_args({"peers": [], "timeout_s": 0}), pytest.raises(SystemExit):
+        main()
+    assert json.loads(capsys.readouterr().out)["msg"] == "timeout_s is 0; set 1 or more seconds."
