@@ -139,7 +139,8 @@ class Editor:
 
     def _add(self, path: Path, state: State, value: Any) -> None:
         """No assignment in this file is in effect: a new one goes beside its commented line or to the end."""
-        if len(path) <= 2:
+        into_hash = len(path) > 2 or value == {}
+        if not into_hash:
             self._line(self._place(path), self._assignment(path, value))
             return
         for size in range(len(path) - 1, 1, -1):
@@ -162,7 +163,8 @@ class Editor:
             )
         if path[:2] not in self._hashes:
             self._hashes[path[:2]] = (self._place(path[:2]), {})
-        put(self._hashes[path[:2]][1], path[2:], value)
+        if path[2:]:
+            put(self._hashes[path[:2]][1], path[2:], value)
 
     def _remove_from(self, event: Event, path: Path) -> bool:
         """Take a setting out of one assignment; whether there was something to take."""

@@ -159,7 +159,7 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
     return result
 
 
-class Module(AnsibleModule):
+class Module(AnsibleModule):  # type: ignore[misc]
     """Knows which of its arguments are secrets before it looks at anything: a refused argument shows all of them."""
 
     def _load_params(self) -> None:

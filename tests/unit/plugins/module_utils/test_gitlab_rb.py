@@ -105,6 +105,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any], str]] = {
         "gitlab_kas['env'] = {\n  'A' => <<~X,\n    a\n  X\n  'B' => 'b'\n}\n",
     ),
     "into an empty hash": ("gitlab_kas['env'] = {}\n", ENV_B, "gitlab_kas['env'] = {\n  'B' => 'b',\n}\n"),
+    "an empty hash": ("", {"gitlab_kas": {"env": {}}}, section("gitlab_kas['env'] = {}")),
     "into nil": ("gitlab_kas['env'] = nil\n", ENV_B, "gitlab_kas['env'] = {\n  'B' => 'b',\n}\n"),
     "a key of a hash": (
         "gitlab_kas['env'] = { A: 1, B: 2 }\n",
@@ -375,6 +376,12 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a hash after an unreadable file": (
         "from_file '/nowhere'\n",
         ENV_B,
+        f"{FILE}, line 1: this line may set gitlab_kas['env'] too, and a hash assigned again would replace it; assign "
+        "gitlab_kas['env'] after it as a whole.",
+    ),
+    "an empty hash after an unreadable file": (
+        "from_file '/nowhere'\n",
+        {"gitlab_kas": {"env": {}}},
         f"{FILE}, line 1: this line may set gitlab_kas['env'] too, and a hash assigned again would replace it; assign "
         "gitlab_kas['env'] after it as a whole.",
     ),
