@@ -14,9 +14,9 @@ from ansible.errors import AnsibleError, AnsibleFilterError
 from ansible.template import Templar
 from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import _plain, private_api_addresses
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _report
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import KAS_GROUP, RAILS_GROUP, Host
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import KAS_GROUP, RAILS_GROUP, Host, is_ip
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._plan import ROLES, make_plan
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError, parse_url
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._rules import node_refusals
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SecretError, seal, unseal
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import normalise
@@ -160,11 +160,16 @@ def _host(
             candidates = private_api_addresses(_plain(facts), query)
         except PrivateApiError as error:
             wrong.append(f"{name}: kas_own_private_api_query does not do: {error}")
+    elif query and not played:
+        # Its facts are not there; what its KAS has published is what the query chose.
+        published = [parse_url(url).host for url in (look or {}).get("own_private_api_urls") or []]
+        candidates = [address for address in published if is_ip(address)] or None
     host = Host(
         name=name,
         groups=groups,
         values=values,
         look=look,
+        is_reached="msg" in result and not result.get("unreachable"),
         silence=" ".join(str(result.get("msg") or "no answer").split()).replace("Task failed: ", "", 1),
         secrets={each: unseal(sealed, key) for each, sealed in (look or {}).get("sealed_secrets", {}).items()},
         candidates=candidates,

@@ -98,6 +98,7 @@ class Host:
     values: Mapping[str, Any]  # the variables, as _variables.normalise() returns them
     look: Mapping[str, Any] | None = None  # what kas_info returned; None if the node did not answer
     silence: str = ""  # why it did not answer
+    is_reached: bool = False  # the connection stands, but kas_info did not run there
     secrets: Mapping[str, str] = field(default_factory=dict)  # those that it has, by name
     candidates: Sequence[str] | None = None  # its addresses, if they do not come from kas_info
     played: bool = True  # this play changes it; else it stands outside --limit

@@ -94,6 +94,11 @@ def node_refusals(hosts: Sequence[Host]) -> list[str]:
                 f"{host.name}: it is neither in group {KAS_GROUP} nor in {RAILS_GROUP}; put it into one of them, or"
                 " leave it out of the play."
             )
+        elif host.played and host.look is None and host.is_reached:
+            refusals.append(
+                f"{host.name}: kas_info did not run on this host ({host.silence.rstrip('.')}); see that it has Python"
+                " 3.9 or later, and that the user may become root there."
+            )
         elif host.played and host.look is None:
             refusals.append(
                 f"{host.name}: this host of group {' and '.join(sorted(host.groups))} does not answer"

@@ -21,6 +21,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates im
 # What a role's argument_specs.yml calls the type of each kind. 'flag' is a boolean that may stay unset.
 SPEC_TYPES = {
     "authorities": "list",
+    "batch": "str",
     "boolean": "bool",
     "choice": "str",
     "days": "int",
@@ -114,6 +115,7 @@ VARIABLES: dict[str, Variable] = {
     "kas_ca_certificates": Variable("authorities", []),
     "kas_certificate_min_valid_days": Variable("days", 30),
     # how the work is done
+    "kas_serial": Variable("batch", "1"),
     "kas_gitlab_rb_path": Variable("path", "/etc/gitlab/gitlab.rb"),
     "kas_gitlab_rb_backup": Variable("boolean", False),
     "kas_reconfigure_timeout_s": Variable("seconds", 3600),
@@ -260,6 +262,12 @@ def _days(name: str, variable: Variable, value: object, load: Load) -> int:
     return _number(name, variable, value, range(36501), "set whole days from 0 to 36500")
 
 
+def _batch(name: str, variable: Variable, value: object, load: Load) -> str:
+    if isinstance(value, bool) or not re.fullmatch(r"\s*[1-9][0-9]{0,4}%?\s*", str(value)):
+        raise _wrong(name, variable, value, "set a number of nodes from 1 on, or a percentage such as 25%")
+    return str(value).strip()
+
+
 def _path(name: str, variable: Variable, value: object, load: Load) -> str:
     if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
         raise _wrong(name, variable, value, "set an absolute path on the node")
@@ -364,6 +372,7 @@ def _either(words: tuple[str, ...]) -> str:
 
 
 _CONVERTERS: dict[str, Callable[[str, Variable, object, Load], Any]] = {
+    "batch": _batch,
     "authorities": _authorities,
     "boolean": _boolean,
     "choice": _choice,

@@ -173,6 +173,15 @@ def test_a_host_that_does_not_answer(result, cause):
     ]
 
 
+def test_a_host_on_which_nothing_runs():
+    hostvars = both()
+    hostvars["kas2"]["__kas_look"] = {"failed": False, "msg": "Missing sudo password."}
+    assert kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)["refusals"] == [
+        "kas2: kas_info did not run on this host (Missing sudo password); see that it has Python 3.9 or later, and"
+        " that the user may become root there."
+    ]
+
+
 def test_wrong_values_and_sick_nodes_are_refused_together():
     hostvars = both(kas_env="- a\n- b", kas_enabled="maybe")
     hostvars["kas2"]["__kas_look"] = look(2, problems=["GitLab is not installed; install it."])

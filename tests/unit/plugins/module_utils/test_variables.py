@@ -33,6 +33,9 @@ def test_unset_is_the_default(name, unset):
         ("kas_own_private_api_port", "8155", 8155),
         ("kas_own_private_api_port", 8155, 8155),
         ("kas_ready_timeout_s", " 60 ", 60),
+        ("kas_serial", 2, "2"),
+        ("kas_serial", " 25% ", "25%"),
+        ("kas_serial", "", "1"),
         ("kas_own_private_api_cidr", "10.0.0.0/8", ["10.0.0.0/8"]),
         ("kas_own_private_api_cidr", "10.0.0.0/8, fd00::/8", ["10.0.0.0/8", "fd00::/8"]),
         ("kas_own_private_api_cidr", ["10.0.0.0/8"], ["10.0.0.0/8"]),
@@ -81,6 +84,14 @@ def test_given(name, given, expected):
         ("kas_own_private_api_port", "abc", "kas_own_private_api_port is 'abc'; set a port from 1 to 65535."),
         ("kas_own_private_api_port", 70000, "kas_own_private_api_port is 70000; set a port from 1 to 65535."),
         ("kas_own_private_api_port", True, "kas_own_private_api_port is true; set a port from 1 to 65535."),
+        *(
+            (
+                "kas_serial",
+                value,
+                f"kas_serial is {said}; set a number of nodes from 1 on, or a percentage such as 25%.",
+            )
+            for value, said in ((0, "0"), (-1, "-1"), ("abc", "'abc'"), ("0%", "'0%'"), (True, "true"))
+        ),
         ("kas_ready_timeout_s", 0, "kas_ready_timeout_s is 0; set whole seconds from 1 to 86400."),
         ("kas_ready_timeout_s", "1.5", "kas_ready_timeout_s is '1.5'; set whole seconds from 1 to 86400."),
         (
