@@ -13,6 +13,7 @@ is ``gitlab_kas['enable'] = …``, a longer path goes on into a hash: ``("gitlab
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -176,10 +177,10 @@ class Document:
                 break
             if event.kind == "unknown":
                 found.clear()
-            elif event.kind in ("set", "touch") and None not in event.path:
-                path = tuple(map(str, event.path))
-                if event.kind == "set" and event.value and event.value.literal is not NO_LITERAL:
-                    _assign(found, path, _plain(event.value.literal))
+            elif event.kind in ("set", "touch"):
+                path = _known(event.path)
+                if event.value and event.value.literal is not NO_LITERAL and _is_setting(path):
+                    put(found, path, _plain(event.value.literal))
                 else:
                     _drop(found, path)
         return found
@@ -372,10 +373,14 @@ def put(tree: Tree, path: Path, value: Any) -> None:
     tree[path[-1]] = value
 
 
-def _assign(tree: Tree, path: Path, value: Any) -> None:
+def _is_setting(path: Path) -> bool:
     """A call with one value is a setting only if the package knows it as one; ``require 'json'`` is none."""
-    if len(path) > 1 or path[0] in CALL_FORM or path[0].endswith("_url"):
-        put(tree, path, value)
+    return len(path) > 1 or path[0] in CALL_FORM or path[0].endswith("_url")
+
+
+def _known(path: Sequence[str | None]) -> Path:
+    """A path as far as its keys are known."""
+    return tuple(itertools.takewhile(lambda key: key is not None, path))  # type: ignore[arg-type]
 
 
 def _drop(tree: Tree, path: Path) -> None:

@@ -431,6 +431,10 @@ READINGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "what is computed is left out": ("gitlab_kas['a'] = 1\ngitlab_kas['a'] = b()\n", {"gitlab_kas": {}}),
     "what may change is left out": ("gitlab_kas['a'] = 1\ngitlab_kas['a'] = 2 if b\n", {"gitlab_kas": {}}),
+    "a computed key may be any": ("gitlab_kas['a'] = 1\nk = 'a'\ngitlab_kas[k] = 2\n", {}),
+    "a section in call form": ("gitlab_kas['a'] = 1\ngitlab_kas('a' => 2)\n", {}),
+    "what Ruby is asked to load": ("require 'json'\n", {}),
+    "nothing after a return": ("gitlab_kas['a'] = 1\nreturn\ngitlab_kas['a'] = 2\n", {"gitlab_kas": {"a": 1}}),
     "comments and text": ("# gitlab_kas['a'] = 1\nb = 'gitlab_kas'\n", {}),
 }
 
