@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
-from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import _plain
+from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import plain
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import APIS, TRUSTED_CERTS
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
     INTERNAL_API_PORT,
@@ -35,7 +35,7 @@ def kas_certificates(
     variables: Mapping[str, Any], host: str, groups: Mapping[str, Sequence[str]], server_names: Sequence[str] = ()
 ) -> dict[str, Any]:
     """The certificates of one host; documented in kas_certificates.yml."""
-    values, _wrong = normalise(host, _plain(variables), load=yaml.safe_load)  # what is wrong is told by kas_plan
+    values, _wrong = normalise(host, plain(variables), load=yaml.safe_load)  # what is wrong is told by kas_plan
     certificates: list[dict[str, Any]] = []
     refusals: list[str] = []
     if host in groups.get(KAS_GROUP, ()) and values["kas_enabled"]:
@@ -75,7 +75,7 @@ def kas_certificate_report(hostvars: Mapping[str, Any], hosts: Sequence[str]) ->
     """What is wrong with the certificates of all hosts; documented in kas_certificate_report.yml."""
     refusals, warnings = [], []
     for host in map(str, hosts):
-        refusals += [f"{host}: {sentence}." for sentence in _plain(hostvars[host][CERTIFICATES])["refusals"]]
+        refusals += [f"{host}: {sentence}." for sentence in plain(hostvars[host][CERTIFICATES])["refusals"]]
         for result in _results(hostvars[host], LOOK):
             refusals += [f"{host}: {sentence}" for sentence in result["certificate"]["problems"]]
             warnings += [f"{host}: {sentence}" for sentence in result["certificate"]["warnings"]]
@@ -87,7 +87,7 @@ def kas_certificate_report(hostvars: Mapping[str, Any], hosts: Sequence[str]) ->
 
 def _results(variables: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """What kas_certificate_info returned in a loop on one host."""
-    results: list[Mapping[str, Any]] = _plain(variables[name])["results"]
+    results: list[Mapping[str, Any]] = plain(variables[name])["results"]
     return results
 
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
-from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import _plain
+from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import plain
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _chart
 
 
 def kas_chart_values(variables: Mapping[str, Any], host: str) -> dict[str, Any]:
     """The chart's values and Helm's commands, or why there are none; documented in kas_chart_values.yml."""
-    chart, wrong = _chart.read_chart(str(host), _plain(variables), yaml.safe_load)
+    chart, wrong = _chart.read_chart(str(host), plain(variables), yaml.safe_load)
     refusals = wrong or _chart.refusals(chart)
     if refusals:
         return {"refusals": refusals, "warnings": [], "chart_values": {}, "other_values": [], "commands": {}}
@@ -30,7 +30,7 @@ def kas_chart_values(variables: Mapping[str, Any], host: str) -> dict[str, Any]:
 
 def kas_chart_secrets(variables: Mapping[str, Any], host: str) -> list[dict[str, Any]]:
     """The Kubernetes Secrets that the chart's values name; documented in kas_chart_secrets.yml."""
-    chart, _wrong = _chart.read_chart(str(host), _plain(variables), yaml.safe_load)
+    chart, _wrong = _chart.read_chart(str(host), plain(variables), yaml.safe_load)
     return _chart.manifests(chart)
 
 
@@ -44,7 +44,7 @@ def kas_chart_owed(
 ) -> str:
     """Why the release has to be upgraded, if it has; documented in kas_chart_owed.yml."""
     return _chart.owed(
-        _plain(releases), version=str(version), values=_plain(values), current=_plain(current), others=_plain(others)
+        plain(releases), version=str(version), values=plain(values), current=plain(current), others=plain(others)
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleError, AnsibleFilterError
 from ansible.template import Templar
-from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import _plain, private_api_addresses
+from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import plain, private_api_addresses
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _report
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import KAS_GROUP, RAILS_GROUP, Host, is_ip
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._plan import ROLES, make_plan
@@ -31,7 +31,7 @@ PROBE = "__kas_probe"
 
 def kas_sealed(variables: Mapping[str, Any], key: str) -> str:
     """One host's variables as a text that shows none of them; documented in kas_sealed.yml."""
-    return seal(json.dumps(_plain(variables), default=str), str(key))
+    return seal(json.dumps(plain(variables), default=str), str(key))
 
 
 def kas_plan(
@@ -43,9 +43,9 @@ def kas_plan(
 ) -> dict[str, Any]:
     """The plan of the whole deployment, settings sealed; documented in kas_plan.yml."""
     key = str(key)
-    looks = {name: _plain(hostvars[name][LOOK]) for name in play_hosts}
+    looks = {name: plain(hostvars[name][LOOK]) for name in play_hosts}
     for name in play_hosts:
-        looks.update((result["item"], result) for result in _plain(hostvars[name][OUTSIDE])["results"])
+        looks.update((result["item"], result) for result in plain(hostvars[name][OUTSIDE])["results"])
     hosts, wrong = [], []
     for name in _members(groups, play_hosts):
         memberships = frozenset(group for group in (KAS_GROUP, RAILS_GROUP) if name in groups.get(group, ()))
@@ -92,19 +92,19 @@ def kas_settings(node: Mapping[str, Any], roles: Iterable[str], key: str) -> dic
 
 def kas_report(hostvars: Mapping[str, Any], hosts: Sequence[str], plan: Mapping[str, Any]) -> dict[str, Any]:
     """A table of the KAS nodes and sentences about what is wrong; documented in kas_report.yml."""
-    plan = _plain(plan)
+    plan = plain(plan)
     names = {url: name for name, node in plan["nodes"].items() for url in node["own_urls"]}
     nodes = []
     for name in hosts:
         variables = hostvars[name]
         node = plan["nodes"][name]
-        probe = _plain(variables[PROBE]) if PROBE in variables else {}
+        probe = plain(variables[PROBE]) if PROBE in variables else {}
         nodes.append(
             _report.Checked(
                 name=str(name),
                 runs_kas=node["runs_kas"],
                 own_urls=node["own_urls"],
-                look=_plain(variables[LOOK])["kas"],
+                look=plain(variables[LOOK])["kas"],
                 secret_names=node["secrets"],
                 peers=probe.get("peers", []),
             )
@@ -132,7 +132,7 @@ def _given(hostvars: Any, name: str, played: bool, key: str) -> tuple[dict[str, 
         if not variable.startswith("kas_"):
             continue
         try:
-            given[variable] = _plain(templar.template(variables[variable]))
+            given[variable] = plain(templar.template(variables[variable]))
         except (AnsibleError, UndefinedError):
             wrong.append(
                 f"{name}: {variable} cannot be evaluated for this host, which stands outside of the play; correct it,"
@@ -157,7 +157,7 @@ def _host(
     query, facts = values["kas_own_private_api_query"], variables.get("ansible_facts")
     if query and facts:
         try:
-            candidates = private_api_addresses(_plain(facts), query)
+            candidates = private_api_addresses(plain(facts), query)
         except PrivateApiError as error:
             wrong.append(f"{name}: kas_own_private_api_query does not do: {error}")
     elif query and not played:

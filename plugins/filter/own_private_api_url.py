@@ -77,16 +77,16 @@ def select(facts: dict[str, Any] | list[Any], query: object, library: Any = jmes
     return found
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The same value in Python's own types, all that jmespath knows: Ansible's strings and containers have others."""
     if isinstance(value, Undefined):
         return str(value)  # raises jinja2's UndefinedError, which says which variable is undefined
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, Sequence):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 
@@ -102,7 +102,7 @@ def _filter(function: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(facts, Mapping) and "ansible_facts" in facts:
             facts = facts["ansible_facts"]
         try:
-            return function(_plain(facts), *_plain(arguments), **_plain(options))
+            return function(plain(facts), *plain(arguments), **plain(options))
         except PrivateApiError as error:
             raise AnsibleFilterError(str(error)) from None  # Ansible would print the sentence twice
 

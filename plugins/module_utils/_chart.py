@@ -28,13 +28,13 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import is_secret
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError, unreachable_reason
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._rules import _cookie, _slash
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._rules import cookie_out_of_reach, slash_missing
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, problem
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import (
     Load,
     Variable,
     WrongValue,
-    _convert,
+    convert,
     normalise,
     shown,
 )
@@ -149,7 +149,7 @@ def read_chart(host: str, given: Mapping[str, object], load: Load) -> tuple[Char
     values, sentences = normalise(host, given, load)
     for name, variable in CHART_VARIABLES.items():
         try:
-            values[name] = _convert(name, variable, given.get(name), load)
+            values[name] = convert(name, variable, given.get(name), load)
         except WrongValue as wrong:
             values[name] = variable.default
             sentences.append(f"{host}: {wrong}")
@@ -385,7 +385,7 @@ def _urls(chart: Chart) -> Iterator[str]:
             f" without one, such as wss://kas.{gitlab}"
         )
     elif chart.is_on:
-        yield from _slash(chart.as_host())
+        yield from slash_missing(chart.as_host())
     reason = _unreachable(internal) if chart.is_on and chart.runs_rails and internal else None
     if reason:
         yield (
@@ -481,7 +481,7 @@ def _cookie_reach(chart: Chart) -> Iterator[str]:
     gitlab = urlsplit(values["kas_chart_gitlab_url"]).hostname
     if values["kas_external_url"] or values["kas_k8s_proxy_url"]:
         host = chart.as_host()
-        yield from _cookie(host, Deployment([host]))
+        yield from cookie_out_of_reach(host, Deployment([host]))
     else:
         yield (
             f"kas_external_url is not set, and the chart by itself puts KAS beside {gitlab}, where browsers do not"

@@ -330,7 +330,7 @@ def _tls(host: Host, deployment: Deployment) -> Iterator[str]:
 
 
 def _external_url(host: Host, deployment: Deployment) -> Iterator[str]:
-    yield from _slash(host)
+    yield from slash_missing(host)
     agents, gitlab = host.values["kas_external_url"], host.external_url
     if agents.startswith("grpc") and gitlab and urlsplit(agents).hostname != urlsplit(gitlab).hostname:
         yield (
@@ -339,7 +339,7 @@ def _external_url(host: Host, deployment: Deployment) -> Iterator[str]:
         )
 
 
-def _slash(host: Host) -> Iterator[str]:
+def slash_missing(host: Host) -> Iterator[str]:
     for name in ("kas_external_url", "kas_k8s_proxy_url"):
         url = host.values[name]
         if urlsplit(url).path and not url.endswith("/"):
@@ -395,7 +395,7 @@ def _rails(host: Host, deployment: Deployment) -> Iterator[str]:
     """A Rails node without KAS must be told everything."""
     if host.runs_kas or not deployment.kas or not host.played:
         return
-    yield from _slash(host)
+    yield from slash_missing(host)
     if not agents_url(host):
         yield (
             "kas_external_url is not set, KAS runs on other nodes, and gitlab.rb has no external_url to derive it"
@@ -456,7 +456,7 @@ def _silence(host: Host, deployment: Deployment) -> Iterator[str]:
         yield f"it stands outside of this play and could not be held against the others: {cause.rstrip('.')}"
 
 
-def _cookie(host: Host, deployment: Deployment) -> Iterator[str]:
+def cookie_out_of_reach(host: Host, deployment: Deployment) -> Iterator[str]:
     """The browser sends the cookie _gitlab_kas only to GitLab's host and to names below it."""
     variable = "kas_k8s_proxy_url" if host.values["kas_k8s_proxy_url"] else "kas_external_url"
     gitlab, proxy = urlsplit(host.external_url).hostname, urlsplit(host.values[variable]).hostname
@@ -472,7 +472,7 @@ def _cookie_where(check: str) -> Rule:
 
     def rule(host: Host, deployment: Deployment) -> Iterator[str]:
         if host.values["kas_cookie_check"] == check:
-            yield from _cookie(host, deployment)
+            yield from cookie_out_of_reach(host, deployment)
 
     return rule
 

@@ -179,7 +179,7 @@ def normalise(host: str, given: Mapping[str, object], load: Load = json.loads) -
     sentences = []
     for name, variable in VARIABLES.items():
         try:
-            values[name] = _convert(name, variable, given.get(name), load)
+            values[name] = convert(name, variable, given.get(name), load)
         except WrongValue as wrong:
             values[name] = variable.default
             sentences.append(f"{host}: {wrong}")
@@ -211,7 +211,7 @@ def _kind_of(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def _convert(name: str, variable: Variable, value: object, load: Load) -> Any:
+def convert(name: str, variable: Variable, value: object, load: Load) -> Any:
     if value is None or (isinstance(value, str) and not value.strip()):
         return variable.default
     return _CONVERTERS[variable.kind](name, variable, value, load)
@@ -331,7 +331,7 @@ def _options(
     for key in mapping:
         if key not in options:
             raise _wrong(f"{name}.{key}", variable, mapping[key], f"{name} takes only {', '.join(options)}")
-    converted = {key: _convert(f"{name}.{key}", option, mapping.get(key), load) for key, option in options.items()}
+    converted = {key: convert(f"{name}.{key}", option, mapping.get(key), load) for key, option in options.items()}
     return {key: item for key, item in converted.items() if item not in ("", [])}
 
 
