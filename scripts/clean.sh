@@ -13,6 +13,8 @@ if command -v "$engine" >/dev/null; then
   for image in gitlab-kas-test:bookworm debian-base:bookworm; do
     "$engine" rmi "localhost/$image" >/dev/null 2>&1 || true
   done
+  # What earlier builds of the image left without a name.
+  "$engine" image prune --force --filter label=gitlab-kas-test.digest >/dev/null 2>&1 || true
 fi
 rm -rf .venv .ansible .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache kasops-gitlab_kas-*.tar.gz
 find . -name __pycache__ -type d -prune -exec rm -rf {} +
