@@ -24,6 +24,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_docum
     Path,
     show,
     spans,
+    takes_one_value,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_editor import (
     Editor,
@@ -154,10 +155,10 @@ class GitlabRb(Document):
                     )
 
     def _check_form(self, name: str, value: Any) -> None:
-        called = name in CALL_FORM or name.endswith("_url") or any(e.path == (name,) for e in self._all_events)
-        if name in CALL_FORM and isinstance(value, Mapping):
-            raise GitlabRbError(f"{name} takes one value but was given a mapping; give a string.")
-        if not called and not isinstance(value, Mapping):
+        if isinstance(value, Mapping):
+            if name in CALL_FORM:
+                raise GitlabRbError(f"{name} takes one value but was given a mapping; give a string.")
+        elif not (takes_one_value(name) or any(event.path == (name,) for event in self.events((name,)))):
             raise GitlabRbError(f"{name} is a section of gitlab.rb but was given {kind_of(value)}; give a mapping.")
 
     def _check_name(self, path: Path) -> None:

@@ -179,7 +179,8 @@ class Document:
                 found.clear()
             elif event.kind in ("set", "touch"):
                 path = _known(event.path)
-                if event.value and event.value.literal is not NO_LITERAL and _is_setting(path):
+                is_setting = len(path) > 1 or takes_one_value(path[0])
+                if event.value and event.value.literal is not NO_LITERAL and is_setting:
                     put(found, path, _plain(event.value.literal))
                 else:
                     _drop(found, path)
@@ -232,6 +233,10 @@ class Document:
         start = self.line_start(offset)
         blank = re.match(rb"[ \t]*", self.text[start:])
         return blank.group().decode() if blank else ""
+
+    def quote_at(self, offset: int) -> str:
+        """The quote that a string begins with there; Ruby's plain one where there is none."""
+        return '"' if self.text.startswith(b'"', offset) else "'"
 
     def starts_line(self, offset: int) -> bool:
         return not self.text[self.line_start(offset) : offset].strip()
@@ -373,9 +378,9 @@ def put(tree: Tree, path: Path, value: Any) -> None:
     tree[path[-1]] = value
 
 
-def _is_setting(path: Path) -> bool:
-    """A call with one value is a setting only if the package knows it as one; ``require 'json'`` is none."""
-    return len(path) > 1 or path[0] in CALL_FORM or path[0].endswith("_url")
+def takes_one_value(name: str) -> bool:
+    """Whether the package knows a name in call form; ``require 'json'`` is no setting."""
+    return name in CALL_FORM or name.endswith("_url")
 
 
 def _known(path: Sequence[str | None]) -> Path:

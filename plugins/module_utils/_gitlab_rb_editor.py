@@ -122,9 +122,8 @@ class Editor:
         if state.rest:
             put(self._pairs.setdefault(old.span, (old, {}))[1], state.rest, value)
             return
-        quote = '"' if self._document.text[old.span[0] : old.span[0] + 1] == b'"' else "'"
-        indent = self._document.indent_at(old.span[0])
-        self._edit(old.span, self._literal(value, quote, indent))
+        start = old.span[0]
+        self._edit(old.span, self._literal(value, self._document.quote_at(start), self._document.indent_at(start)))
         self._cut(old.bodies)
 
     def _insert_pair(self, path: Path, state: State, value: Any) -> None:
@@ -312,7 +311,7 @@ class Editor:
             self._cut(value.bodies)
             return
         last = value.pairs[-1]
-        quote = '"' if text[last.span[0] : last.span[0] + 1] == b'"' else "'"
+        quote = self._document.quote_at(last.span[0])
         rest = text[last.span[1] : self._document.line_end(last.span[1])]
         comma = rest.lstrip(b" \t").startswith(b",")
         line_end = max(self._document.line_end(last.span[1]), *(end for _start, end in last.bodies), 0)
