@@ -38,6 +38,8 @@ def kas_certificates(
     values, _wrong = normalise(host, plain(variables), load=yaml.safe_load)  # what is wrong is told by kas_plan
     certificates: list[dict[str, Any]] = []
     refusals: list[str] = []
+    if values["kas_state"] == "absent":
+        return {"certificates": certificates, "refusals": refusals}
     if host in groups.get(KAS_GROUP, ()) and values["kas_enabled"]:
         names = {
             "private_api": list(filter(None, dict.fromkeys([*server_names, values["kas_own_private_api_host"]]))),

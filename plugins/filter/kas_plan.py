@@ -63,11 +63,13 @@ def kas_plan(
         "warnings": plan.warnings,
         "nodes": {
             host.name: {
+                "state": "present" if host.is_present else "reverted",
                 "runs_kas": host.runs_kas,
                 "own_urls": plan.own_urls.get(host.name, []),
                 "peer_urls": plan.peer_urls.get(host.name, []),
                 "secrets": plan.secret_names.get(host.name, []),
                 "socket_dir": plan.socket_dirs.get(host.name, ""),
+                "spare_dir": plan.spare_dirs.get(host.name, ""),
                 "sealed": {
                     role: seal(json.dumps({"settings": part.settings, "remove": part.remove}, default=str), key)
                     for role, part in plan.parts.get(host.name, {}).items()
@@ -81,8 +83,8 @@ def kas_plan(
 
 def kas_settings(node: Mapping[str, Any], roles: Iterable[str], key: str) -> dict[str, Any]:
     """What some roles together write on one node; documented in kas_settings.yml."""
-    merged: dict[str, Any] = {"settings": {}, "remove": {}}
-    for role in roles:
+    merged: dict[str, Any] = {"state": node["state"], "settings": {}, "remove": {}}
+    for role in roles if node["state"] == "present" else ():
         try:
             _merge(merged, json.loads(unseal(str(node["sealed"][role]), str(key))))
         except SecretError as error:

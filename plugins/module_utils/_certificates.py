@@ -314,6 +314,17 @@ def put(path: Path, content: bytes, *, group: int, mode: int, check_mode: bool =
     return True
 
 
+def remove(path: Path) -> None:
+    """Remove a file, and the directory of our own if it is empty then. Raises CertificateError."""
+    try:
+        path.unlink()
+    except OSError as error:
+        raise CertificateError(f"{path} cannot be removed ({error.strerror}); correct that.") from error
+    if path.parent == Path(DIRECTORY):
+        with contextlib.suppress(OSError):  # it holds something else
+            path.parent.rmdir()
+
+
 def _own(path: Path, group: int, mode: int) -> None:
     os.chown(path, -1, group)
     path.chmod(mode)

@@ -104,8 +104,13 @@ class Host:
     played: bool = True  # this play changes it; else it stands outside --limit
 
     @property
+    def is_present(self) -> bool:
+        """Whether it is part of the deployment; else what was changed there is taken back."""
+        return bool(self.values["kas_state"] == "present")
+
+    @property
     def runs_kas(self) -> bool:
-        return KAS_GROUP in self.groups and bool(self.values["kas_enabled"])
+        return KAS_GROUP in self.groups and self.is_present and bool(self.values["kas_enabled"])
 
     @property
     def in_rails(self) -> bool:
@@ -166,6 +171,13 @@ class Host:
     def internal_api_socket(self) -> str:
         return self._socket("internal-api.socket")
 
+    @property
+    def needs_socket_dir(self) -> bool:
+        """Whether a KAS here has its sockets in kas_socket_dir, or would have if it were on."""
+        listeners = (self.values[f"kas_{api}_listen_address"] for api in ("private_api", "internal_api"))
+        below = any(address.startswith(self._socket("")) for address in listeners)
+        return self.is_present and (self.values["kas_unix_sockets"] or below)
+
     def _socket(self, name: str) -> str:
         """The path of a socket, named as in GitLab's guide."""
         return f"{self.values['kas_socket_dir'].rstrip('/')}/{name}"
@@ -200,16 +212,16 @@ class Part:
 
 
 class Deployment:
-    """Every host of the two groups.
+    """Every host of the two groups that is present.
 
     urls holds the own private API URLs of every host that runs KAS, none for one that did not answer; errors
     holds instead, for a host whose URL cannot be told, why.
     """
 
-    def __init__(self, hosts: Sequence[Host]) -> None:
-        self.hosts = hosts
-        self.kas = [host for host in hosts if host.runs_kas]
-        self.rails = [host for host in hosts if host.in_rails]
+    def __init__(self, hosts: Iterable[Host]) -> None:
+        self.hosts = [host for host in hosts if host.is_present]
+        self.kas = [host for host in self.hosts if host.runs_kas]
+        self.rails = [host for host in self.hosts if host.in_rails]
         self.several = len(self.kas) > 1
         self.urls: dict[str, list[str]] = {}
         self.errors: dict[str, PrivateApiError] = {}

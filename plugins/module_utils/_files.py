@@ -11,6 +11,7 @@ attributes, does not sync, and falls back to writing in place; on a production g
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 import tempfile
@@ -60,6 +61,15 @@ def write(path: str, content: bytes, *, expected: bytes | None = None) -> None:
     except OSError as error:
         raise FileError(f"{path} cannot be replaced ({error.strerror}); it is as it was, correct that.") from error
     _sync_directory(target)
+
+
+def keep(path: str, data: object) -> None:
+    """Write data as JSON for root alone, in a directory that is made where it is missing. Raises FileError."""
+    try:
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{Path(path).parent} cannot be made ({error.strerror}); become root.") from error
+    write(path, json.dumps(data, indent=1).encode())
 
 
 def backup(path: str) -> str:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, write
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, keep
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import MASK, is_secret, mask_line
 
 MANIFEST = "opt/gitlab/version-manifest.json"
@@ -313,12 +313,9 @@ class Ledger:
 
     def _write(self, snapshot: Snapshot) -> None:
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write(str(self.path), json.dumps(snapshot._asdict(), indent=1).encode())
+            keep(str(self.path), snapshot._asdict())
         except FileError as error:
             raise GitlabCtlError(str(error)) from error
-        except OSError as error:
-            raise GitlabCtlError(f"{self.path.parent} cannot be made ({error.strerror}); become root.") from error
 
     def _read(self) -> Snapshot | None:
         try:

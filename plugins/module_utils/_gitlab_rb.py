@@ -22,6 +22,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_docum
     Document,
     GitlabRbError,
     Path,
+    Tree,
+    put,
     show,
     spans,
     takes_one_value,
@@ -39,7 +41,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import 
     mask,
     mask_line,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import NO_LITERAL, Span, Value, literal
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import NOTHING, Mark, Record, digest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import NO_LITERAL, Span, Symbol, Value, literal
 
 _NAME = re.compile(r"[a-z_][A-Za-z0-9_]*")
 
@@ -55,6 +58,14 @@ class Change(NamedTuple):
     @property
     def text(self) -> bytes:
         return self.document.text
+
+
+class Undoing(NamedTuple):
+    """What takes back the changes on record: settings as they were, settings to remove, and those that stay."""
+
+    settings: Tree
+    remove: Tree
+    left: list[str]
 
 
 class GitlabRb(Document):
@@ -78,6 +89,45 @@ class GitlabRb(Document):
         if result.text != self.text:
             self.prove(result, leaves, gone)
         return Change(result, tuple(dict.fromkeys(removed + names)))
+
+    def undoing(self, record: Record) -> Undoing:
+        """How to take back what is on record. What somebody else has set since stays, and what was replaced and not
+        kept: to remove it would leave neither value.
+        """
+        settings: Tree = {}
+        remove: Tree = {}
+        left = []
+        for path, change in record.changes.items():
+            now = self.mark(path)
+            if now.digest == change.before.digest:
+                continue
+            if not (record.is_ours(path, now) and change.before.is_kept):
+                left.append(show(path))
+            elif change.before == NOTHING:
+                put(remove, path, None)
+            else:
+                put(settings, path, change.before.value)
+        return Undoing(settings, remove, left)
+
+    def note(self, record: Record, change: Change, settings: Mapping[str, Any], remove: Mapping[str, Any]) -> None:
+        """Put on record which of these settings the change makes another."""
+        for path in dict.fromkeys([*(path for path, _value in _leaves(settings)), *_names(remove)]):
+            before, after = self.mark(path), change.document.mark(path)
+            if before != after:
+                record.note(path, before, after)
+
+    def mark(self, path: Path) -> Mark:
+        """What the file makes of a setting, for the record; what holds a secret is not kept there."""
+        state = self.state(path)
+        if is_gone(state):
+            return NOTHING
+        value = state.value.literal if state.kind == "found" and state.value and not state.rest else NO_LITERAL
+        if value is NO_LITERAL:
+            return Mark("not known")
+        tree: Tree = {}
+        put(tree, path, value)
+        is_kept = _is_plain(value) and mask(tree) == tree
+        return Mark(digest(repr(value).encode()), is_kept, value if is_kept else None)
 
     def masked_diff(self, other: GitlabRb) -> str:
         """The lines that differ, as a unified diff without context, with every secret masked."""
@@ -260,6 +310,13 @@ def _names(tree: Mapping[str, Any], at: Path = ()) -> Iterator[Path]:
             yield from _names(value, path)
         else:
             yield path
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON holds a literal as it is: it knows no symbols."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    return all(map(_is_plain, value)) if isinstance(value, list) else not isinstance(value, Symbol)
 
 
 def _check_value(path: Path, value: Any) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _rules
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
+    KAS_GROUP,
     Deployment,
     Host,
     Part,
@@ -32,6 +33,7 @@ class Plan:
     peer_urls: dict[str, list[str]] = field(default_factory=dict)  # host → those that others should reach by now
     secret_names: dict[str, list[str]] = field(default_factory=dict)  # host → the secrets that it shares
     socket_dirs: dict[str, str] = field(default_factory=dict)  # host → the directory that its sockets need
+    spare_dirs: dict[str, str] = field(default_factory=dict)  # host → such a directory that no socket needs any more
 
 
 ROLES = ("kas", "kas_rails", "kas_secrets")
@@ -47,20 +49,25 @@ def make_plan(hosts: Sequence[Host], roles: Collection[str] = ROLES, *, seed: by
     if forbidden:
         return Plan(refusals=forbidden)
     # KAS nodes first: with equal claims the first one's secret is taken.
-    ordered = sorted(hosts, key=lambda host: not host.runs_kas)
-    given = {name: value for host in hosts for name, value in host.values["kas_secrets_values"].items()}
+    ordered = sorted(deployment.hosts, key=lambda host: not host.runs_kas)
+    given = {name: value for host in deployment.hosts for name, value in host.values["kas_secrets_values"].items()}
     choice = choose([_secret_node(host) for host in ordered], seed=seed, given=given)
     forbidden = _rules.secret_refusals(deployment, choice)
     if forbidden and "kas_secrets" in roles:
         return Plan(refusals=forbidden)
     return Plan(
         warnings=_rules.warnings(deployment, choice),
-        parts={host.name: _parts(host, deployment, choice, roles) for host in hosts if host.played},
+        parts={host.name: _parts(host, deployment, choice, roles) for host in deployment.hosts if host.played},
         own_urls=deployment.urls,
         peer_urls={host.name: _peer_urls(host, deployment) for host in deployment.kas},
-        secret_names={host.name: secret_names(host, deployment) for host in hosts},
+        secret_names={host.name: secret_names(host, deployment) for host in deployment.hosts},
         socket_dirs={
             host.name: host.values["kas_socket_dir"] for host in deployment.kas if host.values["kas_unix_sockets"]
+        },
+        spare_dirs={
+            host.name: host.values["kas_socket_dir"]
+            for host in hosts
+            if KAS_GROUP in host.groups and not host.needs_socket_dir
         },
     )
 

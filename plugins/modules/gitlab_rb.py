@@ -44,7 +44,7 @@ options:
       - V(null) is C(nil). Text that looks like a number stays text.
       - Values under names that hold secrets (passwords, tokens, C(*_secret_key) and so on) appear in no output and in
         no log.
-      - With O(state=absent) only the names count.
+      - With O(state=absent) only the names count. With O(state=reverted) there must be none.
     type: dict
     default: {}
   remove:
@@ -53,10 +53,19 @@ options:
     type: dict
     default: {}
   state:
-    description: Whether O(settings) should be set or gone.
+    description:
+      - Whether O(settings) should be set or gone.
+      - V(reverted) takes back what O(record) holds and nothing else. A setting becomes what it was before the first
+        change, or goes if it was not there. One that was changed by other means since then stays, and so does one
+        that replaced a secret, because no secret is ever put on record; RV(settings_left) names them.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, reverted]
     default: present
+  record:
+    description:
+      - A file on the node that keeps, beyond this run, which settings were changed and what they were before, for
+        O(state=reverted). A secret is known there by its digest alone. If not set, nothing is kept.
+    type: path
   backup:
     description: Whether to keep a copy of the old file beside it, with mode 0600.
     type: bool
@@ -94,6 +103,18 @@ EXAMPLES = r"""
           OWN_PRIVATE_API_URL:
     backup: true
 
+- name: Change something for a while
+  kasops.gitlab_kas.gitlab_rb:
+    settings:
+      gitlab_kas:
+        log_level: debug
+    record: /var/lib/administrator/debugging.json
+
+- name: Take that back
+  kasops.gitlab_kas.gitlab_rb:
+    state: reverted
+    record: /var/lib/administrator/debugging.json
+
 - name: Forget a setting
   kasops.gitlab_kas.gitlab_rb:
     state: absent
@@ -109,6 +130,12 @@ settings_changed:
   type: list
   elements: str
   sample: ["gitlab_kas['enable']", "gitlab_kas['env']['OWN_PRIVATE_API_URL']"]
+settings_left:
+  description: The names of the settings on record that stay as they are.
+  returned: when O(state=reverted)
+  type: list
+  elements: str
+  sample: ["gitlab_kas['api_secret_key']"]
 backup_file:
   description: The copy of the old file.
   returned: when O(backup=true) and the file was changed
@@ -131,31 +158,43 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb impor
     commented_names,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import secrets
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import Record
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby, RubyError, find_ruby
 
 
 def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, Any]:
     """Do what the module was asked for; raises GitlabRbError, RubyError or FileError with nothing changed."""
-    path = params["path"]
-    present = params["state"] == "present"
+    path, state = params["path"], params["state"]
+    settings, remove = params["settings"], params["remove"]
+    if state == "absent":
+        settings, remove = {}, {**remove, **settings}
+    elif state == "reverted" and (settings or remove):
+        raise GitlabRbError("State reverted takes settings from the record alone; leave settings and remove out.")
     text = _files.read(path)
+    record = Record(params["record"]) if params["record"] else None
+    result: dict[str, Any] = {"path": path}
     with Ruby(find_ruby(params["ruby"])) as ruby:
-        settings = params["settings"] if present else {}
-        remove = params["remove"] if present else {**params["remove"], **params["settings"]}
         names = commented_names(settings, remove)
         old = GitlabRb(text, ruby, path=path, read_file=_files.read_included, commented=names)
+        if record and state == "reverted":
+            settings, remove, result["settings_left"] = old.undoing(record)
         change = old.change(settings, remove)
-        result: dict[str, Any] = {
-            "changed": change.text != text,
-            "path": path,
-            "settings_changed": list(change.names),
-        }
+        result["changed"] = change.text != text
+        result["settings_changed"] = list(change.names)
+        if record:
+            old.note(record, change, settings, remove)
         if diff and result["changed"]:
             result["diff"] = {"prepared": old.masked_diff(change.document)}
-    if result["changed"] and not check_mode:
+    if check_mode:
+        return result
+    if result["changed"]:
         if params["backup"]:
             result["backup_file"] = _files.backup(path)
+        if record:
+            record.save()
         _files.write(path, change.text, expected=text)
+    if record and state == "reverted":
+        record.forget()
     return result
 
 
@@ -174,10 +213,12 @@ def main() -> None:
             "path": {"type": "path", "default": "/etc/gitlab/gitlab.rb"},
             "settings": {"type": "dict", "default": {}, "no_log": False},
             "remove": {"type": "dict", "default": {}},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent", "reverted"], "default": "present"},
+            "record": {"type": "path"},
             "backup": {"type": "bool", "default": False},
             "ruby": {"type": "path"},
         },
+        required_if=[("state", "reverted", ["record"])],
         supports_check_mode=True,
         # The node's system log must not show the settings: some are secrets, and only their names say which.
         no_log=True,

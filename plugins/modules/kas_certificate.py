@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_certificate
-short_description: Put a certificate and its key in place for KAS
+short_description: Put a certificate and its key in place for KAS, or take them away again
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
@@ -28,11 +28,24 @@ attributes:
     support: full
     details: Shows names, dates and fingerprints, neither of the two contents.
 options:
+  state:
+    description:
+      - V(present) puts both in place.
+      - V(reverted) removes the files that O(record) names, as far as they still are what was put there. A file that
+        was there before, whose content is lost, stays; RV(files_left) names it.
+    type: str
+    choices: [present, reverted]
+    default: present
+  record:
+    description:
+      - A file on the node that keeps, beyond this run, which files were put in place, for O(state=reverted). If not
+        set, nothing is kept.
+    type: path
   certificate:
     description:
       - The path of the certificate on the node.
+      - Required with O(state=present).
     type: path
-    required: true
   certificate_content:
     description:
       - The certificate, in PEM form, with those that lead to its authority behind it.
@@ -64,6 +77,11 @@ EXAMPLES = r"""
     key: /etc/gitlab/ssl-kas/private-api.key
     key_content: "{{ vault_kas_key }}"
 
+- name: Take away what was put in place with this record
+  kasops.gitlab_kas.kas_certificate:
+    state: reverted
+    record: /var/lib/administrator/kas-files.json
+
 - name: Trust an authority of our own after the next reconfigure
   kasops.gitlab_kas.kas_certificate:
     certificate: /etc/gitlab/trusted-certs/internal-ca.crt
@@ -72,11 +90,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files_changed:
-  description: The files that were put in place, or would be in check mode.
+  description: The files that were put in place or removed, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: [/etc/gitlab/ssl-kas/private-api.crt, /etc/gitlab/ssl-kas/private-api.key]
+files_left:
+  description: The files on record that stay, with O(state=reverted).
+  returned: always
+  type: list
+  elements: str
+  sample: []
 """
 
 import time
@@ -95,36 +119,80 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates im
     find_openssl,
     group_of,
     put,
+    remove,
     summary,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import run as run_program
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import NOTHING, Mark, Record, digest
 
 CERTIFICATE_MODE = 0o644
 KEY_MODE = 0o640
 
 
 def run(params: Mapping[str, Any], node: Node, *, check_mode: bool = False) -> dict[str, Any]:
-    """Put in place what has a content; the result has the same keys whether it failed or not."""
-    result: dict[str, Any] = {"changed": False, "files_changed": [], "diff": {"before": "", "after": ""}}
+    """Put in place what has a content, or remove it; the result has the same keys whether it failed or not."""
+    result: dict[str, Any] = {
+        "changed": False,
+        "files_changed": [],
+        "files_left": [],
+        "diff": {"before": "", "after": ""},
+    }
+    try:
+        record = Record(params["record"]) if params["record"] else None
+        if params["state"] == "present":
+            _put(params, node, result, record, check_mode)
+        elif record:
+            _remove(node, result, record, check_mode)
+    except (CertificateError, FileError) as error:
+        result.update(failed=True, msg=str(error))
+    result["changed"] = bool(result["files_changed"])
+    return result
+
+
+def _put(
+    params: Mapping[str, Any], node: Node, result: dict[str, Any], record: Record | None, check_mode: bool
+) -> None:
     certificate = _item(params, "certificate")
     key = _item(params, "key") if params["key"] else None
-    try:
-        check_pair(certificate, key, node)
-        group = group_of(params["user"])
-        # The key first: a KAS that starts in between finds its old certificate with a key that does not fit, and is
-        # started again by runit until both are there.
-        for each, mode in ((key, KEY_MODE), (certificate, CERTIFICATE_MODE)):
-            if each is None or each.path is None or each.content is None:
-                continue
-            before = summary(Item(each.path), access_of(each.path), node)
-            if put(each.path, each.content, group=group, mode=mode, check_mode=check_mode):
-                result["changed"] = True
-                result["files_changed"].append(str(each.path))
-                result["diff"]["before"] += before
-                result["diff"]["after"] += summary(each, access(group, mode), node)
-    except CertificateError as error:
-        result.update(failed=True, msg=str(error))
-    return result
+    check_pair(certificate, key, node)
+    group = group_of(params["user"])
+    # The key first: a KAS that starts in between finds its old certificate with a key that does not fit, and is
+    # started again by runit until both are there.
+    for each, mode in ((key, KEY_MODE), (certificate, CERTIFICATE_MODE)):
+        if each is None or each.path is None or each.content is None:
+            continue
+        before, found = summary(Item(each.path), access_of(each.path), node), _mark(each.path)
+        if not put(each.path, each.content, group=group, mode=mode, check_mode=True):
+            continue
+        if not check_mode:
+            if record and found.digest != digest(each.content):
+                record.note((str(each.path),), found, Mark(digest(each.content)))
+                record.save()
+            put(each.path, each.content, group=group, mode=mode)
+        result["files_changed"].append(str(each.path))
+        result["diff"]["before"] += before
+        result["diff"]["after"] += summary(each, access(group, mode), node)
+
+
+def _remove(node: Node, result: dict[str, Any], record: Record, check_mode: bool) -> None:
+    for name, change in record.changes.items():
+        path = Path(*name)
+        now = _mark(path)
+        if record.is_ours(name, now) and change.before == NOTHING:
+            result["diff"]["before"] += summary(Item(path), access_of(path), node)
+            result["files_changed"].append(str(path))
+            if not check_mode:
+                remove(path)
+        elif now.digest != change.before.digest:
+            result["files_left"].append(str(path))
+    if not check_mode:
+        record.forget()
+
+
+def _mark(path: Path) -> Mark:
+    """What a file is, for the record; its content is not kept there."""
+    return Mark(digest(path.read_bytes())) if path.is_file() else NOTHING
 
 
 def _item(params: Mapping[str, Any], part: str) -> Item:
@@ -135,19 +203,22 @@ def _item(params: Mapping[str, Any], part: str) -> Item:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "certificate": {"type": "path", "required": True},
+            "state": {"type": "str", "choices": ["present", "reverted"], "default": "present"},
+            "record": {"type": "path"},
+            "certificate": {"type": "path"},
             "certificate_content": {"type": "str"},
             "key": {"type": "path", "no_log": False},
             "key_content": {"type": "str", "no_log": True},
             "user": {"type": "str", "default": "git"},
         },
         required_by={"key_content": ["key"]},
+        required_if=[("state", "present", ["certificate"]), ("state", "reverted", ["record"])],
         supports_check_mode=True,
     )
     try:
         node = Node(run_program, find_openssl(), b"", time.time())
     except CertificateError as error:
-        module.fail_json(msg=str(error), changed=False, files_changed=[])
+        module.fail_json(msg=str(error), changed=False, files_changed=[], files_left=[])
     result = run(module.params, node, check_mode=module.check_mode)
     diff = result.pop("diff")
     if result.get("failed"):

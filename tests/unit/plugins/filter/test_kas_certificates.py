@@ -76,6 +76,7 @@ def test_an_authority() -> None:
         (PAIR, "elsewhere", []),
         ({**PAIR, "kas_enabled": False}, "kas1", []),
         ({**PAIR, "kas_enabled": "no"}, "kas1", []),
+        ({**PAIR, "kas_ca_certificates": [{"name": "a", "content": "PEM"}], "kas_state": "absent"}, "kas1", []),
         (
             {
                 "kas_certificate": "/a.crt",

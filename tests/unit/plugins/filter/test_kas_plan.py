@@ -68,11 +68,13 @@ def test_plan():
     plan = kas_plan(both(), GROUPS, ["kas1", "kas2"], KEY)
     assert plan["refusals"] == plan["warnings"] == []
     assert {key: value for key, value in plan["nodes"]["kas2"].items() if key != "sealed"} == {
+        "state": "present",
         "runs_kas": True,
         "own_urls": ["grpc://10.0.0.2:8155"],
         "peer_urls": ["grpc://10.0.0.2:8155"],
         "secrets": list(SECRETS),
         "socket_dir": "",
+        "spare_dir": "/var/opt/gitlab/gitlab-kas/sockets",
     }
 
 
@@ -84,6 +86,13 @@ def test_roles_are_merged():
     assert kas["env"] == {"OWN_PRIVATE_API_URL": "grpc://10.0.0.1:8155"}
     assert written["settings"]["gitlab_rails"] == {"gitlab_kas_enabled": True}
     assert "OWN_PRIVATE_API_CIDR" in written["remove"]["gitlab_kas"]["env"]
+
+
+def test_an_absent_host_is_reverted():
+    hostvars = {"kas1": played(1, CIDR), "kas2": played(2, {**CIDR, "kas_state": "absent"})}
+    plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
+    assert settings(plan, "kas1")["state"] == "present"
+    assert settings(plan, "kas2") == {"state": "reverted", "settings": {}, "remove": {}}
 
 
 def test_no_secret_is_readable_in_a_plan():

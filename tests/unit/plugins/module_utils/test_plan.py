@@ -102,8 +102,31 @@ def test_a_node_outside_counts_as_a_peer_once_it_publishes_its_url(row, expected
 
 
 @pytest.mark.parametrize(
-    ("extra", "expected"),
-    [({}, {}), ({"kas_unix_sockets": True, "kas_socket_dir": "/run/kas"}, {"kas1": "/run/kas"})],
+    ("extra", "needed", "spare"),
+    [
+        pytest.param({}, {}, True, id="TCP"),
+        pytest.param({"kas_unix_sockets": True}, {"kas1": "/run/kas"}, False, id="sockets"),
+        pytest.param({"kas_unix_sockets": True, "kas_enabled": False}, {}, False, id="sockets, but off"),
+        pytest.param({"kas_unix_sockets": True, "kas_state": "absent"}, {}, True, id="sockets, but absent"),
+        pytest.param(
+            {"kas_internal_api_listen_network": "unix", "kas_internal_api_listen_address": "/run/kas/api"},
+            {},
+            False,
+            id="a socket of one's own there",
+        ),
+    ],
 )
-def test_socket_dirs(extra, expected, hosts_of):
-    assert make_plan(hosts_of({"kas1": {}}, **extra), seed=SEED).socket_dirs == expected
+def test_socket_dirs(extra, needed, spare, hosts_of):
+    plan = make_plan(hosts_of({"kas1": {"kas_socket_dir": "/run/kas"}}, **extra), seed=SEED)
+    assert plan.refusals == []
+    assert plan.socket_dirs == needed
+    assert plan.spare_dirs == ({"kas1": "/run/kas"} if spare else {})
+
+
+def test_an_absent_host_is_no_part_of_the_deployment(hosts_of):
+    """It is no peer, gives no secret, needs no variable to be right, and nothing is written there."""
+    absent = {"kas_state": "absent", "kas_own_private_api_url": "grpc://10.0.0.1:8155", **has(ADOPTED)}
+    plan = make_plan(hosts_of({"kas1": {}, "kas2": absent, "kas3": {"in": "k"}}, **CIDR), seed=SEED)
+    assert plan.refusals == []
+    assert sorted(plan.parts) == sorted(plan.own_urls) == sorted(plan.secret_names) == ["kas1", "kas3"]
+    assert plan.parts["kas1"]["kas_secrets"].settings["gitlab_kas"] == MADE

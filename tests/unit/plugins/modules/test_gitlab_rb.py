@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _files
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRbError
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import RubyError, find_ruby
@@ -26,6 +27,7 @@ def params(path: Path, **more: Any) -> dict[str, Any]:
         "state": "present",
         "backup": False,
         "ruby": find_ruby(),
+        "record": None,
         **more,
     }
 
@@ -175,3 +177,114 @@ def test_unreadable_file(gitlab_rb: Path) -> None:
     with pytest.raises(FileError) as raised:
         run(params(gitlab_rb), check_mode=False, diff=False)
     assert str(raised.value) == (f"{gitlab_rb} cannot be read (Permission denied); become root or correct its mode.")
+
+
+# -- The record of changes --
+
+FOUND = """\
+external_url 'https://gitlab.example.com' # theirs
+gitlab_kas['enable'] = false
+gitlab_kas['log_level'] = "info" # theirs
+gitlab_kas['api_secret_key'] = 'of their own'
+gitlab_kas['listen_address'] = ENV.fetch('LISTEN', 'localhost:8150')
+gitlab_kas['env'] = { 'OWN_PRIVATE_API_CIDR' => '10.0.0.0/8', 'THEIRS' => '1' }
+"""
+ASKED: dict[str, Any] = {
+    "external_url": "https://gitlab.example.com",
+    "gitlab_kas": {
+        "enable": True,
+        "log_level": "debug",
+        "redis_password": "a password",
+        "env": {"OWN_PRIVATE_API_URL": "grpc://10.0.0.1:8155"},
+    },
+}
+REMOVED: dict[str, Any] = {"gitlab_kas": {"env": {"OWN_PRIVATE_API_CIDR": None}}}
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> dict[str, Any]:
+    path = tmp_path / "gitlab.rb"
+    path.write_text(FOUND)
+    return params(path, settings=ASKED, remove=REMOVED, record=str(tmp_path / "kept/record.json"))
+
+
+def revert(asked: dict[str, Any], **more: Any) -> dict[str, Any]:
+    reverted = {**asked, "settings": {}, "remove": {}, "state": "reverted"}
+    return run(reverted, **{"check_mode": False, "diff": False, **more})
+
+
+def test_revert(recorded: dict[str, Any]) -> None:
+    run(recorded, check_mode=False, diff=False)
+    run(recorded, check_mode=False, diff=False)
+    assert "a password" not in Path(recorded["record"]).read_text()
+    result = revert(recorded)
+    assert result["changed"]
+    assert result["settings_left"] == []
+    text = Path(recorded["path"]).read_text()
+    pairs = "{ 'THEIRS' => '1', 'OWN_PRIVATE_API_CIDR' => '10.0.0.0/8' }"
+    assert text == FOUND.replace("{ 'OWN_PRIVATE_API_CIDR' => '10.0.0.0/8', 'THEIRS' => '1' }", pairs)
+    assert not Path(recorded["record"]).exists()
+    assert not revert(recorded)["changed"]
+
+
+def test_revert_in_check_mode(recorded: dict[str, Any]) -> None:
+    run(recorded, check_mode=True, diff=False)
+    assert not Path(recorded["record"]).exists()
+    run(recorded, check_mode=False, diff=False)
+    texts = [Path(recorded[name]).read_text() for name in ("path", "record")]
+    tried = revert(recorded, check_mode=True, diff=True)
+    assert "a password" not in tried.pop("diff")["prepared"]
+    assert [Path(recorded[name]).read_text() for name in ("path", "record")] == texts
+    assert tried == revert(recorded)
+
+
+def test_revert_leaves_what_was_there_already(recorded: dict[str, Any]) -> None:
+    """The same setting as somebody wrote before is nobody's change."""
+    run({**recorded, "settings": {"gitlab_kas": {"enable": False}}, "remove": {}}, check_mode=False, diff=False)
+    assert not revert(recorded)["changed"]
+    assert Path(recorded["path"]).read_text() == FOUND
+
+
+def test_revert_leaves_what_was_changed_since(recorded: dict[str, Any]) -> None:
+    run(recorded, check_mode=False, diff=False)
+    path = Path(recorded["path"])
+    path.write_text(path.read_text().replace('"debug"', '"warn"'))
+    result = revert(recorded)
+    assert result["settings_left"] == ["gitlab_kas['log_level']"]
+    assert "gitlab_kas['log_level'] = \"warn\" # theirs" in path.read_text()
+    assert "gitlab_kas['enable'] = false" in path.read_text()
+
+
+def test_revert_leaves_what_replaced_a_secret_or_code(recorded: dict[str, Any]) -> None:
+    settings = {"gitlab_kas": {"api_secret_key": "of all nodes", "listen_address": "localhost:9150"}}
+    run({**recorded, "settings": settings}, check_mode=False, diff=False)
+    assert "of their own" not in Path(recorded["record"]).read_text()
+    result = revert(recorded)
+    assert result["settings_left"] == ["gitlab_kas['api_secret_key']", "gitlab_kas['listen_address']"]
+    assert "of all nodes" in Path(recorded["path"]).read_text()
+
+
+def test_revert_after_runs_that_died(recorded: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """They die when the record is there, but not yet the change."""
+    write = _files.write
+
+    def die(path: str, *arguments: Any, **more: Any) -> None:
+        if path == recorded["path"]:
+            raise KeyboardInterrupt
+        write(path, *arguments, **more)
+
+    run({**recorded, "settings": {"gitlab_kas": {"log_level": "warn"}}}, check_mode=False, diff=False)
+    for action in (lambda: run(recorded, check_mode=False, diff=False), lambda: revert(recorded)):
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(_files, "write", die)
+            action()
+        assert "gitlab_kas['log_level'] = \"warn\"" in Path(recorded["path"]).read_text()
+        assert Path(recorded["record"]).exists()
+    revert(recorded)
+    assert "gitlab_kas['log_level'] = \"info\" # theirs" in Path(recorded["path"]).read_text()
+
+
+def test_revert_takes_nothing_else(recorded: dict[str, Any]) -> None:
+    with pytest.raises(GitlabRbError) as caught:
+        run({**recorded, "state": "reverted"}, check_mode=False, diff=False)
+    assert str(caught.value) == "State reverted takes settings from the record alone; leave settings and remove out."

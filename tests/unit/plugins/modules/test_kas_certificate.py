@@ -22,6 +22,9 @@ from ansible_collections.kasops.gitlab_kas.plugins.modules.kas_certificate impor
 ME = pwd.getpwuid(os.getuid()).pw_name
 
 
+NOTHING_DONE = {"changed": False, "files_changed": [], "files_left": [], "diff": {"before": "", "after": ""}}
+
+
 class Place:
     """Where a certificate and its key are to be."""
 
@@ -34,10 +37,10 @@ class Place:
         contents = {}
         if issued:
             contents = {"certificate_content": issued.certificate.decode(), "key_content": issued.key.decode()}
-        defaults = {"certificate_content": None, "key_content": None, "user": ME}
+        defaults = {"state": "present", "record": None, "certificate_content": None, "key_content": None, "user": ME}
         paths = {"certificate": str(self.certificate), "key": str(self.key)}
         result = run({**defaults, **paths, **contents, **params}, self.node, check_mode=check_mode)
-        assert set(result) - {"failed", "msg"} == {"changed", "files_changed", "diff"}
+        assert set(result) - {"failed", "msg"} == {"changed", "files_changed", "files_left", "diff"}
         assert "-----" not in json.dumps(result)
         return result
 
@@ -54,7 +57,7 @@ def test_put_and_put_again(place: Place, pki: Any) -> None:
     assert (place.certificate.read_bytes(), place.key.read_bytes()) == (issued.certificate, issued.key)
     assert [path.stat().st_mode & 0o7777 for path in (place.certificate, place.key)] == [0o644, 0o640]
     assert {path.stat().st_gid for path in (place.certificate, place.key)} == {group_of(ME)}
-    assert place.run(issued) == {"changed": False, "files_changed": [], "diff": {"before": "", "after": ""}}
+    assert place.run(issued) == NOTHING_DONE
 
 
 def test_check_mode_changes_nothing(place: Place, pki: Any, tmp_path: Path) -> None:
@@ -159,3 +162,40 @@ def test_main_needs_a_place_for_the_key(capsys: pytest.CaptureFixture[str]) -> N
         main()
     text = capsys.readouterr().out
     assert (caught.value.code, json.loads(text)["msg"]) == (1, "missing parameter(s) required by 'key_content': key")
+
+
+# -- The record of changes --
+
+
+def test_revert(place: Place, pki: Any, tmp_path: Path) -> None:
+    record = str(tmp_path / "kept/files.json")
+    place.run(pki.root.issue("old.internal"), record=record)
+    issued = pki.root.issue("kas.internal")
+    place.run(issued, record=record)
+    assert issued.key.decode() not in Path(record).read_text()
+    tried = place.run(record=record, state="reverted", check_mode=True)
+    assert place.key.exists()
+    assert Path(record).exists()
+    result = place.run(record=record, state="reverted")
+    assert result == tried
+    assert result["files_changed"] == [str(place.key), str(place.certificate)]
+    assert [line.split(":")[0] for line in result["diff"]["before"].splitlines()] == result["files_changed"]
+    assert not (place.key.exists() or place.certificate.exists() or Path(record).exists())
+    assert place.run(record=record, state="reverted") == NOTHING_DONE
+
+
+def test_revert_leaves_what_is_not_ours(place: Place, pki: Any, tmp_path: Path) -> None:
+    """A file that was there before, one that was there with the same content, and one that was changed since."""
+    record = str(tmp_path / "kept/files.json")
+    mine, theirs = pki.root.issue("kas.internal"), pki.root.issue("theirs.internal")
+    place.run(theirs)
+    place.run(mine, record=record)
+    assert place.run(record=record, state="reverted")["files_left"] == [str(place.key), str(place.certificate)]
+    place.run(mine, record=record)
+    assert place.run(record=record, state="reverted") == NOTHING_DONE
+    place.key.unlink()
+    place.certificate.unlink()
+    place.run(mine, record=record)
+    place.run(theirs)
+    assert place.run(record=record, state="reverted")["files_left"] == [str(place.key), str(place.certificate)]
+    assert place.certificate.read_bytes() == theirs.certificate

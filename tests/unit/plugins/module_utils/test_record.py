@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of changes: whose a thing is, what survives a run that dies, and who may read it."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import NOTHING, Mark, Record, digest
+
+NAME = ("gitlab_kas", "log_level")
+INFO, DEBUG, WARN = (Mark(digest(word.encode()), True, word) for word in ("info", "debug", "warn"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "now", "before", "is_ours"),
+    [
+        pytest.param([(NOTHING, DEBUG)], DEBUG, NOTHING, True, id="made"),
+        pytest.param([(NOTHING, DEBUG)], NOTHING, NOTHING, False, id="the run died before it was made"),
+        pytest.param([(NOTHING, DEBUG)], WARN, NOTHING, False, id="changed since by other means"),
+        pytest.param([(NOTHING, DEBUG), (DEBUG, WARN)], WARN, NOTHING, True, id="made twice"),
+        pytest.param([(NOTHING, DEBUG), (DEBUG, WARN)], DEBUG, NOTHING, True, id="the second run died"),
+        pytest.param([(INFO, NOTHING)], NOTHING, INFO, True, id="taken away"),
+        pytest.param([(INFO, DEBUG), (WARN, NOTHING)], NOTHING, WARN, True, id="between two runs it was another's"),
+        pytest.param([(INFO, DEBUG), (DEBUG, INFO)], INFO, INFO, False, id="back to what it was"),
+        pytest.param([(INFO, DEBUG), (DEBUG, INFO), (INFO, WARN)], WARN, INFO, True, id="there and back again"),
+    ],
+)
+def test_whose_it_is(tmp_path: Path, changes: list[tuple[Mark, Mark]], now: Mark, before: Mark, is_ours: bool) -> None:
+    path = str(tmp_path / "kept" / "record.json")
+    for change in changes:
+        record = Record(path)
+        record.note(NAME, *change)
+        record.save()
+    read = Record(path)
+    assert read.changes[NAME].before == before
+    assert read.is_ours(NAME, now) is is_ours
+
+
+def test_for_root_alone_and_gone_when_forgotten(tmp_path: Path) -> None:
+    record = Record(str(tmp_path / "kept" / "record.json"))
+    record.note(NAME, NOTHING, DEBUG)
+    record.save()
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (Path(record.path), Path(record.path).parent)]
+    assert modes == [0o600, 0o700]
+    record.forget()
+    record.forget()
+    assert not Path(record.path).exists()
+    assert Record(record.path).changes == record.changes == {}
+
+
+@pytest.mark.parametrize("text", ["", "{}x", '{"name": 1}', "[1]", '[{"name": ["a"]}]'])
+def test_damaged(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(text)
+    with pytest.raises(FileError) as caught:
+        Record(str(path))
+    assert str(caught.value) == (
+        f"{path} is damaged, so what was changed on this node is not known any more; move it away to go on without."
+    )
