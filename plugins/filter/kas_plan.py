@@ -100,6 +100,8 @@ def kas_report(hostvars: Mapping[str, Any], hosts: Sequence[str], plan: Mapping[
     for name in hosts:
         variables = hostvars[name]
         node = plan["nodes"][name]
+        if node["state"] != "present":
+            continue
         probe = plain(variables[PROBE]) if PROBE in variables else {}
         nodes.append(
             _report.Checked(

@@ -313,10 +313,8 @@ def _names(tree: Mapping[str, Any], at: Path = ()) -> Iterator[Path]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether JSON holds a literal as it is: it knows no symbols."""
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
-    return all(map(_is_plain, value)) if isinstance(value, list) else not isinstance(value, Symbol)
+    """Whether JSON holds a literal so that it can be set again: it knows no symbols, and a hash would be merged."""
+    return all(map(_is_plain, value)) if isinstance(value, list) else not isinstance(value, (Symbol, dict))
 
 
 def _check_value(path: Path, value: Any) -> None:

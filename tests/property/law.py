@@ -25,6 +25,15 @@ def hash_of(value: Typed) -> dict[str, Typed] | None:
     return None
 
 
+def without_nothing(value: Typed) -> Typed:
+    """A tree in which nil and a hash without keys count as not there: to the package they say nothing."""
+    pairs = hash_of(value)
+    if pairs is None:
+        return value
+    inner = {key: without_nothing(item) for key, item in pairs.items()}
+    return {next(iter(value)): {key: item for key, item in inner.items() if item is not None and hash_of(item) != {}}}
+
+
 def expected(before: Mapping[str, Typed], settings: Settings, remove: Settings) -> dict[str, Typed]:
     """The settings after a change: asked ones merged in, removed ones gone, the others as before."""
     after = copy.deepcopy(dict(before))

@@ -74,8 +74,11 @@ class Resources
     system('sv', 'shutdown', "/opt/gitlab/sv/#{name}", out: File::NULL)
   end
 
+  # As Chef's runit_service: a service that does not restart within sv's seven seconds fails the run.
   def restart_service(name)
-    sv(name, 'restart')
+    said = sv(name, 'restart')
+    raise "sv restart #{name} failed: #{said.strip}" unless said.start_with?('ok: run:')
+
     count("runit_service[#{name}] action restart", true)
   end
 

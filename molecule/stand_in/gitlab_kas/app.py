@@ -80,8 +80,13 @@ class Kas:
         try:
             await self.listen_everywhere(secrets)
             meeting = asyncio.create_task(self.mesh.run(tls))
+
+            def stop() -> None:
+                self.mesh.is_over = True  # the client of Redis may take a cancellation for a timeout
+                meeting.cancel()
+
             for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, meeting.cancel)
+                asyncio.get_running_loop().add_signal_handler(number, stop)
             with contextlib.suppress(asyncio.CancelledError):
                 await meeting
             await self.mesh.leave()

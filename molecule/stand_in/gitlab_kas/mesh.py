@@ -94,6 +94,7 @@ class Mesh:
         self.store, self.key, self.own = store, f"{prefix}:kas_urls", own
         self.secret, self.name, self.log = secret, name, log
         self.answers: dict[str, str] = {}  # URL: "" or the error
+        self.is_over = False
 
     async def probe(self) -> str:
         """Empty, or why Redis cannot be used."""
@@ -104,7 +105,7 @@ class Mesh:
         return ""
 
     async def run(self, tls: ssl.SSLContext) -> None:
-        while True:
+        while not self.is_over:
             try:
                 peers = await self.meet()
             except (RedisError, OSError, asyncio.TimeoutError) as error:

@@ -18,3 +18,4 @@ def test_nothing_of_the_sockets_is_left(node):
     lines = [line for line in node.gitlab_rb.splitlines() if not line.startswith("#")]
     assert not [line for line in lines if "unix" in line or "socket" in line.replace("websocket", "")]
     assert node.own_environment == {}
+    assert not node.host.file("/var/opt/gitlab/gitlab-kas/sockets").exists

@@ -95,6 +95,15 @@ def test_an_absent_host_is_reverted():
     assert settings(plan, "kas2") == {"state": "reverted", "settings": {}, "remove": {}}
 
 
+def test_an_absent_host_is_not_reported():
+    hostvars = {"kas1": played(1, CIDR), "kas2": played(2, {**CIDR, "kas_state": "absent"}, ready=False)}
+    hostvars["kas1"]["__kas_look"]["kas"].update(
+        enabled=True, running=True, ready=True, readiness="ok", own_private_api_urls=[]
+    )
+    plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
+    assert "kas2" not in json.dumps(kas_report(hostvars, ["kas1", "kas2"], plan))
+
+
 def test_no_secret_is_readable_in_a_plan():
     given = {"kas_redis": {"password": "hunter2", "host": "redis"}, "kas_env": {"TOKEN": "hunter2"}}
     hostvars = both(**given)
