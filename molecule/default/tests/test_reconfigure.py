@@ -104,6 +104,7 @@ def test_the_default_environment_goes_by_version(node):
         ),
         ("gitlab_kas['enable'] = false", {"enabled": False, "external_url": None, "internal_url": None}),
         ("roles ['redis_master_role', 'application_role']", {"enabled": True}),
+        ("roles ['application_role']; gitlab_rails['enable'] = false", {"enabled": True}),
     ],
 )
 def test_what_rails_is_told(node, addition, expected):

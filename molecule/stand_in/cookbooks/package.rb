@@ -24,13 +24,15 @@ module Package
     version >= Gem::Version.new(other)
   end
 
-  # An explicit `enable` beats every role.
+  # An explicit `enable` beats every role, but for Rails, which application_role turns on all the same.
   def enabled?(service)
+    chosen = roles
+    Gitlab['gitlab_rails']['enable'] = true if chosen.include?('application')
     explicit = Gitlab[service]['enable']
     return explicit unless explicit.nil?
     return false if service == 'gitlab_kas' && Gitlab['gitlab_rails']['enable'] == false
 
-    roles.any? { |role| SERVICES_OF_ROLE.fetch(role, []).include?(service) }
+    chosen.any? { |role| SERVICES_OF_ROLE.fetch(role, []).include?(service) }
   end
 
   def roles
