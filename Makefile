@@ -5,7 +5,7 @@ ENV := . scripts/test-env.sh &&
 COLLECTION := .ansible/collections/ansible_collections/kasops/gitlab_kas
 SCENARIO ?= --all
 
-.PHONY: help setup demo test lint unit molecule fuzz bench build clean
+.PHONY: help setup demo test lint unit molecule fuzz package bench build clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -31,6 +31,9 @@ unit: setup ## Run the unit and the property tests
 
 molecule: setup ## Run Molecule's scenarios on three test hosts (SCENARIO="-s cluster" for one)
 	scripts/test-hosts.sh $(SCENARIO)
+
+package: ## Run the playbooks on a real GitLab image (KAS_TEST_IMAGE=…) or on hosts of yours (KAS_TEST_INVENTORY=…)
+	@scripts/test-package.sh
 
 fuzz: setup ## Run the property tests for long: 50,000 files
 	$(ENV) KAS_FUZZ_EXAMPLES=50000 pytest -s tests/property/test_law.py

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 engine=${MOLECULE_ENGINE:-podman}
 if command -v "$engine" >/dev/null; then
   for host in kas1 kas2 kas3; do
-    "$engine" rm --force "$host" >/dev/null 2>&1 || true
+    "$engine" rm --force --volumes "$host" >/dev/null 2>&1 || true
   done
   "$engine" network rm gitlab-kas-test >/dev/null 2>&1 || true
   for image in gitlab-kas-test:bookworm debian-base:bookworm; do

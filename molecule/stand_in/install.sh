@@ -18,7 +18,8 @@ install -m 0644 cookbooks/* $embedded/cookbooks
 install -d $embedded/lib/gitlab_kas
 install -m 0644 gitlab_kas/*.py $embedded/lib/gitlab_kas
 install -m 0755 gitlab-kas sv $embedded/bin
-ln -s /usr/bin/ruby /usr/bin/redis-server /usr/bin/redis-cli /usr/bin/chpst $embedded/bin
+ln -s /usr/bin/ruby /usr/bin/redis-server /usr/bin/redis-cli /usr/bin/chpst \
+  /usr/bin/curl /usr/bin/python3 $embedded/bin
 install -m 0755 gitlab-ctl /opt/gitlab/bin/gitlab-ctl
 ln -s /opt/gitlab/bin/gitlab-ctl /usr/bin/gitlab-ctl
 printf '{"software": {}, "build_version": "18.6.1"}\n' > /opt/gitlab/version-manifest.json
