@@ -326,8 +326,8 @@ def rails_part(host: Host, deployment: Deployment) -> Part:
     else:
         internal, agents = internal_url(host, deployment), agents_url(host)
         proxy = values["kas_k8s_proxy_url"] or proxy_url(agents)
-    if has_stale_internal_url(host, deployment):
-        part.clear("gitlab_rails", "gitlab_kas_internal_url")
+    for key in stale_urls(host, deployment):
+        part.clear("gitlab_rails", key)
     part.offer(internal, "gitlab_rails", "gitlab_kas_internal_url")
     part.offer(agents, "gitlab_rails", "gitlab_kas_external_url")
     part.offer(proxy, "gitlab_rails", "gitlab_kas_external_k8s_proxy_url")
@@ -352,10 +352,8 @@ def secret_names(host: Host, deployment: Deployment) -> list[str]:
 
 def _standalone(part: Part, host: Host, deployment: Deployment) -> None:
     """Everything else of GitLab off, and a URL for nginx if gitlab.rb has none and KAS has a name of its own."""
-    agents = urlsplit(host.values["kas_external_url"])
-    has_own_name = agents.hostname != urlsplit(gitlab_address(host, deployment)).hostname
-    if agents.hostname and has_own_name and not host.external_url:
-        part.set(f"{_web_scheme(agents.scheme)}://{agents.netloc}", "external_url")
+    if not host.external_url:
+        part.offer(node_url(host, deployment), "external_url")
     for section, settings in STANDALONE.items():
         for key, value in settings.items():
             part.set(value, section, key)
@@ -490,6 +488,15 @@ def _url_from_elsewhere(kas: Host, deployment: Deployment) -> str:
     return "" if unreachable_reason(url) else url
 
 
+def node_url(host: Host, deployment: Deployment) -> str:
+    """The external_url of a node: its own, or what a node with nothing but KAS is given; '' if nothing tells it."""
+    agents = urlsplit(host.values["kas_external_url"])
+    has_own_name = agents.hostname and agents.hostname != urlsplit(gitlab_address(host, deployment)).hostname
+    if host.external_url or not (host.values["kas_standalone"] and has_own_name):
+        return host.external_url
+    return f"{_web_scheme(agents.scheme)}://{agents.netloc}"
+
+
 def _underived_agents_url(host: Host) -> str:
     """gitlab_kas_external_url of a KAS node: given, or where the package would lose the port of GitLab's URL."""
     own_port = host.external_url and _port_of(host.external_url) != _DEFAULT_PORTS[urlsplit(host.external_url).scheme]
@@ -513,11 +520,23 @@ def underived_internal_url(host: Host, deployment: Deployment) -> str:
     return f"{scheme}://{'localhost' if is_wildcard(name) else name}:{port}"
 
 
-def has_stale_internal_url(host: Host, deployment: Deployment) -> bool:
-    """Whether gitlab.rb of a node with KAS holds an internal URL that it needs no more.
+def stale_urls(host: Host, deployment: Deployment) -> list[str]:
+    """The keys of gitlab_rails in gitlab.rb of a node with KAS that were written for a KAS elsewhere.
 
-    That is one such as is written here for TLS, for a KAS that listens for others, or for a KAS elsewhere.
+    With them, the package makes no virtual host for the KAS that is here now (libraries/gitlab_kas.rb).
     """
+    if not host.runs_kas:
+        return []
+    given = host.values["kas_k8s_proxy_url"] or _underived_proxy_url(host)
+    written = {"gitlab_kas_external_url": agents_url(host), "gitlab_kas_external_k8s_proxy_url": ""}
+    if agents_url(host) and not given:
+        written["gitlab_kas_external_k8s_proxy_url"] = proxy_url(agents_url(host))
+    stale = [key for key, url in written.items() if url and host.setting("gitlab_rails", key) == url]
+    return stale + (["gitlab_kas_internal_url"] if _has_stale_internal_url(host, deployment) else [])
+
+
+def _has_stale_internal_url(host: Host, deployment: Deployment) -> bool:
+    """Whether the internal URL is one for TLS, for a KAS that listens for others, or for one elsewhere."""
     found = host.setting("gitlab_rails", "gitlab_kas_internal_url")
     if not (host.runs_kas and isinstance(found, str)) or host.values["kas_internal_url"]:
         return False
@@ -535,7 +554,7 @@ def _used_internal_url(host: Host, deployment: Deployment) -> str:
     if not host.runs_kas:
         return internal_url(host, deployment)
     given = host.values["kas_internal_url"] or underived_internal_url(host, deployment)
-    stale = has_stale_internal_url(host, deployment)
+    stale = _has_stale_internal_url(host, deployment)
     return str(given or (not stale and host.setting("gitlab_rails", "gitlab_kas_internal_url")) or "")
 
 

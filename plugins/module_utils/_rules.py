@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
+    AGENT_PATH,
     AGENT_TLS_SINCE,
     CIDR_SINCE,
     INTERNAL_API_PORT,
@@ -31,12 +32,13 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
     Host,
     agents_url,
     gitlab_address,
-    has_stale_internal_url,
     internal_url,
     is_ip,
     is_wildcard,
+    node_url,
     secret_names,
     split,
+    stale_urls,
     underived_internal_url,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import parse_url, unreachable_reason
@@ -138,7 +140,7 @@ def secret_refusals(deployment: Deployment, choice: Choice) -> list[str]:
 
 def warnings(deployment: Deployment, choice: Choice) -> list[str]:
     """What the user should know, and may have wanted."""
-    rules: list[Rule] = [_silence, _cookie_where("warn"), _ignored_keys, _other_internal_url, _replaced_secrets(choice)]
+    rules: list[Rule] = [_silence, _cookie_where("warn"), _ignored_keys, _other_urls, _replaced_secrets(choice)]
     return [f"{host.name}: {text}." for host in deployment.hosts for rule in rules for text in rule(host, deployment)]
 
 
@@ -346,6 +348,26 @@ def slash_missing(host: Host) -> Iterator[str]:
             yield f"{name} is {shown(url)}, and GitLab would redirect it to its path with a slash; set '{url}/'"
 
 
+def _agents_path(host: Host, deployment: Deployment) -> Iterator[str]:
+    """On the host name of the node's own external_url nginx passes nothing but the agents' path to KAS.
+
+    It compares host names only (libraries/gitlab_kas.rb). Who lets a load balancer reach KAS itself needs no nginx.
+    """
+    agents = urlsplit(host.values["kas_external_url"])
+    listener = host.values["kas_listen_address"]
+    own = urlsplit(node_url(host, deployment))
+    if not agents.scheme.startswith("ws") or agents.hostname != own.hostname:
+        return
+    if listener and (is_wildcard(split(listener)[0]) or not unreachable_reason(f"grpc://{listener}")):
+        return
+    path = own.path.rstrip("/") + AGENT_PATH
+    if agents.path.rstrip("/") != path.rstrip("/"):
+        yield (
+            f"kas_external_url is {shown(host.values['kas_external_url'])}, but on the host of external_url"
+            f" '{own.geturl()}' nginx passes only {path} to KAS; set '{agents.scheme}://{agents.netloc}{path}'"
+        )
+
+
 def _raw_settings(host: Host, deployment: Deployment) -> Iterator[str]:
     """Raw settings must not go around the variables, which the other rules are about."""
     for key in host.values["kas_settings"]:
@@ -384,6 +406,7 @@ _KAS_RULES: list[Rule] = [
     _versions,
     _tls,
     _external_url,
+    _agents_path,
     _raw_settings,
 ]
 
@@ -483,15 +506,26 @@ def _ignored_keys(host: Host, deployment: Deployment) -> Iterator[str]:
             yield f"kas_settings.{key} is no setting that the Linux package is known to read; it may have no effect"
 
 
-def _other_internal_url(host: Host, deployment: Deployment) -> Iterator[str]:
-    found = host.setting("gitlab_rails", "gitlab_kas_internal_url")
-    if not (host.runs_kas and host.in_rails and found) or has_stale_internal_url(host, deployment):
+def _other_urls(host: Host, deployment: Deployment) -> Iterator[str]:
+    """What the package would derive where KAS runs, but somebody has set by hand."""
+    if not (host.runs_kas and host.in_rails):
         return
-    if not (host.values["kas_internal_url"] or underived_internal_url(host, deployment)):
-        yield (
-            f"gitlab_rails['gitlab_kas_internal_url'] in gitlab.rb is {shown(found)}, although KAS runs on this node;"
-            " remove it there, or set kas_internal_url"
-        )
+    values, stale = host.values, stale_urls(host, deployment)
+    for key, is_written, remedy in (
+        (
+            "gitlab_kas_internal_url",
+            values["kas_internal_url"] or underived_internal_url(host, deployment),
+            "remove it there, or set kas_internal_url",
+        ),
+        (
+            "gitlab_kas_external_url",
+            False,
+            "remove it there, since the package then makes no virtual host for KAS, and set kas_external_url if needed",
+        ),
+    ):
+        found = host.setting("gitlab_rails", key)
+        if found and not is_written and key not in stale:
+            yield f"gitlab_rails['{key}'] in gitlab.rb is {shown(found)}, although KAS runs on this node; {remedy}"
 
 
 def _replaced_secrets(choice: Choice) -> Rule:

@@ -96,12 +96,15 @@ def test_an_absent_host_is_reverted():
 
 
 def test_an_absent_host_is_not_reported():
-    hostvars = {"kas1": played(1, CIDR), "kas2": played(2, {**CIDR, "kas_state": "absent"}, ready=False)}
-    hostvars["kas1"]["__kas_look"]["kas"].update(
-        enabled=True, running=True, ready=True, readiness="ok", own_private_api_urls=[]
-    )
-    plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
-    assert "kas2" not in json.dumps(kas_report(hostvars, ["kas1", "kas2"], plan))
+    seen = {"enabled": True, "running": True, "ready": True, "readiness": "ok", "reconfigure_owed": None}
+    secrets = {name: {"fingerprint": "0123456789ab", "source": None} for name in SECRETS}
+    kas1, kas2 = played(1, CIDR), played(2, {**CIDR, "kas_state": "absent"})
+    for host in (kas1, kas2):
+        host["__kas_look"]["kas"].update(seen, own_private_api_urls=[], secrets=secrets)
+    hostvars = {"kas1": kas1, "kas2": kas2}
+    report = kas_report(hostvars, ["kas1", "kas2"], kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY))
+    assert "kas1" in json.dumps(report)
+    assert "kas2" not in json.dumps(report)
 
 
 def test_no_secret_is_readable_in_a_plan():

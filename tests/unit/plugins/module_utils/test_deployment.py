@@ -499,6 +499,29 @@ def test_an_internal_url_of_ours_that_is_needed_no_more(listener, found, extra, 
     assert rails_part(hosts[0], deployment).remove == removed
 
 
+@pytest.mark.parametrize(
+    ("external", "proxy", "extra", "removed"),
+    [
+        (GITLAB_AGENTS, GITLAB_PROXY, {}, ["external_url", "external_k8s_proxy_url"]),
+        (GITLAB_AGENTS, "https://other/k8s-proxy/", {}, ["external_url"]),
+        ("wss://other/", None, {}, []),
+        (
+            "wss://kas.gitlab.example.com/",
+            "https://kas.gitlab.example.com/k8s-proxy/",
+            {"kas_external_url": "wss://kas.gitlab.example.com/"},
+            ["external_url", "external_k8s_proxy_url"],
+        ),
+    ],
+)
+def test_urls_of_a_kas_elsewhere_go_where_kas_runs(external, proxy, extra, removed, hosts_of):
+    hosts = hosts_of(
+        {"kas1": of_file(external_url="https://gitlab.example.com", gitlab_rails=rails(True, None, external, proxy))},
+        **extra,
+    )
+    expected = {"gitlab_rails": {f"gitlab_kas_{name}": None for name in removed}} if removed else {}
+    assert rails_part(hosts[0], Deployment(hosts)).remove == expected
+
+
 def test_each_role_writes_only_on_its_hosts(hosts_of):
     hosts = hosts_of(APART, **CIDR)
     deployment = Deployment(hosts)

@@ -422,6 +422,41 @@ REFUSALS = [
         ],
     ),
     ({"kas1": {}}, {"kas_external_url": "wss://kas.gitlab.example.com"}, []),
+    *(
+        (
+            {"kas1": {"look": {"settings": {"external_url": f"https://gitlab.example.com{path}"}}}},
+            {"kas_external_url": url, **more},
+            [
+                f"kas1: kas_external_url is '{url}', but on the host of external_url 'https://gitlab.example.com{path}'"
+                f" nginx passes only {path}/-/kubernetes-agent/ to KAS; set"
+                f" 'wss://gitlab.example.com{path}/-/kubernetes-agent/'."
+            ]
+            if is_refused
+            else [],
+        )
+        for path, url, more, is_refused in (
+            ("", "wss://gitlab.example.com/", {}, True),
+            ("", "wss://gitlab.example.com", {"kas_listen_address": "127.0.0.1:8150"}, True),
+            ("", "wss://gitlab.example.com/", {"kas_listen_address": ":8150"}, False),
+            ("", "wss://gitlab.example.com/", {"kas_listen_address": "10.0.0.1:8150"}, False),
+            ("", "grpcs://gitlab.example.com/", {}, False),
+            ("/gitlab", "wss://gitlab.example.com/-/kubernetes-agent/", {}, True),
+            ("/gitlab", "wss://gitlab.example.com/gitlab/-/kubernetes-agent/", {}, False),
+        )
+    ),
+    (
+        {"kas1": {"in": "k", "look": {"settings": {}}, "kas_standalone": True}, "rails1": RAILS},
+        {
+            "kas_redis": {"host": "redis"},
+            "kas_external_url": "wss://kas.gitlab.example.com/",
+            "kas_own_private_api_cidr": "10.0.0.0/8",
+        },
+        [
+            "kas1: kas_external_url is 'wss://kas.gitlab.example.com/', but on the host of external_url"
+            " 'https://kas.gitlab.example.com' nginx passes only /-/kubernetes-agent/ to KAS; set"
+            " 'wss://kas.gitlab.example.com/-/kubernetes-agent/'."
+        ],
+    ),
     (
         {"rails1": RAILS, "kas1": KAS},
         {**CIDR, "kas_k8s_proxy_url": "https://gitlab.example.com/-/kubernetes-agent/k8s-proxy"},
@@ -634,6 +669,15 @@ OTHER = base64.b64encode(32 * b"o").decode()
             {"kas1": {"look": {"settings": {"gitlab_rails": {"gitlab_kas_internal_url": "grpcs://localhost:8153"}}}}},
             {},
             [],
+        ),
+        (
+            {"kas1": {"look": {"settings": {"gitlab_rails": {"gitlab_kas_external_url": "wss://kas0/"}}}}},
+            {},
+            [
+                "kas1: gitlab_rails['gitlab_kas_external_url'] in gitlab.rb is 'wss://kas0/', although KAS runs on this"
+                " node; remove it there, since the package then makes no virtual host for KAS, and set kas_external_url"
+                " if needed."
+            ],
         ),
         (
             {"kas1": secret(), "kas2": secret(value=OTHER)},
