@@ -30,7 +30,7 @@ class Figures:
     with_unrelated_traps: int = 0
     appended_only: int = 0
     reverted: int = 0
-    not_reverted: int = 0
+    not_reverted: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     refused_though_unrelated: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
@@ -43,7 +43,7 @@ class Figures:
             f"{self.examples} examples in {seconds:.0f} s, beside {self.rejected_by_ruby} that Ruby itself refused:",
             f"  {self.changed} changed, {self.unchanged} had nothing to change, {refused} refused;",
             f"  {self.appended_only} were only added to, and restored to the byte by absent;",
-            f"  {self.reverted} were taken back by their record, {self.not_reverted} could not be;",
+            f"  {self.reverted} were taken back by their record, {sum(self.not_reverted.values())} could not be;",
             f"  {len(self.labels)} constructs, the rarest {min(self.labels.values(), default=0)} times.",
         ]
         if self.with_unrelated_traps:
