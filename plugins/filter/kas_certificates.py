@@ -38,9 +38,8 @@ def kas_certificates(
     values, _wrong = normalise(host, plain(variables), load=yaml.safe_load)  # what is wrong is told by kas_plan
     certificates: list[dict[str, Any]] = []
     refusals: list[str] = []
-    if values["kas_state"] == "absent":
-        return {"certificates": certificates, "refusals": refusals}
-    if host in groups.get(KAS_GROUP, ()) and values["kas_enabled"]:
+    is_present = values["kas_state"] == "present"
+    if is_present and host in groups.get(KAS_GROUP, ()) and values["kas_enabled"]:
         names = {
             "private_api": list(filter(None, dict.fromkeys([*server_names, values["kas_own_private_api_host"]]))),
             "internal_api": _internal_names(values, host in groups.get(RAILS_GROUP, ())),
@@ -50,10 +49,15 @@ def kas_certificates(
             if values[f"{variable}_certificate"]:
                 certificates.append(_server(api, variable, values, names.get(api, [])))
     try:
-        certificates += _authorities(values[AUTHORITIES])
+        certificates += _authorities(values[AUTHORITIES] if is_present else ())
     except ValueError as error:
         refusals.append(str(error))
-    return {"certificates": certificates, "refusals": refusals}
+    return {
+        "certificates": certificates,
+        "refusals": refusals,
+        "user": values["kas_user"],
+        "min_valid_days": values["kas_certificate_min_valid_days"],
+    }
 
 
 def kas_certificates_elsewhere(

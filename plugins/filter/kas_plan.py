@@ -68,6 +68,7 @@ def kas_plan(
                 "own_urls": plan.own_urls.get(host.name, []),
                 "peer_urls": plan.peer_urls.get(host.name, []),
                 "secrets": plan.secret_names.get(host.name, []),
+                "user": host.values["kas_user"],
                 "socket_dir": plan.socket_dirs.get(host.name, ""),
                 "spare_dir": plan.spare_dirs.get(host.name, ""),
                 "sealed": {

@@ -37,6 +37,7 @@ WEBSOCKET_SECRET_SINCE = (17, 7, 0)
 SEVERAL_URLS_SINCE = (17, 8, 1)
 # Older packages have OWN_PRIVATE_API_URL=grpc://localhost:8155 in their default environment.
 NO_DEFAULT_URL_SINCE = (17, 9, 0)
+ALLOWLIST_SINCE = (18, 3, 0)
 AGENT_TLS_SINCE = (18, 7, 0)
 # 17.8.0 does not start with its default environment, 17.9.0 panics without one: both want an explicit URL.
 URL_ONLY_VERSIONS = ((17, 8, 0), (17, 9, 0))
@@ -67,6 +68,8 @@ STANDALONE: dict[str, dict[str, bool]] = {
     "nginx": {"enable": True},
     "gitlab_rails": {"auto_migrate": False, "rake_cache_clear": False},
 }
+
+_ALLOWLIST = "/bin/echo agent: {kubernetes_api: {extra_allowed_response_headers: "
 
 _KEYS = {variable.key: name for name, variable in VARIABLES.items() if variable.key}
 # The variable that decides a key of gitlab_kas.
@@ -128,6 +131,11 @@ class Host:
     @property
     def addresses(self) -> Sequence[str]:
         return self.candidates if self.candidates is not None else self.seen.get("addresses") or []
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether its services can be there: GitLab was reconfigured at least once, as far as is known."""
+        return bool(self.seen.get("configured", True))
 
     @property
     def version(self) -> Version | None:
@@ -236,6 +244,15 @@ class Deployment:
         """The first KAS node that has this URL."""
         return self._first[url]
 
+    def is_later(self, host: Host, other: Host) -> bool:
+        """Whether a host changes only when another one is done, or not at all: kas_serial makes batches of the play."""
+        played = [each for each in self.hosts if each.played]
+        if not host.played:
+            return True
+        number, percent = re.fullmatch(r"(\d+)(%?)", played[0].values["kas_serial"]).groups()  # type: ignore[union-attr]
+        size = max(1, len(played) * int(number) // 100 if percent else int(number))
+        return played.index(host) // size > played.index(other) // size
+
     def clustered(self, host: Host) -> bool:
         """Whether its private API is for others: there are some, or it was given a name for them."""
         values = host.values
@@ -291,6 +308,7 @@ def kas_part(host: Host, deployment: Deployment) -> Part:
         part.offer(values[name], "gitlab_kas", key)
     if values["kas_gitlab_address"] or gitlab_address(host, deployment) != host.external_url:
         part.offer(gitlab_address(host, deployment), "gitlab_kas", "gitlab_address")
+    _allowed_headers(part, host)
     for option, value in values["kas_redis"].items():
         part.set(value, "gitlab_kas", f"redis_{option}")
     for key, value in values["kas_settings"].items():
@@ -357,6 +375,18 @@ def _standalone(part: Part, host: Host, deployment: Deployment) -> None:
     for section, settings in STANDALONE.items():
         for key, value in settings.items():
             part.set(value, section, key)
+
+
+def _allowed_headers(part: Part, host: Host) -> None:
+    """The package has no setting for them, but KAS merges what a command prints into its configuration.
+
+    The package writes the command into YAML between double quotes, and KAS splits it at blanks: so no quotes at all.
+    """
+    headers, key = host.values["kas_extra_allowed_response_headers"], ("gitlab_kas", "extra_config_command")
+    if headers:
+        part.set(f"{_ALLOWLIST}[{', '.join(headers)}]}}}}", *key)
+    elif not host.values["kas_extra_config_command"] and str(host.setting(*key)).startswith(_ALLOWLIST):
+        part.clear(*key)
 
 
 def _private_api(part: Part, host: Host, deployment: Deployment) -> None:

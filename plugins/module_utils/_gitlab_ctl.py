@@ -24,6 +24,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import Fi
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import MASK, is_secret, mask_line
 
 MANIFEST = "opt/gitlab/version-manifest.json"
+ATTRIBUTES = "var/opt/gitlab/public_attributes.json"  # written by every successful reconfigure (handlers/gitlab.rb)
 LEDGER = "var/lib/kasops.gitlab_kas/reconfigured.json"
 
 _STATUS_TIMEOUT_S = 60.0
@@ -154,6 +155,11 @@ class Package:
     def installed(self) -> bool:
         """Whether the package is here: each of its versions brings a manifest."""
         return (self.root / MANIFEST).exists()
+
+    @property
+    def configured(self) -> bool:
+        """Whether a reconfigure has succeeded here, ever."""
+        return (self.root / ATTRIBUTES).exists()
 
     @property
     def version(self) -> str:
@@ -305,9 +311,9 @@ class Ledger:
         self._write(applied._replace(last_run=self._last_run()))
 
     def _last_run(self) -> int | None:
-        """Tell one successful run from the next, also one by hand: each writes this file (handlers/gitlab.rb)."""
+        """Tell one successful run from the next, also one by hand."""
         try:
-            return (self._package.root / "var/opt/gitlab/public_attributes.json").stat().st_mtime_ns
+            return (self._package.root / ATTRIBUTES).stat().st_mtime_ns
         except OSError:
             return None
 

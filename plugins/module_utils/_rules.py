@@ -9,6 +9,7 @@ full stop: the variable, the value found, and what to set. No secret is ever par
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
     AGENT_PATH,
     AGENT_TLS_SINCE,
+    ALLOWLIST_SINCE,
     CIDR_SINCE,
     INTERNAL_API_PORT,
     KAS_GROUP,
@@ -79,6 +81,8 @@ _OTHER_KEYS = {
     "udp_log_shipping_port",
     "workspaces",
 }
+
+_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 _TCP_ONLY = ("kas_listen_address", "kas_kubernetes_api_listen_address", "kas_observability_listen_address")
 
@@ -297,6 +301,7 @@ def _versions(host: Host, deployment: Deployment) -> Iterator[str]:
         ),
         ("kas_private_api_certificate", True, TLS_SINCE, "leave it out"),
         ("kas_certificate", True, AGENT_TLS_SINCE, "leave it out"),
+        ("kas_extra_allowed_response_headers", True, ALLOWLIST_SINCE, "leave it out"),
     ):
         if values[name] and is_asked and host.before(since):
             yield (
@@ -368,6 +373,33 @@ def _agents_path(host: Host, deployment: Deployment) -> Iterator[str]:
         )
 
 
+def _allowed_headers(host: Host, deployment: Deployment) -> Iterator[str]:
+    headers, command = host.values["kas_extra_allowed_response_headers"], host.values["kas_extra_config_command"]
+    if headers and command:
+        yield (
+            f"kas_extra_allowed_response_headers is {shown(_text(headers))}, and kas_extra_config_command is"
+            f" {shown(command)}; set only one of them, and let the command print the headers, too"
+        )
+    for header in headers:
+        if not _HEADER.fullmatch(header):
+            yield (
+                f"kas_extra_allowed_response_headers holds {shown(header)}; set names of HTTP headers, such as"
+                " X-My-Header"
+            )
+
+
+def _redis_to_come(host: Host, deployment: Deployment) -> Iterator[str]:
+    """Nodes change one batch after another, and KAS waits for its Redis before the next one has its turn."""
+    redis = host.values["kas_redis"].get("host")
+    for other in deployment.hosts if host.played else ():
+        if redis in (other.name, *other.addresses) and not other.is_configured and deployment.is_later(other, host):
+            yield (
+                f"kas_redis.host is {shown(redis)}, which is {other.name}, but GitLab was never reconfigured there, and"
+                " KAS would wait for its Redis in vain; run gitlab-ctl reconfigure there first, or set kas_serial to"
+                " '100%'"
+            )
+
+
 def _raw_settings(host: Host, deployment: Deployment) -> Iterator[str]:
     """Raw settings must not go around the variables, which the other rules are about."""
     for key in host.values["kas_settings"]:
@@ -407,6 +439,8 @@ _KAS_RULES: list[Rule] = [
     _tls,
     _external_url,
     _agents_path,
+    _allowed_headers,
+    _redis_to_come,
     _raw_settings,
 ]
 

@@ -102,6 +102,7 @@ VARIABLES: dict[str, Variable] = {
     "kas_sentry_dsn": Variable("text", key="sentry_dsn", secret=True),
     "kas_sentry_environment": Variable("text", key="sentry_environment"),
     "kas_extra_config_command": Variable("text", key="extra_config_command"),
+    "kas_extra_allowed_response_headers": Variable("list", []),
     "kas_redis": Variable("redis", {}, secret=True),
     "kas_env": Variable("mapping", {}, secret=True),
     "kas_settings": Variable("mapping", {}, secret=True),

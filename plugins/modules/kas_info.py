@@ -84,6 +84,10 @@ kas:
       description: The version of the package; null if it is not installed.
       type: str
       sample: 18.6.1
+    configured:
+      description: Whether GitLab was reconfigured here at least once.
+      type: bool
+      sample: true
     enabled:
       description: Whether the package supervises a KAS here.
       type: bool
@@ -204,6 +208,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "problems": [],
         "faults": [],
         "gitlab_version": None,
+        "configured": False,
         "enabled": False,
         "running": False,
         "ready": False,
@@ -228,6 +233,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         kas["gitlab_version"] = package.version
     if not package.installed:
         return {"changed": False, "kas": kas}
+    kas["configured"] = package.configured
     settings: dict[str, Any] = {}
     with _noted(note):
         settings = _settings(params, note)

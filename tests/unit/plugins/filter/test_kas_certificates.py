@@ -44,6 +44,8 @@ def test_a_pair() -> None:
             }
         ],
         "refusals": [],
+        "user": "git",
+        "min_valid_days": 30,
     }
 
 
@@ -167,7 +169,18 @@ def test_refusals(variables: dict[str, Any], expected: str) -> None:
 
 @pytest.mark.parametrize("given", [None, "", [], "[]"])
 def test_no_authorities(given: object) -> None:
-    assert kas_certificates({"kas_ca_certificates": given}, "kas1", GROUPS) == {"certificates": [], "refusals": []}
+    found = kas_certificates({"kas_ca_certificates": given}, "kas1", GROUPS)
+    assert found["certificates"] == found["refusals"] == []
+
+
+def test_what_the_tasks_ask_for() -> None:
+    """An empty text, as a survey passes it, is not set; nought days are."""
+    asked = [("", ""), ("kas", "0")]
+    found = [
+        kas_certificates({"kas_user": user, "kas_certificate_min_valid_days": days}, "kas1", GROUPS)
+        for user, days in asked
+    ]
+    assert [(each["user"], each["min_valid_days"]) for each in found] == [("git", 30), ("kas", 0)]
 
 
 # What the others show

@@ -73,6 +73,7 @@ def test_plan():
         "own_urls": ["grpc://10.0.0.2:8155"],
         "peer_urls": ["grpc://10.0.0.2:8155"],
         "secrets": list(SECRETS),
+        "user": "git",
         "socket_dir": "",
         "spare_dir": "/var/opt/gitlab/gitlab-kas/sockets",
     }

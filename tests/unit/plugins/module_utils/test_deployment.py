@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
     Deployment,
     kas_part,
@@ -497,6 +498,33 @@ def test_an_internal_url_of_ours_that_is_needed_no_more(listener, found, extra, 
     deployment = Deployment(hosts)
     removed = {} if stays else {"gitlab_rails": {"gitlab_kas_internal_url": None}}
     assert rails_part(hosts[0], deployment).remove == removed
+
+
+ALLOWLIST = "/bin/echo agent: {kubernetes_api: {extra_allowed_response_headers: [X-One, X-Two]}}"
+
+
+@pytest.mark.parametrize(
+    ("found", "extra", "command", "is_cleared"),
+    [
+        (None, {"kas_extra_allowed_response_headers": ["X-One", "X-Two"]}, ALLOWLIST, False),
+        (ALLOWLIST, {}, None, True),
+        (ALLOWLIST, {"kas_extra_config_command": "/bin/true"}, "/bin/true", False),
+        ("/bin/true", {}, None, False),
+    ],
+)
+def test_allowed_headers(found, extra, command, is_cleared, hosts_of):
+    hosts = hosts_of({"kas1": of_file(gitlab_kas={"extra_config_command": found})}, **extra)
+    part = kas_part(hosts[0], Deployment(hosts))
+    assert part.settings["gitlab_kas"].get("extra_config_command") == command
+    assert part.remove == ({"gitlab_kas": {"extra_config_command": None}} if is_cleared else {})
+
+
+def test_allowed_headers_are_yaml_between_double_quotes():
+    written = f'command: "{ALLOWLIST}"'
+    printed = yaml.safe_load(written)["command"].split(maxsplit=1)[1]
+    assert yaml.safe_load(printed) == {
+        "agent": {"kubernetes_api": {"extra_allowed_response_headers": ["X-One", "X-Two"]}}
+    }
 
 
 @pytest.mark.parametrize(

@@ -412,6 +412,46 @@ REFUSALS = [
             " without which KAS does not start; set the name that the certificates of all KAS nodes share."
         ],
     ),
+    # What KAS lets through, and what it waits for
+    (
+        {"kas1": {}},
+        {"kas_extra_allowed_response_headers": "X-One,X Two", "kas_extra_config_command": "/bin/true"},
+        [
+            "kas1: kas_extra_allowed_response_headers is 'X-One,X Two', and kas_extra_config_command is '/bin/true';"
+            " set only one of them, and let the command print the headers, too.",
+            "kas1: kas_extra_allowed_response_headers holds 'X Two'; set names of HTTP headers, such as X-My-Header.",
+        ],
+    ),
+    (
+        {"kas1": version("18.2.9")},
+        {"kas_extra_allowed_response_headers": "X-One"},
+        [
+            "kas1: kas_extra_allowed_response_headers is 'X-One', which GitLab 18.2.9 does not know; leave it out, or"
+            " install 18.3.0 or later."
+        ],
+    ),
+    *(
+        (
+            {"kas1": KAS, "kas2": KAS, "rails1": {**RAILS, "look": {"configured": is_configured}, "played": played}},
+            {**CIDR, "kas_redis": {"host": redis}, "kas_serial": serial, "kas_internal_url": "grpc://lb:8153"},
+            [
+                f"kas{n}: kas_redis.host is '{redis}', which is rails1, but GitLab was never reconfigured there, and"
+                " KAS would wait for its Redis in vain; run gitlab-ctl reconfigure there first, or set kas_serial to"
+                " '100%'."
+                for n in refused
+            ],
+        )
+        for redis, is_configured, played, serial, refused in (
+            ("10.0.0.3", False, True, "1", (1, 2)),
+            ("rails1", False, True, "2", (1, 2)),
+            ("rails1", False, True, "34%", (1, 2)),
+            ("rails1", False, False, "100%", (1, 2)),
+            ("10.0.0.3", False, True, "100%", ()),
+            ("10.0.0.3", False, True, "3", ()),
+            ("10.0.0.3", True, True, "1", ()),
+            ("10.9.9.9", False, True, "1", ()),
+        )
+    ),
     # URLs for agents, users and Rails
     (
         {"kas1": {}},

@@ -44,6 +44,7 @@ class Node:
         self.write("opt/gitlab/version-manifest.json", '{"build_version": "18.6.1-ee.0"}')
         self.gitlab_rb = self.write("etc/gitlab/gitlab.rb", GITLAB_RB)
         self.secrets = self.write("etc/gitlab/gitlab-secrets.json", json.dumps({"gitlab_kas": IN_JSON}))
+        self.attributes = self.write("var/opt/gitlab/public_attributes.json", "{}")
         self.config = self.write(
             "var/opt/gitlab/gitlab-kas/gitlab-kas-config.yml", (FIXTURES / "gitlab-kas-config.yml").read_text()
         )
@@ -102,6 +103,7 @@ def test_a_healthy_node(node: Node) -> None:
         "problems": [],
         "faults": [],
         "gitlab_version": "18.6.1",
+        "configured": True,
         "enabled": True,
         "running": True,
         "ready": True,
@@ -195,13 +197,14 @@ def test_a_kas_with_directories_of_its_own(node: Node) -> None:
 
 
 def test_a_node_just_installed(node: Node) -> None:
-    for path in (node.secrets, node.link, node.config, node.log, Ledger(node.package).path):
+    for path in (node.secrets, node.link, node.config, node.log, node.attributes, Ledger(node.package).path):
         path.unlink()
     node.gitlab_rb.write_text("external_url 'https://gitlab.example.com'\n")
     kas = node.look(seal_key=KEY)
     assert kas["problems"] == []
     assert kas["secrets"] == {name: {"fingerprint": None, "source": None, "problem": None} for name in SECRETS}
     assert kas["sealed_secrets"] == {}
+    assert kas["configured"] is False
     assert kas["reconfigure_owed"] == "No successful reconfigure is on record."
 
 
