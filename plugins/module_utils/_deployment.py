@@ -380,7 +380,8 @@ def _standalone(part: Part, host: Host, deployment: Deployment) -> None:
 def _allowed_headers(part: Part, host: Host) -> None:
     """The package has no setting for them, but KAS merges what a command prints into its configuration.
 
-    The package writes the command into YAML between double quotes, and KAS splits it at blanks: so no quotes at all.
+    The package writes the command into YAML between double quotes, so it must do without them, and the words are such
+    as mean the same with a shell and without.
     """
     headers, key = host.values["kas_extra_allowed_response_headers"], ("gitlab_kas", "extra_config_command")
     if headers:
