@@ -19,7 +19,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._plan import ROL
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError, parse_url
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._rules import node_refusals
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SecretError, seal, unseal
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import normalise
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import normalise, shown
 from jinja2 import UndefinedError
 
 # What the roles keep for every host of the play.
@@ -165,6 +165,11 @@ def _host(
             candidates = private_api_addresses(plain(facts), query)
         except PrivateApiError as error:
             wrong.append(f"{name}: kas_own_private_api_query does not do: {error}")
+    elif query and played and look:
+        wrong.append(
+            f"{name}: kas_own_private_api_query is {shown(query)}, but the host's facts could not be gathered; see"
+            " that ansible.builtin.setup works there, or leave the query out."
+        )
     elif query and not played:
         # Its facts are not there; what its KAS has published is what the query chose.
         published = [parse_url(url).host for url in (look or {}).get("own_private_api_urls") or []]

@@ -41,6 +41,8 @@ ALLOWLIST_SINCE = (18, 3, 0)
 AGENT_TLS_SINCE = (18, 7, 0)
 # 17.8.0 does not start with its default environment, 17.9.0 panics without one: both want an explicit URL.
 URL_ONLY_VERSIONS = ((17, 8, 0), (17, 9, 0))
+# Not even an explicit localhost: the upgrade notes put 127.0.0.1 in the place of the default.
+ADDRESS_ONLY_VERSION = (17, 8, 0)
 
 OWN_PREFIX = "OWN_PRIVATE_API_"
 OWN_NAMES = ("URL", "CIDR", "PORT", "SCHEME", "HOST")
@@ -270,7 +272,8 @@ class Deployment:
             return [f"unix://{host.private_api_socket}"]
         if host.look is None and not values["kas_own_private_api_url"]:
             return []
-        here = f"{'' if self.clustered(host) else 'localhost'}:{host.own_port}"
+        alone = "127.0.0.1" if host.version in URL_ONLY_VERSIONS else "localhost"
+        here = f"{'' if self.clustered(host) else alone}:{host.own_port}"
         options = {
             "url": values["kas_own_private_api_url"],
             "cidr": values["kas_own_private_api_cidr"],
@@ -605,12 +608,16 @@ def split(address: str) -> tuple[str, str]:
     return name, port
 
 
-def is_ip(name: str) -> bool:
+def ip_version(name: str) -> int | None:
+    """4 or 6 of an address, None of a name."""
     try:
-        ip_address(name.strip("[]"))
+        return ip_address(name.strip("[]")).version
     except ValueError:
-        return False
-    return True
+        return None
+
+
+def is_ip(name: str) -> bool:
+    return ip_version(name) is not None
 
 
 def is_wildcard(name: str) -> bool:

@@ -29,7 +29,7 @@ class Plan:
     refusals: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     parts: dict[str, dict[str, Part]] = field(default_factory=dict)  # host → role → settings, for hosts of the play
-    own_urls: dict[str, list[str]] = field(default_factory=dict)  # host → its private API's URLs, for hosts with KAS
+    own_urls: dict[str, list[str]] = field(default_factory=dict)  # host → its private API's URLs, if decided here
     peer_urls: dict[str, list[str]] = field(default_factory=dict)  # host → those that others should reach by now
     secret_names: dict[str, list[str]] = field(default_factory=dict)  # host → the secrets that it shares
     socket_dirs: dict[str, str] = field(default_factory=dict)  # host → the directory that its sockets need
@@ -58,7 +58,7 @@ def make_plan(hosts: Sequence[Host], roles: Collection[str] = ROLES, *, seed: by
     return Plan(
         warnings=_rules.warnings(deployment, choice),
         parts={host.name: _parts(host, deployment, choice, roles) for host in deployment.hosts if host.played},
-        own_urls=deployment.urls,
+        own_urls={host.name: deployment.urls[host.name] for host in deployment.kas if deployment.manages(host)},
         peer_urls={host.name: _peer_urls(host, deployment) for host in deployment.kas},
         secret_names={host.name: secret_names(host, deployment) for host in deployment.hosts},
         socket_dirs={

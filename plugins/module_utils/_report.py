@@ -19,7 +19,7 @@ class Checked:
 
     name: str
     runs_kas: bool  # by the inventory
-    own_urls: Sequence[str]  # by the plan
+    own_urls: Sequence[str]  # by the plan; none if they are left to the package
     look: Mapping[str, Any]  # what kas_info returned
     secret_names: Sequence[str] = ()  # those that it shares with the others
     peers: Sequence[Mapping[str, Any]] = field(default_factory=list)  # what kas_probe returned
@@ -33,7 +33,7 @@ def table(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
             urls = node.look["own_private_api_urls"] or node.own_urls
             reached = [names[peer["url"]] for peer in node.peers if peer["reachable"]]
             ready = "yes" if node.look["ready"] else "no"
-            rows.append((node.name, ", ".join(urls), ready, ", ".join(dict.fromkeys(reached)) or "-"))
+            rows.append((node.name, ", ".join(urls) or "-", ready, ", ".join(dict.fromkeys(reached)) or "-"))
     widths = [max(map(len, column)) for column in zip(*rows)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 

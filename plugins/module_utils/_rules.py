@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
+    ADDRESS_ONLY_VERSION,
     AGENT_PATH,
     AGENT_TLS_SINCE,
     ALLOWLIST_SINCE,
@@ -35,6 +36,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
     agents_url,
     gitlab_address,
     internal_url,
+    ip_version,
     is_ip,
     is_wildcard,
     node_url,
@@ -83,6 +85,7 @@ _OTHER_KEYS = {
 }
 
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_OTHER_IP_VERSION = {"tcp4": 6, "tcp6": 4}
 
 _TCP_ONLY = ("kas_listen_address", "kas_kubernetes_api_listen_address", "kas_observability_listen_address")
 
@@ -144,7 +147,14 @@ def secret_refusals(deployment: Deployment, choice: Choice) -> list[str]:
 
 def warnings(deployment: Deployment, choice: Choice) -> list[str]:
     """What the user should know, and may have wanted."""
-    rules: list[Rule] = [_silence, _cookie_where("warn"), _ignored_keys, _other_urls, _replaced_secrets(choice)]
+    rules: list[Rule] = [
+        _silence,
+        _cookie_where("warn"),
+        _url_only_version,
+        _ignored_keys,
+        _other_urls,
+        _replaced_secrets(choice),
+    ]
     return [f"{host.name}: {text}." for host in deployment.hosts for rule in rules for text in rule(host, deployment)]
 
 
@@ -225,6 +235,12 @@ def _own_url(host: Host, deployment: Deployment) -> Iterator[str]:
         )
     elif way == "cidr" and not cidr:
         yield "kas_own_private_api_discovery is 'cidr', and kas_own_private_api_cidr is not set; set it"
+    elif way != "url" and values["kas_own_private_api_query"]:
+        yield (
+            f"kas_own_private_api_discovery is '{way}', and kas_own_private_api_query is"
+            f" {shown(values['kas_own_private_api_query'])}, of which KAS knows nothing; set discovery to 'url', or"
+            " leave the query out"
+        )
     elif host.name in deployment.errors:
         text = str(deployment.errors[host.name]).rstrip(".")
         yield f"{_source(host)}, but {text[:1].lower()}{text[1:]}"
@@ -272,6 +288,13 @@ def _reach(host: Host, deployment: Deployment) -> Iterator[str]:
             f" {shown(_text(values['kas_own_private_api_cidr']))} makes {', '.join(hosts)} its own address; set an"
             " address of the same network, or leave the listen address out"
         )
+    network = values["kas_private_api_listen_network"]
+    for url in urls:
+        if ip_version(parse_url(url).host) == _OTHER_IP_VERSION.get(network, 0):
+            yield (
+                f"kas_private_api_listen_network is '{network}', but {_source(host)}, which makes its own private API"
+                f" URL {url}, where it would not listen; leave the network out, or set a URL or CIDR that fits it"
+            )
 
 
 def _same_url(host: Host, deployment: Deployment) -> Iterator[str]:
@@ -308,10 +331,30 @@ def _versions(host: Host, deployment: Deployment) -> Iterator[str]:
                 f"{name} is {shown(_text(values[name]))}, which GitLab {installed} does not know; {remedy}, or install"
                 f" {'.'.join(map(str, since))} or later"
             )
+
+
+def _own_url_of_version(host: Host, deployment: Deployment) -> Iterator[str]:
+    """The ways to an own URL that the installed version goes wrong on."""
+    values = host.values
+    way, installed = values["kas_own_private_api_discovery"], host.seen.get("gitlab_version")
+    address, port = values["kas_private_api_listen_address"], values["kas_own_private_api_port"]
     if way != "url" and host.version in URL_ONLY_VERSIONS:
         yield (
             f"kas_own_private_api_discovery is '{way}', with which KAS of GitLab {installed} does not start; set it to"
             " 'url', or install another version"
+        )
+    elif way == "url" and host.version == ADDRESS_ONLY_VERSION:
+        for name in [parse_url(url).host for url in deployment.urls.get(host.name, [])]:
+            if name and not is_ip(name):
+                yield (
+                    f"{_source(host)}, but KAS of GitLab {installed} does not start with a name in its own URL; set an"
+                    f" address instead of {name}, or install {_next_patch(host)} or later"
+                )
+    elif way == "listener" and host.before(SEVERAL_URLS_SINCE) and port and split(address)[1] not in ("", str(port)):
+        yield (
+            f"kas_own_private_api_port is {port}, but KAS of GitLab {installed} takes the port from"
+            f" kas_private_api_listen_address, which is {shown(address)}; leave the port out, or install"
+            f" {'.'.join(map(str, SEVERAL_URLS_SINCE))} or later"
         )
 
 
@@ -436,6 +479,7 @@ _KAS_RULES: list[Rule] = [
     _reach,
     _same_url,
     _versions,
+    _own_url_of_version,
     _tls,
     _external_url,
     _agents_path,
@@ -534,6 +578,16 @@ def _cookie_where(check: str) -> Rule:
     return rule
 
 
+def _url_only_version(host: Host, deployment: Deployment) -> Iterator[str]:
+    """Also of a KAS alone, which then has a URL in its gitlab.rb that nobody asked for."""
+    if host.played and host.version in URL_ONLY_VERSIONS:
+        for url in deployment.urls.get(host.name, []):
+            yield (
+                f"KAS of GitLab {host.seen['gitlab_version']} starts only with an explicit own URL, so {url} is set;"
+                f" install {_next_patch(host)} or later"
+            )
+
+
 def _ignored_keys(host: Host, deployment: Deployment) -> Iterator[str]:
     for key in host.values["kas_settings"] if host.runs_kas else ():
         if key not in _OTHER_KEYS:
@@ -591,6 +645,11 @@ def _source(host: Host) -> str:
         if host.values[name]:
             return f"{name} is {shown(_text(host.values[name]))}"
     return "kas_own_private_api_cidr is not set"
+
+
+def _next_patch(host: Host) -> str:
+    *minor, patch = host.version or ()
+    return ".".join(map(str, (*minor, patch + 1)))
 
 
 def _text(value: Any) -> str:

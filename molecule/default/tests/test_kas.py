@@ -34,6 +34,11 @@ PRIVATE_UNIX = (
             "multiple IPs matched CIDR",
         ),
         (
+            "gitlab_kas['env'] = {}",  # the default URL
+            "17.8.0",
+            "couldn't determine own private API URL",
+        ),
+        (
             "gitlab_kas['env'] = {}; gitlab_kas['private_api_listen_address'] = 'localhost:8155'",
             "17.9.0",
             "panic: multi URL: no addresses and no host",

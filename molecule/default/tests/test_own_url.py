@@ -47,6 +47,9 @@ def named(version, network, address, **env):
         (NEW, "tcp6", "[::]:1", {}, ["grpc://[2001:db8:8a2e:370:809:a0b:c0d:1122]:1"]),
         (NEW, "tcp", "kas1:9090", {"PORT": "123"}, ["grpc://kas1:123"]),
         (NEW, "tcp", ":1", {"URL": "grpcs://[fd00::1]:2"}, ["grpcs://[fd00::1]:2"]),
+        ((17, 8, 0), "tcp", "localhost:1", {"URL": "grpc://127.0.0.1:1"}, ["grpc://127.0.0.1:1"]),
+        ((17, 8, 0), "unix", "/run/k", {}, ["unix:///run/k"]),
+        ((17, 9, 0), "tcp", "localhost:1", {"URL": "grpc://localhost:1"}, ["grpc://localhost:1"]),
     ],
 )
 def test_named(version, network, address, env, expected):
@@ -123,6 +126,14 @@ def test_named(version, network, address, env, expected):
             "either OWN_PRIVATE_API_URL or OWN_PRIVATE_API_CIDR should be specified, not both",
         ),
         ((17, 8, 0), "tcp", "localhost:1", {}, KasError, "couldn't determine own private API URL"),
+        (
+            (17, 8, 0),
+            "tcp",
+            ":1",
+            {"URL": "grpc://kas1.internal:1"},
+            KasError,
+            "couldn't determine own private API URL",
+        ),
         ((17, 9, 0), "tcp", "localhost:1", {}, KasPanic, "multi URL: no addresses and no host"),
     ],
 )

@@ -53,8 +53,9 @@ def own_url(
     url, cidr = env.get(URL, ""), env.get(CIDR, "")
     if url and cidr:
         raise KasError(f"either {URL} or {CIDR} should be specified, not both")
-    if version[:3] == (17, 8, 0) and not cidr and "localhost" in (url or address):
-        raise KasError("couldn't determine own private API URL")  # 17.8.0 does not start with its defaults
+    if version[:3] == (17, 8, 0) and not cidr and is_name(url.partition("://")[2] or address):
+        # 17.8.0 does not start with its default, localhost, but with 127.0.0.1: so no name does.
+        raise KasError("couldn't determine own private API URL")
     if url:
         return parse_url(url, version)
     port = own_port(env.get(PORT, ""))
@@ -179,6 +180,12 @@ def parse_address(host: str) -> Address | None:
         return ipaddress.ip_address(host)
     except ValueError:
         return None
+
+
+def is_name(address: str) -> bool:
+    """Whether HOST:PORT has a name for its host."""
+    host = address.rpartition(":")[0].strip("[]")
+    return not address.startswith("/") and not is_wildcard(host) and parse_address(host) is None
 
 
 def is_wildcard(host: str) -> bool:

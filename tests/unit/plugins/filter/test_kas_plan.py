@@ -237,6 +237,11 @@ def test_query_selects_the_candidates():
     hostvars["kas2"] = played(2, CIDR)
     plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
     assert plan["nodes"]["kas1"]["own_urls"] == ["grpc://10.9.0.1:8155"]
+    hostvars["kas1"]["ansible_facts"] = {}
+    assert kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)["refusals"] == [
+        "kas1: kas_own_private_api_query is '[eth1.ipv4.address]', but the host's facts could not be gathered; see that"
+        " ansible.builtin.setup works there, or leave the query out."
+    ]
 
 
 def test_hosts_of_the_play_in_no_group():

@@ -130,6 +130,29 @@ def gone(*names, **keys):
             id="left to an old KAS: its default URL is blanked",
         ),
         pytest.param(
+            {"kas1": OLD, "kas2": OLD},
+            CIDR,
+            private({"OWN_PRIVATE_API_URL": "grpc://10.0.0.1:8155"}),
+            gone("URL"),
+            id="an old KAS back from its CIDR: nothing is blank any more",
+        ),
+        pytest.param(
+            {"kas1": {**OLD, "kas_private_api_listen_address": "10.0.0.1:8155"}, "kas2": {}},
+            {"kas_own_private_api_discovery": "listener", **TLS},
+            private(
+                {
+                    "OWN_PRIVATE_API_SCHEME": "grpcs",
+                    "OWN_PRIVATE_API_HOST": "kas.internal",
+                    "OWN_PRIVATE_API_URL": "",
+                },
+                private_api_listen_address="10.0.0.1:8155",
+                private_api_certificate_file="/etc/gitlab/kas.crt",
+                private_api_key_file="/etc/gitlab/kas.key",
+            ),
+            gone("SCHEME", "HOST", "URL", private_api_listen_network=None),
+            id="left to an old KAS: listener and TLS",
+        ),
+        pytest.param(
             THREE,
             {"kas_own_private_api_discovery": "listener", "kas_private_api_listen_network": "tcp4"},
             {
@@ -173,7 +196,7 @@ def gone(*names, **keys):
         pytest.param(
             {"kas1": {"look": {"gitlab_version": "17.9.0"}}},
             {},
-            {"enable": True, "env": {"OWN_PRIVATE_API_URL": "grpc://localhost:8155"}},
+            {"enable": True, "env": {"OWN_PRIVATE_API_URL": "grpc://127.0.0.1:8155"}},
             gone(
                 "URL",
                 **dict.fromkeys(
@@ -186,6 +209,13 @@ def gone(*names, **keys):
                 ),
             ),
             id="a version that starts only with an explicit URL",
+        ),
+        pytest.param(
+            {"kas1": {"look": {"gitlab_version": "17.8.0"}}},
+            {"kas_own_private_api_port": 9155},
+            private({"OWN_PRIVATE_API_URL": "grpc://127.0.0.1:9155"}, private_api_listen_address="localhost:9155"),
+            gone("URL"),
+            id="such a version, another port",
         ),
         pytest.param(
             ONE,

@@ -102,6 +102,18 @@ def test_a_node_outside_counts_as_a_peer_once_it_publishes_its_url(row, expected
 
 
 @pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        pytest.param({}, {}, id="what somebody else set stays, so nothing is expected"),
+        pytest.param({"kas_own_private_api_port": 9155}, {"kas1": ["grpc://localhost:9155"]}, id="decided here"),
+        pytest.param({"look": {"gitlab_version": "17.9.0"}}, {"kas1": ["grpc://127.0.0.1:8155"]}, id="by its version"),
+    ],
+)
+def test_own_url_of_a_kas_alone(row, expected, hosts_of):
+    assert make_plan(hosts_of({"kas1": row}), seed=SEED).own_urls == expected
+
+
+@pytest.mark.parametrize(
     ("extra", "needed", "spare"),
     [
         pytest.param({}, {}, True, id="TCP"),

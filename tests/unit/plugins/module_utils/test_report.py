@@ -50,6 +50,11 @@ def test_table():
     ]
 
 
+def test_table_of_a_kas_whose_url_nobody_knows():
+    unknown = Checked(name="kas1", runs_kas=True, own_urls=[], look=node(own_private_api_urls=[], ready=False).look)
+    assert table([unknown], {})[1] == "kas1  -        no     -"
+
+
 def test_table_has_no_nodes_without_kas():
     assert table([node(runs_kas=False)], NAMES) == ["node  own URL  ready  reaches"]
 

@@ -210,6 +210,14 @@ REFUSALS = [
             " 'grpc://kas1:8155'."
         ],
     ),
+    (
+        {"kas1": {}},
+        {**CIDR, "kas_own_private_api_discovery": "cidr", "kas_own_private_api_query": "[eth1.ipv4.address]"},
+        [
+            "kas1: kas_own_private_api_discovery is 'cidr', and kas_own_private_api_query is '[eth1.ipv4.address]', of"
+            " which KAS knows nothing; set discovery to 'url', or leave the query out."
+        ],
+    ),
     # own URL: exactly one address
     (
         {"kas1": {}},
@@ -313,6 +321,15 @@ REFUSALS = [
         ],
     ),
     ({"kas1": {"kas_private_api_listen_address": "10.0.0.1:8155"}, "kas2": {}}, CIDR, []),
+    (
+        {"kas1": {"kas_private_api_listen_network": "tcp6"}, "kas2": {"kas_private_api_listen_network": "tcp4"}},
+        CIDR,
+        [
+            "kas1: kas_private_api_listen_network is 'tcp6', but kas_own_private_api_cidr is '10.0.0.0/8', which makes"
+            " its own private API URL grpc://10.0.0.1:8155, where it would not listen; leave the network out, or set a"
+            " URL or CIDR that fits it."
+        ],
+    ),
     ({"kas1": {"kas_own_private_api_url": "grpc://localhost:8155"}}, {}, []),
     # versions
     (
@@ -352,6 +369,43 @@ REFUSALS = [
             "kas1: kas_own_private_api_discovery is 'cidr', with which KAS of GitLab 17.9.0 does not start; set it to"
             " 'url', or install another version."
         ],
+    ),
+    (
+        {"kas1": version("17.8.0"), "kas2": {**version("17.9.0"), "kas_own_private_api_url": "grpc://kas2:8155"}},
+        {"kas_own_private_api_url": "grpc://kas1.internal:8155"},
+        [
+            "kas1: kas_own_private_api_url is 'grpc://kas1.internal:8155', but KAS of GitLab 17.8.0 does not start with"
+            " a name in its own URL; set an address instead of kas1.internal, or install 17.8.1 or later."
+        ],
+    ),
+    (
+        {"kas1": version("17.8.0")},
+        {"kas_private_api_listen_address": "localhost:9155"},
+        [
+            "kas1: kas_private_api_listen_address is 'localhost:9155', but KAS of GitLab 17.8.0 does not start with a"
+            " name in its own URL; set an address instead of localhost, or install 17.8.1 or later."
+        ],
+    ),
+    ({"kas1": version("17.8.0")}, {"kas_unix_sockets": True}, []),
+    *(
+        (
+            {"kas1": {**version(installed), "kas_private_api_listen_address": "10.0.0.1:8155"}},
+            {"kas_own_private_api_discovery": "listener", "kas_own_private_api_port": port},
+            expected,
+        )
+        for installed, port, expected in (
+            (
+                "17.7.0",
+                9155,
+                [
+                    "kas1: kas_own_private_api_port is 9155, but KAS of GitLab 17.7.0 takes the port from"
+                    " kas_private_api_listen_address, which is '10.0.0.1:8155'; leave the port out, or install 17.8.1"
+                    " or later."
+                ],
+            ),
+            ("17.7.0", 8155, []),
+            ("17.8.1", 9155, []),
+        )
     ),
     (
         {"kas1": version("16.10.3")},
@@ -689,6 +743,35 @@ OTHER = base64.b64encode(32 * b"o").decode()
         ({"kas1": {}}, {"kas_external_url": "wss://kas.example.com/", "kas_cookie_check": "ignore"}, []),
         ({"kas1": {}}, {"kas_external_url": "wss://kas.gitlab.example.com/", "kas_cookie_check": "error"}, []),
         ({"kas1": {"look": {"settings": {}}}}, {"kas_external_url": "wss://kas.example.com/"}, []),
+        (
+            {"kas1": version("17.9.0-ee.0")},
+            {},
+            [
+                "kas1: KAS of GitLab 17.9.0-ee.0 starts only with an explicit own URL, so grpc://127.0.0.1:8155 is set;"
+                " install 17.9.1 or later."
+            ],
+        ),
+        (
+            {
+                "kas1": version("17.7.7"),
+                "kas2": version("17.8.0"),
+                "kas3": {
+                    **version("17.9.0"),
+                    "kas_own_private_api_url": "grpc://kas3.internal:9155",
+                    "kas_own_private_api_cidr": [],
+                },
+                "kas4": {**KAS, **version("17.8.0"), "kas_enabled": False},
+                "kas5": version("17.8.1"),
+                "kas6": {**version("17.9.0"), "played": False},
+            },
+            CIDR,
+            [
+                "kas2: KAS of GitLab 17.8.0 starts only with an explicit own URL, so grpc://10.0.0.2:8155 is set;"
+                " install 17.8.1 or later.",
+                "kas3: KAS of GitLab 17.9.0 starts only with an explicit own URL, so grpc://kas3.internal:9155 is set;"
+                " install 17.9.1 or later.",
+            ],
+        ),
         (
             {"kas1": {}},
             {"kas_settings": {"client_timeout_seconds": 5, "agent_info_cache_ttl": 5}},
