@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 
@@ -32,6 +33,18 @@ class Node:
         """OWN_PRIVATE_API_* that the package gives to KAS."""
         found = self.lines(f"grep -rH . {ENVIRONMENT}/OWN_PRIVATE_API_* || true")
         return dict(line.removeprefix(f"{ENVIRONMENT}/").split(":", 1) for line in found)
+
+    @property
+    def private_api(self) -> dict[str, str]:
+        """What gitlab.rb says of the private API and its URL."""
+        code = "\n".join(line for line in self.gitlab_rb.splitlines() if not line.startswith("#"))
+        return dict(re.findall(r"'(private_api_(?!secret)\w+|OWN_PRIVATE_API_\w+)'\]? =>? '(.*?)'", code))
+
+    @property
+    def published(self) -> str:
+        """The own URL as KAS has logged it last: from 17.8 on there may be several in one."""
+        line = self.lines("grep 'Using own private API' /var/log/gitlab/gitlab-kas/current")[-1]
+        return json.loads(line[line.index("{") :])["url"]
 
     @property
     def config(self) -> dict:
