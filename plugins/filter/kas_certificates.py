@@ -20,7 +20,11 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
     is_wildcard,
     split,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import normalise, shown
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import (
+    REDIS_FILES,
+    normalise,
+    shown,
+)
 
 # What the role keeps for every host of the play.
 CERTIFICATES = "__kas_certificates"
@@ -38,6 +42,7 @@ def kas_certificates(
     values, _wrong = normalise(host, plain(variables), load=yaml.safe_load)  # what is wrong is told by kas_plan
     certificates: list[dict[str, Any]] = []
     refusals: list[str] = []
+    read_at_start: list[str] = []
     is_present = values["kas_state"] == "present"
     if is_present and host in groups.get(KAS_GROUP, ()) and values["kas_enabled"]:
         names = {
@@ -48,12 +53,15 @@ def kas_certificates(
             refusals += _incomplete(variable, values)
             if values[f"{variable}_certificate"]:
                 certificates.append(_server(api, variable, values, names.get(api, [])))
+        read_at_start = [pair[part] for pair in certificates for part in ("certificate", "key") if pair[part]]
+        read_at_start += [values["kas_redis"][option] for option in REDIS_FILES if option in values["kas_redis"]]
     try:
         certificates += _authorities(values[AUTHORITIES] if is_present else ())
     except ValueError as error:
         refusals.append(str(error))
     return {
         "certificates": certificates,
+        "read_at_start": read_at_start,
         "refusals": refusals,
         "user": values["kas_user"],
         "min_valid_days": values["kas_certificate_min_valid_days"],

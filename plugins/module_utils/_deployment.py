@@ -39,6 +39,7 @@ SEVERAL_URLS_SINCE = (17, 8, 1)
 NO_DEFAULT_URL_SINCE = (17, 9, 0)
 ALLOWLIST_SINCE = (18, 3, 0)
 AGENT_TLS_SINCE = (18, 7, 0)
+SENTINEL_TLS_SINCE = (18, 8, 0)
 # 17.8.0 does not start with its default environment, 17.9.0 panics without one: both want an explicit URL.
 URL_ONLY_VERSIONS = ((17, 8, 0), (17, 9, 0))
 # Not even an explicit localhost: the upgrade notes put 127.0.0.1 in the place of the default.
@@ -312,8 +313,7 @@ def kas_part(host: Host, deployment: Deployment) -> Part:
     if values["kas_gitlab_address"] or gitlab_address(host, deployment) != host.external_url:
         part.offer(gitlab_address(host, deployment), "gitlab_kas", "gitlab_address")
     _allowed_headers(part, host)
-    for option, value in values["kas_redis"].items():
-        part.set(value, "gitlab_kas", f"redis_{option}")
+    _redis(part, host)
     for key, value in values["kas_settings"].items():
         part.set(value, "gitlab_kas", key)
     for name, value in values["kas_env"].items():
@@ -391,6 +391,23 @@ def _allowed_headers(part: Part, host: Host) -> None:
         part.set(f"{_ALLOWLIST}[{', '.join(headers)}]}}}}", *key)
     elif not host.values["kas_extra_config_command"] and str(host.setting(*key)).startswith(_ALLOWLIST):
         part.clear(*key)
+
+
+def has_own_redis(host: Host) -> bool:
+    """Whether kas_redis says where Redis is; else Rails' settings do."""
+    return any(host.values["kas_redis"].get(option) for option in ("host", "socket", "sentinels"))
+
+
+def _redis(part: Part, host: Host) -> None:
+    """Redis. Of another one nothing may remain but passwords, which may be kept in gitlab.rb by hand.
+
+    The package prefers Sentinels to a host and a host to a socket, and KAS uses one user and one TLS for all of them.
+    """
+    for option in REDIS:
+        if option in host.values["kas_redis"]:
+            part.set(host.values["kas_redis"][option], "gitlab_kas", f"redis_{option}")
+        elif has_own_redis(host) and not option.endswith("password"):
+            part.clear("gitlab_kas", f"redis_{option}")
 
 
 def _private_api(part: Part, host: Host, deployment: Deployment) -> None:

@@ -37,8 +37,10 @@ _SECTIONS = {  # section of KAS's configuration → the name that the package's 
     "private_api": "private_api",
 }
 _STARTED = "Running KAS"
+_ABORTED = "Program aborted"
+_UP = "Observability endpoint is up"
 _PUBLISHED = ("Using own private API URL", "Using own private API multi URL")  # up to 17.7, from 17.8 on
-_LOG_MARKS = [message.encode() for message in (_STARTED, *_PUBLISHED)]
+_LOG_MARKS = [message.encode() for message in (_STARTED, _ABORTED, _UP, *_PUBLISHED)]
 _LOG_BYTES_READ = 256 * 1024 * 1024  # a second or two
 _ANSWER_BYTES = 500
 
@@ -156,8 +158,20 @@ def published_urls(log_lines: Iterable[str]) -> list[str]:
     return urls
 
 
+def start_failure(log_lines: Iterable[str]) -> str:
+    """Find out why KAS ended when it last started, '' if it came up; a start that has not ended yet does not count."""
+    failure = ""
+    for line in log_lines:
+        entry = _log_entry(line)
+        if entry.get("msg") == _UP:
+            failure = ""
+        elif entry.get("msg") == _ABORTED:
+            failure = str(entry.get("error"))
+    return failure
+
+
 def start_log_lines(directory: Path) -> list[str]:
-    """Read the lines that published_urls looks for, from the last start of KAS on; raise KasError.
+    """Read the lines that published_urls and start_failure look for, from the last start of KAS on; raise KasError.
 
     svlogd renames a full log to @….s, or @….u if it was interrupted, and GitLab has it compressed. A KAS that
     has run for long has its start in one of those.

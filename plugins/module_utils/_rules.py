@@ -27,6 +27,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
     PRIVATE_API_PORT,
     PRIVATE_API_VARIABLES,
     RAILS_GROUP,
+    SENTINEL_TLS_SINCE,
     SEVERAL_URLS_SINCE,
     TLS_SINCE,
     URL_ONLY_VERSIONS,
@@ -35,6 +36,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
     Host,
     agents_url,
     gitlab_address,
+    has_own_redis,
     internal_url,
     ip_version,
     is_ip,
@@ -459,7 +461,7 @@ def _standalone(host: Host, deployment: Deployment) -> Iterator[str]:
     """A node with nothing else of GitLab has no Redis of its own, and nobody on it to ask for GitLab's API."""
     if not host.values["kas_standalone"] or host.in_rails:
         return
-    if not any(host.values["kas_redis"].get(option) for option in ("host", "socket", "sentinels")):
+    if not has_own_redis(host):
         yield (
             "kas_standalone is true, which turns the node's own Redis off, but kas_redis has neither host, socket nor"
             " sentinels; set where the Redis of GitLab is"
@@ -471,8 +473,56 @@ def _standalone(host: Host, deployment: Deployment) -> Iterator[str]:
         )
 
 
+def _redis(host: Host, deployment: Deployment) -> Iterator[str]:
+    """What the package would pass over in silence, and what KAS cannot start with."""
+    redis = host.values["kas_redis"]
+    for option in ("host", "sentinels", "ssl"):
+        if redis.get("socket") and redis.get(option):
+            yield (
+                f"kas_redis.socket is {shown(redis['socket'])}, and kas_redis.{option} is {shown(redis[option])}; set"
+                " only one of them"
+            )
+    if redis.get("port") and not redis.get("host"):
+        yield f"kas_redis.port is {redis['port']}, but kas_redis.host is not set; set both"
+    if redis.get("sentinels") and not redis.get("sentinels_master_name"):
+        yield (
+            "kas_redis.sentinels is set, but kas_redis.sentinels_master_name is not; set the name by which the"
+            " Sentinels know Redis, such as gitlab-redis"
+        )
+    if redis.get("sentinels_ssl") and host.before(SENTINEL_TLS_SINCE):
+        yield (
+            f"kas_redis.sentinels_ssl is true, which GitLab {host.seen.get('gitlab_version')} does not know; leave it"
+            f" out, or install {'.'.join(map(str, SENTINEL_TLS_SINCE))} or later"
+        )
+    places = {"kas_redis": redis}
+    places.update({f"kas_redis.sentinels[{i}]": place for i, place in enumerate(redis.get("sentinels", []))})
+    for name, place in places.items():
+        address = place.get("host", "")
+        if ":" in address and not re.fullmatch(r"\[[^\]]*\]", address):
+            yield (
+                f"{name}.host is {shown(address)}, but the Linux package puts the port behind it; set a name or an"
+                f" address, one of IPv6 in brackets, and the port as {name}.port"
+            )
+    yield from _redis_tls(redis, "ssl", "tls_")
+    yield from _redis_tls(redis, "sentinels_ssl", "sentinels_tls_")
+
+
+def _redis_tls(redis: Mapping[str, Any], ssl: str, prefix: str) -> Iterator[str]:
+    pair = (f"{prefix}client_cert_file", f"{prefix}client_key_file")
+    for name, other in (pair, pair[::-1]):
+        if redis.get(name) and not redis.get(other):
+            yield f"kas_redis.{name} is {shown(redis[name])}, but kas_redis.{other} is not set; set both"
+    for name in (f"{prefix}ca_cert_file", *pair):
+        if redis.get(name) and not redis.get(ssl):
+            yield (
+                f"kas_redis.{name} is {shown(redis[name])}, but kas_redis.{ssl} is not true, without which KAS does not"
+                " use it; set it to true, or leave the file out"
+            )
+
+
 _KAS_RULES: list[Rule] = [
     _standalone,
+    _redis,
     _unix_sockets,
     _listeners,
     _own_url,

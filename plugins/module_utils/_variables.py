@@ -145,6 +145,9 @@ REDIS: dict[str, Variable] = {
     "sentinels_tls_client_key_file": Variable("path"),
 }
 
+# Those that are files; KAS reads them only when it starts.
+REDIS_FILES = tuple(option for option in REDIS if option.endswith("_file"))
+
 _SENTINEL: dict[str, Variable] = {
     "host": Variable("text"),
     "port": Variable("port", SENTINEL_PORT),

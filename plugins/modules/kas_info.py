@@ -101,7 +101,7 @@ kas:
       type: bool
       sample: true
     readiness:
-      description: V(ok), the probes that fail, or why there is no answer.
+      description: V(ok), the probes that fail, or why there is no answer, with the reason if KAS ended when it started.
       type: str
       sample: ok
     own_private_api_urls:
@@ -163,6 +163,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl impo
     Ledger,
     Package,
     Service,
+    masked,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRb, GitlabRbError, mask
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import (
@@ -174,6 +175,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import (
     listeners,
     published_urls,
     readiness,
+    start_failure,
     start_log_lines,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby, RubyError, find_ruby
@@ -277,14 +279,17 @@ def _look_at_service(kas: dict[str, Any], service: Service, settings: Mapping[st
             raise GitlabCtlError(f"KAS is enabled, but {config} does not exist; run gitlab-ctl reconfigure.")
         listening = listeners(text.decode(errors="replace"))
         kas["listeners"] = {name: listener._asdict() for name, listener in listening.items()}
-    if not service.running:
+    if service.running:
+        kas["ready"], kas["readiness"] = sources.ready(listening.get("observability", OBSERVABILITY))
+    else:
+        kas["ready"] = False
         kas["readiness"] = f"gitlab-kas does not run ({service.text or 'gitlab-ctl says nothing of it'})"
-        return
-    kas["ready"], kas["readiness"] = sources.ready(listening.get("observability", OBSERVABILITY))
     with _noted(note):
-        kas["own_private_api_urls"] = published_urls(
-            start_log_lines(_under(root, own.get("log_directory") or LOG_DIRECTORY))
-        )
+        lines = start_log_lines(_under(root, own.get("log_directory") or LOG_DIRECTORY))
+        kas["own_private_api_urls"] = published_urls(lines) if service.running else []
+        failure = start_failure(lines)
+        if failure and not kas["ready"]:
+            kas["readiness"] += f"; it ended when it last started: {masked([failure])[0]}"
 
 
 def _addresses(sources: Sources) -> list[str]:

@@ -74,8 +74,7 @@ class Kas:
                 f"private API server: new server: {HOST} environment variable is not set. Set it to the kas' host"
                 " name if you want to use TLS for kas->kas communication"
             )
-        prefix = self.cfg["redis"]["key_prefix"]
-        self.mesh = Mesh(client(self.cfg["redis"]), prefix, own.urls(), secrets["private"], name, self.log)
+        await self.join(own.urls(), secrets["private"], name)
         tls = trust(os.environ.get("SSL_CERT_DIR", "/etc/ssl/certs"), private.get("ca_certificate_file"))
         try:
             await self.listen_everywhere(secrets)
@@ -94,6 +93,17 @@ class Kas:
             for bound in self.sockets:
                 if bound.family == socket.AF_UNIX:
                     Path(bound.getsockname()).unlink(missing_ok=True)
+
+    async def join(self, own: list[str], secret: bytes, name: str) -> None:
+        """Without Redis there is no start; once it runs, KAS is only not ready without it."""
+        try:
+            store = client(self.cfg["redis"])
+        except KasError as error:
+            raise KasError(f"redis client: {error}") from None
+        self.mesh = Mesh(store, self.cfg["redis"]["key_prefix"], own, secret, name, self.log)
+        problem = await self.mesh.probe()
+        if problem:
+            raise KasError(f"redis client: {problem}")
 
     def secrets(self) -> dict[str, bytes]:
         agent, api, private = (self.cfg[part] for part in ("agent", "api", "private_api"))

@@ -36,6 +36,7 @@ def client(cfg: dict[str, Any]) -> redis.Redis:
         sentinel = cfg["sentinel"]
         addresses = [own_url.split(address) for address in sentinel["addresses"]]
         kwargs = {
+            "username": cfg.get("username"),  # KAS has no other one for the Sentinels
             "password": password(sentinel.get("sentinel_password_file")),
             "socket_timeout": TIMEOUT_S,
             **tls_options(sentinel.get("tls", cfg["tls"])),
@@ -55,12 +56,18 @@ def tls_options(tls: dict[str, Any]) -> dict[str, Any]:
         return {}
     names = {"ssl_ca_certs": "ca_certificate_file", "ssl_certfile": "certificate_file", "ssl_keyfile": "key_file"}
     files = {ours: tls[theirs] for ours, theirs in names.items() if tls.get(theirs)}
+    if ("ssl_certfile" in files) != ("ssl_keyfile" in files):
+        raise KasError("both certificate and key files must be specified")
+    for path in files.values():
+        read(path)
     return {"ssl": True, "ssl_check_hostname": True, **files}
 
 
 def password(path: str | None) -> str | None:
-    if not path:
-        return None
+    return read(path) if path else None
+
+
+def read(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except OSError as error:

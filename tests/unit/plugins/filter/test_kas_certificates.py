@@ -43,6 +43,7 @@ def test_a_pair() -> None:
                 "given": True,
             }
         ],
+        "read_at_start": ["/etc/gitlab/ssl-kas/private-api.crt", "/etc/gitlab/ssl-kas/private-api.key"],
         "refusals": [],
         "user": "git",
         "min_valid_days": 30,
@@ -181,6 +182,37 @@ def test_what_the_tasks_ask_for() -> None:
         for user, days in asked
     ]
     assert [(each["user"], each["min_valid_days"]) for each in found] == [("git", 30), ("kas", 0)]
+
+
+REDIS = {
+    "host": "redis",
+    "ssl": True,
+    "tls_ca_cert_file": "/redis-ca.crt",
+    "tls_client_cert_file": "/redis.crt",
+    "tls_client_key_file": "/redis.key",
+    "sentinels": [{"host": "s1"}],
+    "sentinels_tls_ca_cert_file": "/sentinels-ca.crt",
+}
+
+
+@pytest.mark.parametrize(
+    ("variables", "host", "expected"),
+    [
+        ({}, "kas1", []),
+        ({"kas_ca_certificates": [{"name": "a", "content": "PEM"}]}, "kas1", []),
+        ({"kas_certificate": "/a.crt", "kas_redis": {"host": "redis"}}, "kas1", ["/a.crt"]),
+        (
+            {"kas_certificate": "/a.crt", "kas_key": "/a.key", "kas_redis": REDIS},
+            "kas1",
+            ["/a.crt", "/a.key", "/redis-ca.crt", "/redis.crt", "/redis.key", "/sentinels-ca.crt"],
+        ),
+        ({"kas_redis": REDIS}, "rails1", []),
+        ({"kas_redis": REDIS, "kas_enabled": False}, "kas1", []),
+        ({"kas_redis": REDIS, "kas_state": "absent"}, "kas1", []),
+    ],
+)
+def test_read_at_start(variables: dict[str, Any], host: str, expected: list[str]) -> None:
+    assert kas_certificates(variables, host, GROUPS)["read_at_start"] == expected
 
 
 # What the others show

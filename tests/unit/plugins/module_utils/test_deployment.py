@@ -40,6 +40,14 @@ def private(environment, **more):
     return {"enable": True, "private_api_listen_address": "0.0.0.0:8155", "env": environment, **more}
 
 
+def without_redis(*given):
+    """What must not remain of another Redis, if these say where Redis is."""
+    tls = ("tls_ca_cert_file", "tls_client_cert_file", "tls_client_key_file")
+    place = ("host", "port", "socket", "sentinels", "sentinels_master_name", "username", "ssl", "sentinels_ssl", *tls)
+    options = (*place, *(f"sentinels_{file}" for file in tls))
+    return {f"redis_{option}": None for option in options if option not in given}
+
+
 def gone(*names, **keys):
     """What must not remain of the private API, if these OWN_PRIVATE_API_* are set."""
     left = {f"OWN_PRIVATE_API_{name}": None for name in ("URL", "CIDR", "PORT", "SCHEME", "HOST") if name not in names}
@@ -330,8 +338,22 @@ def gone(*names, **keys):
                 "workspaces": {"enabled": False},
                 "env": {"A": "b", "N": "1", "T": "true"},
             },
-            None,
+            without_redis("host", "sentinels"),
             id="variables that are settings",
+        ),
+        pytest.param(
+            ONE,
+            {"kas_redis": {"socket": "/run/redis.socket", "password": "secret"}},
+            {"enable": True, "redis_socket": "/run/redis.socket", "redis_password": "secret"},
+            without_redis("socket"),
+            id="Redis on a socket, nothing of another one remains",
+        ),
+        pytest.param(
+            ONE,
+            {"kas_redis": {"username": "kas", "password": "secret"}},
+            {"enable": True, "redis_username": "kas", "redis_password": "secret"},
+            None,
+            id="Rails' Redis with another user",
         ),
     ],
 )

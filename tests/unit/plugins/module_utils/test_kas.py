@@ -23,6 +23,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import (
     published_urls,
     reach,
     readiness,
+    start_failure,
     start_log_lines,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError
@@ -129,6 +130,24 @@ NOISE = '2025-11-20 {"msg":"Handled a connection"}\npanic: \xff\n'
 )
 def test_start_log_lines(tmp_path: Path, files: dict[str, str], expected: list[str]) -> None:
     assert published_urls(start_log_lines(log_directory(tmp_path, files))) == expected
+
+
+ABORTED = '2025-11-19 {"msg":"Program aborted","error":"redis client: dial tcp redis:6379: connection refused"}\n'
+UP = '2025-11-19 {"msg":"Observability endpoint is up"}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (STARTED_1 + UP, ""),
+        (STARTED_1 + ABORTED + STARTED_1 + UP, ""),
+        (STARTED_1 + UP + STARTED_1 + ABORTED, "redis client: dial tcp redis:6379: connection refused"),
+        (STARTED_1 + ABORTED + STARTED_1, "redis client: dial tcp redis:6379: connection refused"),
+        (NOISE, ""),
+    ],
+)
+def test_start_failure(tmp_path: Path, text: str, expected: str) -> None:
+    assert start_failure(start_log_lines(log_directory(tmp_path, {"current": text}))) == expected
 
 
 def test_start_log_lines_without_a_log(tmp_path: Path) -> None:

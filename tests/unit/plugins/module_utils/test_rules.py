@@ -28,6 +28,9 @@ SECRET = base64.b64encode(32 * b"s").decode()
 SHORT = base64.b64encode(5 * b"s").decode()
 
 
+SENTINELS = {"sentinels": [{"host": "s1"}], "sentinels_master_name": "gitlab-redis"}
+
+
 def version(text):
     return {"look": {"gitlab_version": text}}
 
@@ -81,7 +84,7 @@ REFUSALS = [
         ],
     ),
     (
-        {"kas1": {**KAS, "kas_standalone": True, "kas_redis": {"sentinels": [{"host": "s1"}]}}},
+        {"kas1": {**KAS, "kas_standalone": True, "kas_redis": SENTINELS}},
         CIDR,
         [
             "kas1: kas_standalone is true, but kas_gitlab_address is not set, and no host of group gitlab_rails has an"
@@ -103,6 +106,78 @@ REFUSALS = [
         {"kas1": {**KAS, "kas_standalone": True}},
         {"kas_gitlab_address": "https://gitlab.example.com", "kas_redis": {"socket": "/run/redis.socket"}},
         [],
+    ),
+    # Redis
+    *(
+        ({"kas1": version("18.8.0")}, {"kas_redis": redis}, [f"kas1: {sentence}." for sentence in sentences])
+        for redis, *sentences in (
+            ({"host": "redis", "port": 6380, "username": "kas", "password": "secret"},),
+            ({"host": "[fd00::1]"},),
+            ({"socket": "/run/redis.socket"},),
+            ({**SENTINELS, "host": "redis", "sentinels_password": "secret"},),
+            ({"username": "kas", "password": "secret"},),
+            ({"ssl": True},),
+            ({**SENTINELS, "sentinels_ssl": True, "sentinels_tls_ca_cert_file": "/ca.pem"},),
+            (
+                {"socket": "/run/redis.socket", "host": "redis", "ssl": True, **SENTINELS},
+                "kas_redis.socket is '/run/redis.socket', and kas_redis.host is 'redis'; set only one of them",
+                "kas_redis.socket is '/run/redis.socket', and kas_redis.sentinels is a list; set only one of them",
+                "kas_redis.socket is '/run/redis.socket', and kas_redis.ssl is true; set only one of them",
+            ),
+            ({"port": 6380}, "kas_redis.port is 6380, but kas_redis.host is not set; set both"),
+            (
+                {"sentinels": [{"host": "s1"}]},
+                "kas_redis.sentinels is set, but kas_redis.sentinels_master_name is not; set the name by which the"
+                " Sentinels know Redis, such as gitlab-redis",
+            ),
+            *(
+                (
+                    redis,
+                    f"{place}.host is '{address}', but the Linux package puts the port behind it; set a name or an"
+                    f" address, one of IPv6 in brackets, and the port as {place}.port",
+                )
+                for redis, place, address in (
+                    ({"host": "redis:6380"}, "kas_redis", "redis:6380"),
+                    ({"host": "fd00::1"}, "kas_redis", "fd00::1"),
+                    ({"host": "[fd00::1]:6380"}, "kas_redis", "[fd00::1]:6380"),
+                    (
+                        {**SENTINELS, "sentinels": [{"host": "s1"}, {"host": "s2:26379"}]},
+                        "kas_redis.sentinels[1]",
+                        "s2:26379",
+                    ),
+                )
+            ),
+            *(
+                (
+                    {**place, ssl: True, f"{prefix}client_{given}_file": "/a.pem"},
+                    f"kas_redis.{prefix}client_{given}_file is '/a.pem', but kas_redis.{prefix}client_{missing}_file is"
+                    " not set; set both",
+                )
+                for place, ssl, prefix in (
+                    ({"host": "redis"}, "ssl", "tls_"),
+                    (SENTINELS, "sentinels_ssl", "sentinels_tls_"),
+                )
+                for given, missing in (("cert", "key"), ("key", "cert"))
+            ),
+            (
+                {"host": "redis", "tls_ca_cert_file": "/ca.pem", "ssl": False},
+                "kas_redis.tls_ca_cert_file is '/ca.pem', but kas_redis.ssl is not true, without which KAS does not use"
+                " it; set it to true, or leave the file out",
+            ),
+            (
+                {**SENTINELS, "ssl": True, "sentinels_tls_ca_cert_file": "/ca.pem"},
+                "kas_redis.sentinels_tls_ca_cert_file is '/ca.pem', but kas_redis.sentinels_ssl is not true, without"
+                " which KAS does not use it; set it to true, or leave the file out",
+            ),
+        )
+    ),
+    (
+        {"kas1": version("18.7.2-ee.0")},
+        {"kas_redis": {**SENTINELS, "sentinels_ssl": True}},
+        [
+            "kas1: kas_redis.sentinels_ssl is true, which GitLab 18.7.2-ee.0 does not know; leave it out, or install"
+            " 18.8.0 or later."
+        ],
     ),
     # UNIX sockets
     (

@@ -181,6 +181,22 @@ def test_a_stopped_kas(node: Node) -> None:
     assert kas["listeners"]["agent"] == {"network": "tcp", "address": "10.0.0.1:8150"}
 
 
+@pytest.mark.parametrize(
+    ("status", "readiness", "expected"),
+    [
+        (Finished(3, DOWN, ""), Readiness(True, "ok"), f"gitlab-kas does not run ({DOWN}); {{ended}}"),
+        (Finished(0, RUN, ""), Readiness(False, "localhost:8151: connection refused"), "{answer}; {ended}"),
+        (Finished(0, RUN, ""), Readiness(True, "ok"), "{answer}"),
+    ],
+)
+def test_a_kas_whose_start_fails(node: Node, status: Finished, readiness: Readiness, expected: str) -> None:
+    node.status, node.readiness = status, readiness
+    aborted = '2025-11-20 {"msg":"Program aborted","error":"redis client: WRONGPASS"}'
+    node.log.write_text(f"{node.log.read_text()}{aborted}\n")
+    ended = "it ended when it last started: redis client: WRONGPASS"
+    assert node.look()["readiness"] == expected.format(answer=readiness.text, ended=ended)
+
+
 def test_a_kas_that_is_not_ready(node: Node) -> None:
     node.readiness = Readiness(False, "redis: dial tcp: connection refused")
     kas = node.look()
