@@ -92,7 +92,8 @@ class GitlabRb(Document):
 
     def undoing(self, record: Record) -> Undoing:
         """How to take back what is on record. What somebody else has set since stays, and what was replaced and not
-        kept: to remove it would leave neither value.
+        kept: to remove it would leave neither value. So does a setting that somebody else has set, too, without
+        effect: to remove it takes every line of it.
         """
         settings: Tree = {}
         remove: Tree = {}
@@ -101,9 +102,11 @@ class GitlabRb(Document):
             now = self.mark(path)
             if now.digest == change.before.digest:
                 continue
-            if not (record.is_ours(path, now) and change.before.is_kept):
+            was_unset = change.before == NOTHING
+            is_ours = record.is_ours(path, now) and not (was_unset and self._is_set_twice(path))
+            if not (is_ours and change.before.is_kept):
                 left.append(show(path))
-            elif change.before == NOTHING:
+            elif was_unset:
                 put(remove, path, None)
             else:
                 put(settings, path, change.before.value)
@@ -235,6 +238,11 @@ class GitlabRb(Document):
         for path, value in settings:
             editor.set(path, value)
         return (self.with_text(editor.apply()), editor.names) if editor.names else (self, [])
+
+    def _is_set_twice(self, path: Path) -> bool:
+        """Whether there is an assignment of this setting beside the one in effect, or one in an included file."""
+        events = [event for event in self.events(path) if event.kind == "set" and len(event.path) == len(path)]
+        return len(events) > 1 or any(event.file for event in events)
 
     def _knowing(self, names: Sequence[tuple[str, str | None]]) -> GitlabRb:
         """The same document, outlined with a look for these names in its comments."""

@@ -90,7 +90,10 @@ class Editor:
             if event.kind in ("touch", "unknown") or (event.kind == "read" and len(event.path) <= len(path)):
                 why = event.how or "is handed on to other code"
                 document.refuse(event.line, f"{show(path)} {why}, so it cannot be removed", "edit that line by hand")
-        touched = [event for event in document.events(path) if event.kind == "set" and self._remove_from(event, path)]
+        events = [event for event in document.events(path) if event.kind == "set"]
+        # A hash that is assigned again later has no effect any more.
+        whole = max((number for number, event in enumerate(events) if len(event.path) < len(path)), default=0)
+        touched = [event for event in events[whole:] if self._remove_from(event, path)]
         if touched:
             self.names.append(show(path))
             self._refuse_reads(path, touched[0].statement.span[0])

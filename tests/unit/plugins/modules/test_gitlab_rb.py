@@ -255,6 +255,33 @@ def test_revert_leaves_what_was_changed_since(recorded: dict[str, Any]) -> None:
     assert "gitlab_kas['enable'] = false" in path.read_text()
 
 
+def test_revert_leaves_what_somebody_else_sets_too(recorded: dict[str, Any]) -> None:
+    """To remove a setting takes every line of it, and one is not ours."""
+    path = Path(recorded["path"])
+    included = path.with_name("included.rb")
+    included.write_text("gitlab_kas['grpc_log_level'] = 'warn'\n")
+    settings = {"gitlab_kas": {"grpc_log_level": "debug", "log_format": "json", "metrics": 1}}
+    run({**recorded, "settings": settings, "remove": {}}, check_mode=False, diff=False)
+    text = path.read_text().replace("gitlab_kas['grpc_log_level'] = 'debug'", f"from_file '{included}'")
+    path.write_text(f"gitlab_kas['log_format'] = 'text' # theirs\n{text}")
+    included.write_text("gitlab_kas['grpc_log_level'] = 'debug'\n")
+    result = revert(recorded)
+    assert result["settings_left"] == ["gitlab_kas['grpc_log_level']", "gitlab_kas['log_format']"]
+    assert result["settings_changed"] == ["gitlab_kas['metrics']"]
+    assert "gitlab_kas['log_format'] = 'text' # theirs" in path.read_text()
+
+
+def test_revert_takes_nothing_out_of_a_hash_that_has_no_effect(recorded: dict[str, Any]) -> None:
+    """As the guide's examples leave it, pasted one after another."""
+    path = Path(recorded["path"])
+    found = "gitlab_kas['env'] = { 'OWN_PRIVATE_API_URL' => 'grpc://theirs' }\ngitlab_kas['env'] = { 'B' => '1' }\n"
+    path.write_text(found)
+    settings = {"gitlab_kas": {"env": {"OWN_PRIVATE_API_URL": "grpc://10.0.0.1:8155"}}}
+    run({**recorded, "settings": settings, "remove": {}}, check_mode=False, diff=False)
+    assert revert(recorded)["settings_left"] == []
+    assert path.read_text() == found
+
+
 def test_revert_leaves_what_replaced_a_secret_or_code(recorded: dict[str, Any]) -> None:
     settings = {"gitlab_kas": {"api_secret_key": "of all nodes", "listen_address": "localhost:9150"}}
     run({**recorded, "settings": settings}, check_mode=False, diff=False)
