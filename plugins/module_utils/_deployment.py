@@ -229,8 +229,9 @@ class Deployment:
     holds instead, for a host whose URL cannot be told, why.
     """
 
-    def __init__(self, hosts: Iterable[Host]) -> None:
+    def __init__(self, hosts: Sequence[Host]) -> None:
         self.hosts = [host for host in hosts if host.is_present]
+        self._played = [host for host in hosts if host.played]
         self.kas = [host for host in self.hosts if host.runs_kas]
         self.rails = [host for host in self.hosts if host.in_rails]
         self.several = len(self.kas) > 1
@@ -249,9 +250,9 @@ class Deployment:
 
     def is_later(self, host: Host, other: Host) -> bool:
         """Whether a host changes only when another one is done, or not at all: kas_serial makes batches of the play."""
-        played = [each for each in self.hosts if each.played]
         if not host.played:
             return True
+        played = self._played  # absent ones have their turn, too
         number, percent = re.fullmatch(r"(\d+)(%?)", played[0].values["kas_serial"]).groups()  # type: ignore[union-attr]
         size = max(1, len(played) * int(number) // 100 if percent else int(number))
         return played.index(host) // size > played.index(other) // size

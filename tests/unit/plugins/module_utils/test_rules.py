@@ -581,6 +581,19 @@ REFUSALS = [
             ("10.9.9.9", False, True, "1", ()),
         )
     ),
+    # An absent node has its turn in a batch, too.
+    (
+        {
+            "kas0": {**KAS, "kas_state": "absent"},
+            "kas1": KAS,
+            "rails1": {**RAILS, "look": {"configured": False}},
+        },
+        {**CIDR, "kas_redis": {"host": "rails1"}, "kas_serial": "2"},
+        [
+            "kas1: kas_redis.host is 'rails1', which is rails1, but GitLab was never reconfigured there, and KAS would"
+            " wait for its Redis in vain; run gitlab-ctl reconfigure there first, or set kas_serial to '100%'."
+        ],
+    ),
     # URLs for agents, users and Rails
     (
         {"kas1": {}},
