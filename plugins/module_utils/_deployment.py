@@ -72,7 +72,7 @@ STANDALONE: dict[str, dict[str, bool]] = {
     "gitlab_rails": {"auto_migrate": False, "rake_cache_clear": False},
 }
 
-_ALLOWLIST = "/bin/echo agent: {kubernetes_api: {extra_allowed_response_headers: "
+ALLOWLIST = "/bin/echo agent: {kubernetes_api: {extra_allowed_response_headers: "
 
 _KEYS = {variable.key: name for name, variable in VARIABLES.items() if variable.key}
 # The variable that decides a key of gitlab_kas.
@@ -389,8 +389,8 @@ def _allowed_headers(part: Part, host: Host) -> None:
     """
     headers, key = host.values["kas_extra_allowed_response_headers"], ("gitlab_kas", "extra_config_command")
     if headers:
-        part.set(f"{_ALLOWLIST}[{', '.join(headers)}]}}}}", *key)
-    elif not host.values["kas_extra_config_command"] and str(host.setting(*key)).startswith(_ALLOWLIST):
+        part.set(f"{ALLOWLIST}[{', '.join(headers)}]}}}}", *key)
+    elif not host.values["kas_extra_config_command"] and str(host.setting(*key)).startswith(ALLOWLIST):
         part.clear(*key)
 
 

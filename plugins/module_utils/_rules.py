@@ -18,6 +18,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
     ADDRESS_ONLY_VERSION,
     AGENT_PATH,
     AGENT_TLS_SINCE,
+    ALLOWLIST,
     ALLOWLIST_SINCE,
     CIDR_SINCE,
     INTERNAL_API_PORT,
@@ -424,6 +425,12 @@ def _allowed_headers(host: Host, deployment: Deployment) -> Iterator[str]:
         yield (
             f"kas_extra_allowed_response_headers is {shown(_text(headers))}, and kas_extra_config_command is"
             f" {shown(command)}; set only one of them, and let the command print the headers, too"
+        )
+    found = host.setting("gitlab_kas", "extra_config_command")
+    if headers and not command and found and not str(found).startswith(ALLOWLIST):
+        yield (
+            f"kas_extra_allowed_response_headers is {shown(_text(headers))}, but gitlab_kas['extra_config_command'] in"
+            " gitlab.rb is a command already; let that one print the headers, or remove it there"
         )
     for header in headers:
         if not _HEADER.fullmatch(header):

@@ -552,6 +552,14 @@ REFUSALS = [
         ],
     ),
     (
+        {"kas1": {"look": {"settings": {"gitlab_kas": {"extra_config_command": "/usr/local/bin/mine"}}}}},
+        {"kas_extra_allowed_response_headers": "X-One"},
+        [
+            "kas1: kas_extra_allowed_response_headers is 'X-One', but gitlab_kas['extra_config_command'] in gitlab.rb"
+            " is a command already; let that one print the headers, or remove it there."
+        ],
+    ),
+    (
         {"kas1": version("18.2.9")},
         {"kas_extra_allowed_response_headers": "X-One"},
         [
