@@ -20,11 +20,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
     is_wildcard,
     split,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import (
-    REDIS_FILES,
-    normalise,
-    shown,
-)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import REDIS_FILES, normalise, shown
 
 # What the role keeps for every host of the play.
 CERTIFICATES = "__kas_certificates"

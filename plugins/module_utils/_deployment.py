@@ -344,7 +344,7 @@ def rails_part(host: Host, deployment: Deployment) -> Part:
         return part
     if host.runs_kas:
         internal, agents = values["kas_internal_url"] or underived_internal_url(host, deployment), ""
-        proxy = values["kas_k8s_proxy_url"] or _underived_proxy_url(host)
+        proxy = _underived_proxy_url(host)
     else:
         internal, agents = internal_url(host, deployment), agents_url(host)
         proxy = values["kas_k8s_proxy_url"] or proxy_url(agents)
@@ -556,7 +556,9 @@ def _underived_agents_url(host: Host) -> str:
 
 
 def _underived_proxy_url(host: Host) -> str:
-    """The proxy's URL where the package would lose its port: KAS on a name of its own, with a port."""
+    """The proxy's URL of a KAS node: given, or where the package would lose its port, for KAS on a name of its own."""
+    if host.values["kas_k8s_proxy_url"]:
+        return str(host.values["kas_k8s_proxy_url"])
     agents = urlsplit(host.values["kas_external_url"])
     has_own_name = agents.hostname != urlsplit(host.external_url).hostname
     return proxy_url(host.values["kas_external_url"]) if agents.port and has_own_name else ""
@@ -579,18 +581,18 @@ def stale_urls(host: Host, deployment: Deployment) -> list[str]:
     """
     if not host.runs_kas:
         return []
-    given = host.values["kas_k8s_proxy_url"] or _underived_proxy_url(host)
-    written = {"gitlab_kas_external_url": agents_url(host), "gitlab_kas_external_k8s_proxy_url": ""}
-    if agents_url(host) and not given:
-        written["gitlab_kas_external_k8s_proxy_url"] = proxy_url(agents_url(host))
-    stale = [key for key, url in written.items() if url and host.setting("gitlab_rails", key) == url]
+    agents = agents_url(host)
+    written = {"gitlab_kas_external_url": agents} if agents else {}
+    if agents and not _underived_proxy_url(host):
+        written["gitlab_kas_external_k8s_proxy_url"] = proxy_url(agents)
+    stale = [key for key, url in written.items() if host.setting("gitlab_rails", key) == url]
     return stale + (["gitlab_kas_internal_url"] if _has_stale_internal_url(host, deployment) else [])
 
 
 def _has_stale_internal_url(host: Host, deployment: Deployment) -> bool:
-    """Whether the internal URL is one for TLS, for a KAS that listens for others, or for one elsewhere."""
+    """Whether, where KAS runs, the internal URL is one for TLS, for others, or for a KAS elsewhere."""
     found = host.setting("gitlab_rails", "gitlab_kas_internal_url")
-    if not (host.runs_kas and isinstance(found, str)) or host.values["kas_internal_url"]:
+    if not isinstance(found, str) or host.values["kas_internal_url"]:
         return False
     listener = host.setting("gitlab_kas", "internal_api_listen_address") or f"localhost:{INTERNAL_API_PORT}"
     name, port = split(str(listener))

@@ -35,6 +35,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
     VARIABLE_OF_KEY,
     Deployment,
     Host,
+    Version,
     agents_url,
     gitlab_address,
     has_own_redis,
@@ -268,7 +269,7 @@ def _reach(host: Host, deployment: Deployment) -> Iterator[str]:
         )
         return
     name = split(address)[0]
-    reason = None if is_wildcard(name) else unreachable_reason(f"grpc://{address}")
+    reason = _listens_for_itself(address)
     if reason:
         yield (
             f"kas_private_api_listen_address is {shown(address)}, which {reason}, so the other KAS nodes cannot reach"
@@ -314,7 +315,6 @@ def _versions(host: Host, deployment: Deployment) -> Iterator[str]:
     """What the installed version does not know yet."""
     values = host.values
     way, cidr = values["kas_own_private_api_discovery"], values["kas_own_private_api_cidr"]
-    installed = host.seen.get("gitlab_version")
     listens_on_all = is_wildcard(split(values["kas_private_api_listen_address"])[0])
     for name, is_asked, since, remedy in (
         ("kas_own_private_api_discovery", way == "cidr", CIDR_SINCE, "set it to 'url'"),
@@ -330,10 +330,7 @@ def _versions(host: Host, deployment: Deployment) -> Iterator[str]:
         ("kas_extra_allowed_response_headers", True, ALLOWLIST_SINCE, "leave it out"),
     ):
         if values[name] and is_asked and host.before(since):
-            yield (
-                f"{name} is {shown(_text(values[name]))}, which GitLab {installed} does not know; {remedy}, or install"
-                f" {'.'.join(map(str, since))} or later"
-            )
+            yield _unknown(host, f"{name} is {shown(_text(values[name]))}", since, remedy)
 
 
 def _own_url_of_version(host: Host, deployment: Deployment) -> Iterator[str]:
@@ -357,17 +354,14 @@ def _own_url_of_version(host: Host, deployment: Deployment) -> Iterator[str]:
         yield (
             f"kas_own_private_api_port is {port}, but KAS of GitLab {installed} takes the port from"
             f" kas_private_api_listen_address, which is {shown(address)}; leave the port out, or install"
-            f" {'.'.join(map(str, SEVERAL_URLS_SINCE))} or later"
+            f" {_dotted(SEVERAL_URLS_SINCE)} or later"
         )
 
 
 def _tls(host: Host, deployment: Deployment) -> Iterator[str]:
     values = host.values
     for listener in ("kas", "kas_private_api", "kas_internal_api", "kas_kubernetes_api"):
-        pair = (f"{listener}_certificate", f"{listener}_key")
-        for name, other in (pair, pair[::-1]):
-            if values[name] and not values[other]:
-                yield f"{name} is {shown(values[name])}, but {other} is not set; set both"
+        yield from _half_pair(values, f"{listener}_certificate", f"{listener}_key")
     url, certificate = values["kas_own_private_api_url"], values["kas_private_api_certificate"]
     scheme = urlsplit(url).scheme or host.own_scheme
     found = f"kas_own_private_api_url is {shown(url)}" if url else f"kas_own_private_api_scheme is '{scheme}'"
@@ -409,7 +403,7 @@ def _agents_path(host: Host, deployment: Deployment) -> Iterator[str]:
     own = urlsplit(node_url(host, deployment))
     if not agents.scheme.startswith("ws") or agents.hostname != own.hostname:
         return
-    if listener and (is_wildcard(split(listener)[0]) or not unreachable_reason(f"grpc://{listener}")):
+    if listener and not _listens_for_itself(listener):
         return
     path = own.path.rstrip("/") + AGENT_PATH
     if agents.path.rstrip("/") != path.rstrip("/"):
@@ -443,7 +437,7 @@ def _allowed_headers(host: Host, deployment: Deployment) -> Iterator[str]:
 def _redis_to_come(host: Host, deployment: Deployment) -> Iterator[str]:
     """Nodes change one batch after another, and KAS waits for its Redis before the next one has its turn."""
     redis = host.values["kas_redis"].get("host")
-    for other in deployment.hosts if host.played else ():
+    for other in deployment.hosts if redis and host.played else ():
         if redis in (other.name, *other.addresses) and not other.is_configured and deployment.is_later(other, host):
             yield (
                 f"kas_redis.host is {shown(redis)}, which is {other.name}, but GitLab was never reconfigured there, and"
@@ -497,10 +491,7 @@ def _redis(host: Host, deployment: Deployment) -> Iterator[str]:
             " Sentinels know Redis, such as gitlab-redis"
         )
     if redis.get("sentinels_ssl") and host.before(SENTINEL_TLS_SINCE):
-        yield (
-            f"kas_redis.sentinels_ssl is true, which GitLab {host.seen.get('gitlab_version')} does not know; leave it"
-            f" out, or install {'.'.join(map(str, SENTINEL_TLS_SINCE))} or later"
-        )
+        yield _unknown(host, "kas_redis.sentinels_ssl is true", SENTINEL_TLS_SINCE, "leave it out")
     places = {"kas_redis": redis}
     places.update({f"kas_redis.sentinels[{i}]": place for i, place in enumerate(redis.get("sentinels", []))})
     for name, place in places.items():
@@ -516,9 +507,7 @@ def _redis(host: Host, deployment: Deployment) -> Iterator[str]:
 
 def _redis_tls(redis: Mapping[str, Any], ssl: str, prefix: str) -> Iterator[str]:
     pair = (f"{prefix}client_cert_file", f"{prefix}client_key_file")
-    for name, other in (pair, pair[::-1]):
-        if redis.get(name) and not redis.get(other):
-            yield f"kas_redis.{name} is {shown(redis[name])}, but kas_redis.{other} is not set; set both"
+    yield from _half_pair(redis, *pair, of="kas_redis.")
     for name in (f"{prefix}ca_cert_file", *pair):
         if redis.get(name) and not redis.get(ssl):
             yield (
@@ -706,7 +695,28 @@ def _source(host: Host) -> str:
 
 def _next_patch(host: Host) -> str:
     *minor, patch = host.version or ()
-    return ".".join(map(str, (*minor, patch + 1)))
+    return _dotted((*minor, patch + 1))
+
+
+def _dotted(version: Version) -> str:
+    return ".".join(map(str, version))
+
+
+def _unknown(host: Host, found: str, since: Version, remedy: str) -> str:
+    installed = host.seen.get("gitlab_version")
+    return f"{found}, which GitLab {installed} does not know; {remedy}, or install {_dotted(since)} or later"
+
+
+def _half_pair(values: Mapping[str, Any], first: str, second: str, of: str = "") -> Iterator[str]:
+    """Of a certificate and its key, one alone is of no use."""
+    for name, other in ((first, second), (second, first)):
+        if values.get(name) and not values.get(other):
+            yield f"{of}{name} is {shown(values[name])}, but {of}{other} is not set; set both"
+
+
+def _listens_for_itself(address: str) -> str | None:
+    """Why nobody else reaches a listener on this ADDRESS:PORT; None if others may."""
+    return None if is_wildcard(split(address)[0]) else unreachable_reason(f"grpc://{address}")
 
 
 def _text(value: Any) -> str:

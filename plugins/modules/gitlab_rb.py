@@ -181,8 +181,6 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
         change = old.change(settings, remove)
         result["changed"] = change.text != text
         result["settings_changed"] = list(change.names)
-        if record:
-            old.note(record, change, settings, remove)
         if diff and result["changed"]:
             result["diff"] = {"prepared": old.masked_diff(change.document)}
     if check_mode:
@@ -191,6 +189,7 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
         if params["backup"]:
             result["backup_file"] = _files.backup(path)
         if record:
+            old.note(record, change, settings, remove)
             record.save()
         _files.write(path, change.text, expected=text)
     if record and state == "reverted":

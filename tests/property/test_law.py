@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import read_included
@@ -56,14 +56,27 @@ def examples(number: int) -> settings:
     return settings(max_examples=number, deadline=None, print_blob=True, suppress_health_check=unhealthy)
 
 
+class Case(NamedTuple):
+    """A file, what is asked of it, what it says, and whether its traps are about other settings only."""
+
+    file: GeneratedFile
+    wanted: Settings
+    remove: Settings
+    before: dict[str, Any]
+    unrelated: bool
+
+
 class Court:
     """Hears one case: a file, settings to ask for, names to remove."""
 
     def __init__(self, ruby: Ruby, referee: Referee, etc_gitlab: Path) -> None:
         self._ruby, self._referee, self._path = ruby, referee, etc_gitlab / "gitlab.rb"
 
+    def _document(self, text: bytes) -> GitlabRb:
+        return GitlabRb(text, self._ruby, path=str(self._path), read_file=read_included)
+
     def _change(self, text: bytes, wanted: Settings, remove: Settings) -> Change:
-        document = GitlabRb(text, self._ruby, path=str(self._path), read_file=read_included)
+        document = self._document(text)
         try:
             return document.change(wanted, remove)
         finally:
@@ -78,7 +91,7 @@ class Court:
         if real is None:
             reject()
         note(file.text.decode())
-        found = GitlabRb(file.text, self._ruby, path=str(self._path), read_file=read_included).settings()
+        found = self._document(file.text).settings()
         for name in (*SECTIONS, *CALLS):
             wrong = misread(found.get(name, {}), real[name], name)
             assert not wrong, "\n".join(wrong)
@@ -101,7 +114,7 @@ class Court:
             self._refused(str(error), file, free)
             return
         note(f"--- result:\n{change.text.decode()}\n--- names: {change.names}")
-        self._obeys(file, wanted, remove, change, before, unrelated)
+        self._obeys(Case(file, wanted, remove, before, unrelated), change)
 
     @staticmethod
     def _refused(message: str, file: GeneratedFile, free: bool) -> None:
@@ -115,15 +128,8 @@ class Court:
             FIGURES.refused_though_unrelated[why] += 1
         assert not free or file.traps, "refused, though nothing in the file stands in the way"
 
-    def _obeys(
-        self,
-        file: GeneratedFile,
-        wanted: Settings,
-        remove: Settings,
-        change: Change,
-        before: dict[str, Any],
-        unrelated: bool,
-    ) -> None:
+    def _obeys(self, case: Case, change: Change) -> None:
+        file, wanted, remove, before, unrelated = case
         right = expected(before, wanted, remove)
         after = self._referee.evaluate(change.text, self._path)
         assert after.error is None, f"Ruby does not take the result: {after.error}"
@@ -142,13 +148,13 @@ class Court:
         again = self._change(change.text, wanted, remove)
         assert again.text == change.text and not again.names, f"a second run changed it again:\n{again.text.decode()}"
         if not remove and change.names:
-            self._restores(file, wanted, change, unrelated)
-        self._reverts(file, wanted, remove, change, before, unrelated)
+            self._restores(case, change)
+        self._reverts(case, change)
 
-    def _restores(self, file: GeneratedFile, wanted: Settings, change: Change, unrelated: bool) -> None:
+    def _restores(self, case: Case, change: Change) -> None:
         """What was only added to comes back to the byte."""
-        asked = list(leaves(wanted))
-        if any(piece.is_about(name) for piece in file.pieces for name in asked):
+        asked = list(leaves(case.wanted))
+        if any(piece.is_about(name) for piece in case.file.pieces for name in asked):
             return
         tree: Settings = {}
         for name in asked:
@@ -156,34 +162,24 @@ class Court:
         try:
             restored = self._change(change.text, {}, tree)
         except GitlabRbError:
-            assert not unrelated, "what was added cannot be removed"
+            assert not case.unrelated, "what was added cannot be removed"
             return
-        assert restored.text == file.text, f"absent did not restore the file:\n{restored.text.decode()}"
+        assert restored.text == case.file.text, f"absent did not restore the file:\n{restored.text.decode()}"
         FIGURES.appended_only += 1
 
-    def _reverts(
-        self,
-        file: GeneratedFile,
-        wanted: Settings,
-        remove: Settings,
-        change: Change,
-        before: dict[str, Any],
-        unrelated: bool,
-    ) -> None:
+    def _reverts(self, case: Case, change: Change) -> None:
         """What is on record comes back, except for what may not be kept."""
         record = Record(str(self._path.with_name("no-record.json")))
-        GitlabRb(file.text, self._ruby, path=str(self._path), read_file=read_included).note(
-            record, change, wanted, remove
-        )
+        self._document(case.file.text).note(record, change, case.wanted, case.remove)
         back, gone, left = change.document.undoing(record)
         try:
             text = self._change(change.text, back, gone).text
         except GitlabRbError as error:
-            FIGURES.not_reverted[reason(str(error))] += unrelated
+            FIGURES.not_reverted[reason(str(error))] += case.unrelated
             return
         if not left:
             after = self.settings(text)
-            was, now = (without_nothing({"mash": settings})["mash"] for settings in (before, after))
+            was, now = (without_nothing({"mash": settings})["mash"] for settings in (case.before, after))
             assert now == was, "\n".join(differences(now, was))
             FIGURES.reverted += bool(record.changes)
 
