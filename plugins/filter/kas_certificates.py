@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 import yaml
 from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import plain
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import APIS, TRUSTED_CERTS
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     INTERNAL_API_PORT,
     KAS_GROUP,
     RAILS_GROUP,
     is_wildcard,
     split,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import REDIS_FILES, normalise, shown
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS_FILES, normalise, shown
 
 # What the role keeps for every host of the play.
 CERTIFICATES = "__kas_certificates"

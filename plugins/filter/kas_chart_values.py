@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import plain
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _chart
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _chart
 
 
 def kas_chart_values(variables: Mapping[str, Any], host: str) -> dict[str, Any]:

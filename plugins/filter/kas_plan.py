@@ -13,13 +13,13 @@ import yaml
 from ansible.errors import AnsibleError, AnsibleFilterError
 from ansible.template import Templar
 from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import plain, private_api_addresses
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _report
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import KAS_GROUP, RAILS_GROUP, Host, is_ip
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._plan import ROLES, make_plan
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError, parse_url
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._rules import node_refusals
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SecretError, seal, unseal
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import normalise, shown
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _report
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import KAS_GROUP, RAILS_GROUP, Host, is_ip
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, make_plan
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import node_refusals
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import normalise, shown
 from jinja2 import UndefinedError
 
 # What the roles keep for every host of the play.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import REDIS, SPEC_TYPES, VARIABLES
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS, SPEC_TYPES, VARIABLES
 
 ROLES = sorted(Path(__file__).resolve().parents[3].glob("roles/*"))
 # Not set is no number and no boolean, so these are null and have no default.

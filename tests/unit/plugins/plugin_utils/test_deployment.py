@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     Deployment,
     kas_part,
     rails_part,

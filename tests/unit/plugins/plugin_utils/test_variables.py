@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import VARIABLES, normalise, shown
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES, normalise, shown
 
 
 def test_defaults():

@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 
 import pytest
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _rules
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._plan import make_plan
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import fingerprint
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _rules
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import make_plan
 
 SEED = b"a seed for the tests of 32 bytes"
 KAS = {"in": "k"}

@@ -16,7 +16,10 @@ from functools import reduce
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import is_secret
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError, unreachable_reason
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, problem
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     INTERNAL_API_PORT,
     KAS_GROUP,
     RAILS_GROUP,
@@ -26,11 +29,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
     Tree,
     proxy_url,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import is_secret
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError, unreachable_reason
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._rules import cookie_out_of_reach, slash_missing
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, problem
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import (
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import cookie_out_of_reach, slash_missing
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import (
     Load,
     Variable,
     WrongValue,

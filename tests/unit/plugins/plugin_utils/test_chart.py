@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._chart import (
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._chart import (
     CHART_VARIABLES,
     Chart,
     commands,
@@ -22,7 +22,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._chart import (
     refusals,
     warnings,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import SPEC_TYPES
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import SPEC_TYPES
 
 API = base64.b64encode(b"a" * 32).decode()
 PRIVATE = base64.b64encode(b"p" * 32).decode()

@@ -8,8 +8,8 @@ from __future__ import annotations
 import base64
 
 import pytest
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._plan import make_plan
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, make, problem
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import make_plan
 
 SEED = b"a seed for the tests of 32 bytes"
 CIDR = {"kas_own_private_api_cidr": "10.0.0.0/8"}

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _rules
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import Choice, Found, Node, choose
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _rules
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     KAS_GROUP,
     Deployment,
     Host,
@@ -19,7 +20,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
     secret_names,
     secrets_part,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import Choice, Found, Node, choose
 
 
 @dataclass

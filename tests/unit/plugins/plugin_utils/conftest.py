@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import Host
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import normalise
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Host
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import normalise
 
 FIELDS = ("silence", "secrets", "candidates", "played")
 GROUPS = {"k": "gitlab_kas", "r": "gitlab_rails"}

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._report import Checked, findings, table
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report import Checked, findings, table
 
 URLS = {"kas1": "grpc://10.0.0.1:8155", "kas2": "grpc://10.0.0.2:8155"}
 NAMES = {url: name for name, url in URLS.items()}

@@ -20,7 +20,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api imp
     unreachable_reason,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, Choice
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import REDIS, VARIABLES
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS, VARIABLES
 
 KAS_GROUP = "gitlab_kas"
 RAILS_GROUP = "gitlab_rails"

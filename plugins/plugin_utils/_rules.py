@@ -14,7 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment import (
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import parse_url, unreachable_reason
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
+    GITLAB_RB,
+    SECRETS,
+    Choice,
+    fingerprint,
+    problem,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     ADDRESS_ONLY_VERSION,
     AGENT_PATH,
     AGENT_TLS_SINCE,
@@ -49,15 +57,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._deployment impo
     stale_urls,
     underived_internal_url,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import parse_url, unreachable_reason
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
-    GITLAB_RB,
-    SECRETS,
-    Choice,
-    fingerprint,
-    problem,
-)
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._variables import shown
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 SOCKET_PATH_BYTES = 107  # Linux's sockaddr_un holds 108, the last of them a NUL
 
