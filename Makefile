@@ -36,7 +36,7 @@ package: ## Run the playbooks on a real GitLab image (KAS_TEST_IMAGE=…) or on 
 	@scripts/test-package.sh
 
 fuzz: setup ## Run the property tests for long: 50,000 files
-	$(ENV) KAS_FUZZ_EXAMPLES=50000 pytest -s tests/property/test_law.py
+	$(ENV) KAS_FUZZ_EXAMPLES=50000 pytest -s tests/property/test_invariant.py
 
 bench: setup ## Measure gitlab_rb against lineinfile on the same file
 	$(ENV) python tests/bench/bench.py

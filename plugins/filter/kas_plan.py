@@ -24,8 +24,8 @@ from jinja2 import UndefinedError
 
 # What the roles keep for every host of the play.
 VARIABLES = "__kas_sealed_variables"
-LOOK = "__kas_look"
-OUTSIDE = "__kas_outside_looks"  # of this host at its share of the nodes outside of the play
+INFO = "__kas_info"
+OUTSIDE = "__kas_outside_infos"  # of this host at its share of the nodes outside of the play
 PROBE = "__kas_probe"
 
 
@@ -43,15 +43,15 @@ def kas_plan(
 ) -> dict[str, Any]:
     """The plan of the whole deployment, settings sealed; documented in kas_plan.yml."""
     key = str(key)
-    looks = {name: plain(hostvars[name][LOOK]) for name in play_hosts}
+    infos = {name: plain(hostvars[name][INFO]) for name in play_hosts}
     for name in play_hosts:
-        looks.update((result["item"], result) for result in plain(hostvars[name][OUTSIDE])["results"])
+        infos.update((result["item"], result) for result in plain(hostvars[name][OUTSIDE])["results"])
     hosts, wrong = [], []
     for name in _members(groups, play_hosts):
         memberships = frozenset(group for group in (KAS_GROUP, RAILS_GROUP) if name in groups.get(group, ()))
-        played = name in play_hosts
-        given, unknown = _given(hostvars, name, played, key)
-        host, sentences = _host(name, memberships, hostvars[name], given, played, looks[name], key)
+        in_play = name in play_hosts
+        given, unknown = _given(hostvars, name, in_play, key)
+        host, sentences = _host(name, memberships, hostvars[name], given, in_play, infos[name], key)
         hosts.append(host)
         wrong += unknown + sentences
     wrong += node_refusals(hosts)
@@ -109,7 +109,7 @@ def kas_report(hostvars: Mapping[str, Any], hosts: Sequence[str], plan: Mapping[
                 name=str(name),
                 runs_kas=node["runs_kas"],
                 own_urls=node["own_urls"],
-                look=plain(variables[LOOK])["kas"],
+                info=plain(variables[INFO])["kas"],
                 secret_names=node["secrets"],
                 peers=probe.get("peers", []),
             )
@@ -122,13 +122,13 @@ def _members(groups: Mapping[str, Sequence[str]], play_hosts: Sequence[str]) -> 
     return list(dict.fromkeys(map(str, [*groups.get(KAS_GROUP, ()), *groups.get(RAILS_GROUP, ()), *play_hosts])))
 
 
-def _given(hostvars: Any, name: str, played: bool, key: str) -> tuple[dict[str, Any], list[str]]:
+def _given(hostvars: Any, name: str, in_play: bool, key: str) -> tuple[dict[str, Any], list[str]]:
     """The public variables of a host, and sentences about those that cannot be evaluated from outside of its play.
 
     There hostvars[name] evaluates without hostvars (VariableManager.get_vars, include_hostvars=False), which such a
     variable may well refer to. Ansible's own words are left out: they may quote a part of the value.
     """
-    if played:
+    if in_play:
         return json.loads(unseal(str(hostvars[name][VARIABLES]), key)), []
     variables = hostvars.raw_get(name)
     templar = Templar(loader=hostvars._loader, variables={**variables, "hostvars": hostvars})
@@ -151,13 +151,13 @@ def _host(
     groups: frozenset[str],
     variables: Mapping[str, Any],
     given: Mapping[str, Any],
-    played: bool,
+    in_play: bool,
     result: Mapping[str, Any],
     key: str,
 ) -> tuple[Host, list[str]]:
     """One host of the inventory, and sentences about its variables."""
     values, wrong = normalise(name, given, load=yaml.safe_load)
-    look = result.get("kas")
+    info = result.get("kas")
     candidates = None
     query, facts = values["kas_own_private_api_query"], variables.get("ansible_facts")
     if query and facts:
@@ -165,25 +165,25 @@ def _host(
             candidates = private_api_addresses(plain(facts), query)
         except PrivateApiError as error:
             wrong.append(f"{name}: kas_own_private_api_query does not do: {error}")
-    elif query and played and look:
+    elif query and in_play and info:
         wrong.append(
             f"{name}: kas_own_private_api_query is {shown(query)}, but the host's facts could not be gathered; see"
             " that ansible.builtin.setup works there, or leave the query out."
         )
-    elif query and not played:
+    elif query and not in_play:
         # Its facts are not there; what its KAS has published is what the query chose.
-        published = [parse_url(url).host for url in (look or {}).get("own_private_api_urls") or []]
+        published = [parse_url(url).host for url in (info or {}).get("own_private_api_urls") or []]
         candidates = [address for address in published if is_ip(address)] or None
     host = Host(
         name=name,
         groups=groups,
         values=values,
-        look=look,
+        info=info,
         is_reached="msg" in result and not result.get("unreachable"),
-        silence=" ".join(str(result.get("msg") or "no answer").split()).replace("Task failed: ", "", 1),
-        secrets={each: unseal(sealed, key) for each, sealed in (look or {}).get("sealed_secrets", {}).items()},
+        unreachable=" ".join(str(result.get("msg") or "no answer").split()).replace("Task failed: ", "", 1),
+        secrets={each: unseal(sealed, key) for each, sealed in (info or {}).get("sealed_secrets", {}).items()},
         candidates=candidates,
-        played=played,
+        in_play=in_play,
     )
     return host, wrong
 

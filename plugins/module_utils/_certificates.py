@@ -175,7 +175,7 @@ def run(argv: Sequence[str], stdin: bytes = b"", user: str | None = None) -> Fin
             check=False,
         )
     except PermissionError as error:
-        raise CertificateError(f"{argv[0]} cannot be run as {user or 'this user'}; become root.") from error
+        raise CertificateError(f"{argv[0]} cannot be run as {user or 'this user'}; run with become: true.") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CertificateError(f"{argv[0]} cannot be run ({error}); repair it.") from error
     return Finished(
@@ -211,7 +211,7 @@ def trusted(directories: Iterable[Path] = (CA_DIR, TRUSTED_CERTS), bundles: Iter
         files += [bundle for bundle in bundles if bundle.exists()][:1]
         return b"\n".join(block for file in files if file.is_file() for block in blocks(file.read_bytes()))
     except OSError as error:
-        raise CertificateError(f"{error.filename} cannot be read ({error.strerror}); become root.") from error
+        raise CertificateError(f"{error.filename} cannot be read ({error.strerror}); run with become: true.") from error
 
 
 def blocks(pem: bytes) -> list[bytes]:
@@ -438,7 +438,9 @@ def _read(item: Item) -> bytes:
     except FileNotFoundError:
         raise CertificateError(f"{item} does not exist on the node; put it there, or correct the path.") from None
     except OSError as error:
-        raise CertificateError(f"{item} cannot be read ({error.strerror}); become root, or correct the path.") from None
+        raise CertificateError(
+            f"{item} cannot be read ({error.strerror}); run with become: true, or correct the path."
+        ) from None
 
 
 # -- Judging them --
@@ -576,4 +578,4 @@ def _noted(found: Findings) -> Iterator[None]:
     except CertificateError as error:
         found.problems += [str(error)] if str(error) not in found.problems else []
     except OSError as error:
-        found.problems.append(f"{error.filename} cannot be looked at ({error.strerror}); become root.")
+        found.problems.append(f"{error.filename} cannot be looked at ({error.strerror}); run with become: true.")

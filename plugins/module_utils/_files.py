@@ -33,7 +33,9 @@ def read(path: str) -> bytes:
     except FileNotFoundError as error:
         raise FileError(f"{path} does not exist; install the GitLab Linux package or correct the path.") from error
     except OSError as error:
-        raise FileError(f"{path} cannot be read ({error.strerror}); become root or correct its mode.") from error
+        raise FileError(
+            f"{path} cannot be read ({error.strerror}); run with become: true, or correct its mode."
+        ) from error
 
 
 def read_included(path: str) -> bytes:
@@ -68,7 +70,7 @@ def keep(path: str, data: object) -> None:
     try:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"{Path(path).parent} cannot be made ({error.strerror}); become root.") from error
+        raise FileError(f"{Path(path).parent} cannot be made ({error.strerror}); run with become: true.") from error
     write(path, json.dumps(data, indent=1).encode())
 
 

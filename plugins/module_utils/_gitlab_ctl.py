@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the kasops team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""gitlab-ctl and the Linux package: version, services, reconfigure, and whether a reconfigure is owed.
+"""gitlab-ctl and the Linux package: version, services, reconfigure, and whether a reconfigure is pending.
 
 The wordings read here are those of omnibus-gitlab: handlers/gitlab.rb (failures), helpers/logging_helper.rb
 (deprecations and removals), Chef's summary line, and runit's sv.
@@ -25,7 +25,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import 
 
 MANIFEST = "opt/gitlab/version-manifest.json"
 ATTRIBUTES = "var/opt/gitlab/public_attributes.json"  # written by every successful reconfigure (handlers/gitlab.rb)
-LEDGER = "var/lib/kasops.gitlab_kas/reconfigured.json"
+APPLIED_STATE = "var/lib/kasops.gitlab_kas/reconfigured.json"
 
 _STATUS_TIMEOUT_S = 60.0
 _RUNSVDIR_WAIT_S = 15
@@ -129,7 +129,8 @@ def run(
             )
         except OSError as error:
             raise GitlabCtlError(
-                f"{argv[0]} cannot be run ({error.strerror}); repair the GitLab Linux package, and become root."
+                f"{argv[0]} cannot be run ({error.strerror}); repair the GitLab Linux package, and run with"
+                " become: true."
             ) from error
         try:
             exit_code = process.wait(timeout_s)
@@ -235,7 +236,7 @@ class Package:
             error = (
                 f"gitlab-ctl reconfigure failed with exit code {finished.exit_code} "
                 f"({lines[0] if lines else 'it said nothing'}); "
-                "correct the cause and run this again, the reconfigure stays owed."
+                "correct the cause and run this again, the reconfigure stays pending."
             )
         updated = [match[1] for match in map(_SUMMARY.search, stdout) if match]
         return Outcome(error, lines, int(updated[-1]) if updated else None, masked(_report(stdout, "Deprecations:")))
@@ -244,18 +245,18 @@ class Package:
         return self._runner([str(self.root / "opt/gitlab/bin/gitlab-ctl"), *arguments], timeout_s)
 
 
-class Ledger:
+class AppliedState:
     """Knows what the last successful reconfigure applied, so that none is forgotten and none is run in vain.
 
     A run begins by leaving nothing on record, and what was there before it is noted after its success. So an
-    edit during the run, a failure and a killed run all leave a reconfigure owed, even when gitlab.rb is put back
+    edit during the run, a failure and a killed run all leave a reconfigure pending, even when gitlab.rb is put back
     as it was; a run killed before it was noted is merely run again. The same holds for a restart of KAS and the
     files that KAS reads only when it starts.
     """
 
     def __init__(self, package: Package) -> None:
         self._package = package
-        self.path = package.root / LEDGER
+        self.path = package.root / APPLIED_STATE
 
     def snapshot(self, inputs: Iterable[str]) -> Snapshot:
         """Read the inputs, files and directories, as they are now; one that does not exist has no digest."""
@@ -266,12 +267,12 @@ class Ledger:
                 touched[str(file)] = file.stat().st_ctime_ns
         except OSError as error:
             raise GitlabCtlError(
-                f"{error.filename} cannot be read ({error.strerror}); become root, or correct the file."
+                f"{error.filename} cannot be read ({error.strerror}); run with become: true, or correct the file."
             ) from error
         return Snapshot(self._package.version, digests, touched, self._last_run())
 
-    def owed(self, now: Snapshot, inputs: Iterable[str]) -> str | None:
-        """Say in one sentence why a reconfigure is owed, or None."""
+    def pending(self, now: Snapshot, inputs: Iterable[str]) -> str | None:
+        """Say in one sentence why a reconfigure is pending, or None."""
         noted = self._read()
         if noted is None:
             return "No successful reconfigure is on record."
@@ -289,17 +290,17 @@ class Ledger:
                     return f"{path} was edited and GitLab was reconfigured by hand {since} on record."
         return None
 
-    def unread(self, now: Snapshot, inputs: Iterable[str]) -> str | None:
+    def restart_pending(self, now: Snapshot, inputs: Iterable[str]) -> str | None:
         """Say in one sentence why KAS must start anew to read one of its files, or None."""
         difference = _difference(self._read() or _NOTHING, now, inputs)
         return f"{difference} since the last start of KAS on record." if difference else None
 
     def begin(self) -> None:
-        """Record that a run has begun: until one is noted, a reconfigure is owed."""
+        """Record that a run has begun: until one is noted, a reconfigure is pending."""
         self._write(_NOTHING)
 
     def begin_restart(self, inputs: Iterable[str]) -> None:
-        """Record that a restart has begun: until it is noted, one is owed, whatever becomes of the files."""
+        """Record that a restart has begun: until it is noted, one is pending, whatever becomes of the files."""
         noted = self._read() or _NOTHING
         forgotten = _asked(noted, inputs)
         self._write(
@@ -331,7 +332,7 @@ class Ledger:
         except (FileNotFoundError, ValueError, TypeError):
             return None
         except OSError as error:
-            raise GitlabCtlError(f"{self.path} cannot be read ({error.strerror}); become root.") from error
+            raise GitlabCtlError(f"{self.path} cannot be read ({error.strerror}); run with become: true.") from error
 
 
 def _difference(noted: Snapshot, now: Snapshot, inputs: Iterable[str]) -> str | None:

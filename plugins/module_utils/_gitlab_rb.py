@@ -4,8 +4,8 @@
 
 """A gitlab.rb as a document: read, set and remove settings, and leave every other byte alone.
 
-The law of this module: after a change, evaluating the file gives the settings asked for and every other setting as
-before; where that cannot be promised without running the file, GitlabRbError names the line and the reason, and
+The invariant of this module: after a change, evaluating the file gives the settings asked for and every other setting
+as before; where that cannot be promised without running the file, GitlabRbError names the line and the reason, and
 nothing changes. The proof is Ruby's: it outlines the result once more before anybody gets to see it.
 """
 
@@ -76,7 +76,7 @@ class GitlabRb(Document):
 
         ``settings`` is a tree: a scalar or list at the top is the call form, a mapping a section, a mapping below
         that a hash that is merged key by key into what the file assigns. In ``remove`` only the names count.
-        Raises GitlabRbError where the law cannot be kept; a text that already says it comes back unchanged.
+        Raises GitlabRbError where the invariant cannot be kept; a text that already says it comes back unchanged.
         """
         leaves = list(_leaves(settings))
         gone = list(_names(remove or {}))

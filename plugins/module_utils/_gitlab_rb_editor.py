@@ -205,7 +205,7 @@ class Editor:
     # -- Where it may stand --
 
     def _place(self, path: Path) -> Place:
-        """Where a new assignment of ``path`` goes: the first place that keeps the law."""
+        """Where a new assignment of ``path`` goes: the first place that keeps the invariant."""
         document = self._document
         events = list(document.events(path))
         after = max((extent(e.statement)[1] for e in events if e.kind in ("set", "touch", "unknown")), default=0)

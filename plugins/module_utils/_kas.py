@@ -191,7 +191,7 @@ def start_log_lines(directory: Path) -> list[str]:
             if left <= 0 or any(_STARTED in line for line in here):
                 break
     except (OSError, EOFError, zlib.error) as error:
-        raise KasError(f"The log of KAS in {directory} cannot be read ({error}); become root.") from error
+        raise KasError(f"The log of KAS in {directory} cannot be read ({error}); run with become: true.") from error
     return lines
 
 

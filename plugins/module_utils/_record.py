@@ -70,7 +70,7 @@ class Record:
         try:
             Path(self.path).unlink(missing_ok=True)
         except OSError as error:
-            raise FileError(f"{self.path} cannot be removed ({error.strerror}); become root.") from error
+            raise FileError(f"{self.path} cannot be removed ({error.strerror}); run with become: true.") from error
         self.changes = {}
 
 
@@ -92,4 +92,4 @@ def _load(path: str) -> dict[Name, Change]:
             f"{path} is damaged, so what was changed on this node is not known any more; move it away to go on without."
         ) from error
     except OSError as error:
-        raise FileError(f"{path} cannot be read ({error.strerror}); become root.") from error
+        raise FileError(f"{path} cannot be read ({error.strerror}); run with become: true.") from error

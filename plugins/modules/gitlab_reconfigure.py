@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gitlab_reconfigure
-short_description: Reconfigure GitLab or restart KAS when that is owed, and start a stopped KAS
+short_description: Reconfigure GitLab or restart KAS when that is pending, and start a stopped KAS
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
 description:
   - Runs C(gitlab-ctl reconfigure) when O(path) or one of O(inputs) differs from what the last successful run applied,
     when the package has another version than then, when no run is on record, or when O(force) is set.
-  - A run that fails, or is killed, or during which a file was edited, stays owed, also when the next playbook changes
-    nothing. A file that was edited, reconfigured by hand and put back owes one, too.
+  - A run that fails, or is killed, or during which a file was edited, stays pending, also when the next playbook
+    changes nothing. A file that was edited, reconfigured by hand and put back makes one pending, too.
   - Restarts KAS when one of O(restart_inputs) differs from what it read when it started, unless a reconfigure that is
-    owed, too, has done so. That takes seconds where a reconfigure takes minutes.
+    pending, too, has done so. That takes seconds where a reconfigure takes minutes.
   - Starts KAS when its service is enabled and down, which C(gitlab-ctl reconfigure) does not do.
   - The record holds digests of the files, never their contents. It is C(/var/lib/kasops.gitlab_kas/reconfigured.json).
 extends_documentation_fragment:
@@ -28,7 +28,7 @@ attributes:
     details: It runs nothing but C(gitlab-ctl status).
   diff_mode:
     support: full
-    details: Shows whether a reconfigure or restart is owed and whether KAS runs, not what Chef changes.
+    details: Shows whether a reconfigure or restart is pending and whether KAS runs, not what Chef changes.
 options:
   path:
     description:
@@ -44,7 +44,8 @@ options:
     default: []
   restart_inputs:
     description:
-      - Files and directories that KAS reads only when it starts, such as its certificates and keys. They owe a restart,
+      - Files and directories that KAS reads only when it starts, such as its certificates and keys. Their change makes a restart
+        pending,
         and no reconfigure.
       - One that a reconfigure applies, too, belongs into both lists, as C(/etc/gitlab/trusted-certs) does.
     type: list
@@ -52,7 +53,7 @@ options:
     default: []
   force:
     description:
-      - Reconfigure also when nothing is owed.
+      - Reconfigure also when nothing is pending.
     type: bool
     default: false
   start:
@@ -63,7 +64,7 @@ options:
   timeout_s:
     description:
       - How many seconds to wait for the end of C(gitlab-ctl reconfigure).
-      - After that the module fails, the reconfigure stays owed, and C(gitlab-ctl) goes on to its end, because
+      - After that the module fails, the reconfigure stays pending, and C(gitlab-ctl) goes on to its end, because
         stopping Chef half-way could leave the node half configured. The same holds when Ansible is interrupted or loses
         its connection. The next reconfigure waits for the first one.
     type: int
@@ -94,7 +95,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 reason:
-  description: Why a reconfigure was run, or would be in check mode; null if none is owed.
+  description: Why a reconfigure was run, or would be in check mode; null if none is pending.
   returned: always
   type: str
   sample: /etc/gitlab/gitlab.rb has changed since the last successful reconfigure.
@@ -147,8 +148,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
+    AppliedState,
     GitlabCtlError,
-    Ledger,
     Package,
 )
 
@@ -190,11 +191,11 @@ def _apply(
     clock: Callable[[], float],
 ) -> None:
     """Reconfigure or restart, and note what was applied only when both are done."""
-    ledger = Ledger(package)
+    applied = AppliedState(package)
     inputs = [params["path"], *params["inputs"]]
-    snapshot = ledger.snapshot([*inputs, *params["restart_inputs"]])
-    result["reason"] = ledger.owed(snapshot, inputs) or ("A reconfigure is forced." if params["force"] else None)
-    result["restart_reason"] = ledger.unread(snapshot, params["restart_inputs"])
+    snapshot = applied.snapshot([*inputs, *params["restart_inputs"]])
+    result["reason"] = applied.pending(snapshot, inputs) or ("A reconfigure is forced." if params["force"] else None)
+    result["restart_reason"] = applied.restart_pending(snapshot, params["restart_inputs"])
     if result["reason"] is None and result["restart_reason"] is None:
         return
     before = package.service(SERVICE).pid if result["restart_reason"] else None
@@ -203,14 +204,14 @@ def _apply(
         result["changed"] = result["restarted"] or result["reason"] is not None
         return
     if result["reason"]:
-        ledger.begin()
+        applied.begin()
         _reconfigure(package, result, params["timeout_s"], clock)
     else:
-        ledger.begin_restart(params["restart_inputs"])
+        applied.begin_restart(params["restart_inputs"])
     if before is not None and package.service(SERVICE).pid == before:
         package.restart(SERVICE)
         result["changed"] = result["restarted"] = True
-    ledger.note(snapshot)
+    applied.note(snapshot)
 
 
 def _reconfigure(package: Package, result: dict[str, Any], timeout_s: float, clock: Callable[[], float]) -> None:
@@ -239,11 +240,11 @@ def diff(result: Mapping[str, Any]) -> dict[str, str]:
     """Show what was done, or would be, as a diff of the node's state."""
     before, after = [], []
     if result["reason"] is not None:
-        before.append(f"reconfigure owed: {result['reason']}\n")
-        after.append("reconfigure owed: no\n")
+        before.append(f"reconfigure pending: {result['reason']}\n")
+        after.append("reconfigure pending: no\n")
     if result["restart_reason"] is not None:
-        before.append(f"restart owed: {result['restart_reason']}\n")
-        after.append("restart owed: no\n")
+        before.append(f"restart pending: {result['restart_reason']}\n")
+        after.append("restart pending: no\n")
     if result["started"]:
         before.append(f"{SERVICE}: down\n")
         after.append(f"{SERVICE}: run\n")

@@ -14,8 +14,8 @@ author:
 description:
   - Says what there is to know about the GitLab Linux package and KAS on a node, whether they work, and what was made of
     its settings. Changes nothing.
-  - Does not fail on a sick node. What is wrong with the node stands in RV(kas.problems), and what is wrong with the KAS
-    that runs there in RV(kas.faults).
+  - Does not fail on an unhealthy node. What is wrong with the node stands in RV(kas.blocking_errors), and what is wrong
+    with the KAS that runs there in RV(kas.problems).
   - Never returns a secret; of the three that KAS shares, it returns fingerprints and, with O(seal_key), a sealed copy.
 extends_documentation_fragment:
   - kasops.gitlab_kas.attributes
@@ -60,8 +60,8 @@ EXAMPLES = r"""
 
 - name: Say what is wrong
   ansible.builtin.assert:
-    that: looked.kas.problems == []
-    fail_msg: "{{ looked.kas.problems | join(' ') }}"
+    that: looked.kas.blocking_errors == []
+    fail_msg: "{{ looked.kas.blocking_errors | join(' ') }}"
 """
 
 RETURN = r"""
@@ -70,13 +70,13 @@ kas:
   returned: always
   type: dict
   contains:
-    problems:
+    blocking_errors:
       description: Why nothing can be changed on this node, a sentence each.
       type: list
       elements: str
       sample: ["/etc/gitlab/gitlab.rb does not exist; install the GitLab Linux package or correct the path."]
-    faults:
-      description: What a reconfigure may mend in the KAS that is enabled here, a sentence each.
+    problems:
+      description: What a reconfigure may fix in the KAS that is enabled here, a sentence each.
       type: list
       elements: str
       sample: []
@@ -142,8 +142,8 @@ kas:
       type: list
       elements: str
       sample: [10.0.0.1, "fd00::1"]
-    reconfigure_owed:
-      description: Why a reconfigure is owed; null if none is.
+    reconfigure_pending:
+      description: Why a reconfigure is pending; null if none is.
       type: str
       sample: /etc/gitlab/gitlab.rb has changed since the last successful reconfigure.
 """
@@ -159,8 +159,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._addresses import kernel_addresses
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, read, read_included
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
+    AppliedState,
     GitlabCtlError,
-    Ledger,
     Package,
     Service,
     masked,
@@ -207,8 +207,8 @@ class Sources(NamedTuple):
 def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     """Look at the node; raise SecretError for a seal_key that is too short, and nothing else."""
     kas: dict[str, Any] = {
+        "blocking_errors": [],
         "problems": [],
-        "faults": [],
         "gitlab_version": None,
         "configured": False,
         "enabled": False,
@@ -221,13 +221,13 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "sealed_secrets": {},
         "settings": {},
         "addresses": [],
-        "reconfigure_owed": None,
+        "reconfigure_pending": None,
     }
     package = sources.package
 
     def note(sentence: str) -> None:
-        if sentence not in kas["problems"]:
-            kas["problems"].append(sentence)
+        if sentence not in kas["blocking_errors"]:
+            kas["blocking_errors"].append(sentence)
 
     with _noted(note):
         kas["addresses"] = _addresses(sources)
@@ -247,8 +247,8 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
             kas["sealed_secrets"] = _sealed(found, params["seal_key"])
     with _noted(note):
         inputs = [params["path"], *params["inputs"]]
-        ledger = Ledger(package)
-        kas["reconfigure_owed"] = ledger.owed(ledger.snapshot(inputs), inputs)
+        applied = AppliedState(package)
+        kas["reconfigure_pending"] = applied.pending(applied.snapshot(inputs), inputs)
     _look_at_kas(kas, settings, sources)
     for _second in range(params["wait_s"]):
         if kas["ready"] or not kas["enabled"]:
@@ -259,8 +259,8 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
 
 
 def _look_at_kas(kas: dict[str, Any], settings: Mapping[str, Any], sources: Sources) -> None:
-    kas["faults"] = []
-    with _noted(kas["faults"].append):
+    kas["problems"] = []
+    with _noted(kas["problems"].append):
         service = sources.package.service(SERVICE)
         kas["enabled"], kas["running"] = service.enabled, service.running
         if service.enabled:
@@ -271,7 +271,7 @@ def _look_at_service(kas: dict[str, Any], service: Service, settings: Mapping[st
     own = _section(settings)
     root = sources.package.root
     listening: dict[str, Listener] = {}
-    note = kas["faults"].append
+    note = kas["problems"].append
     with _noted(note):
         config = _under(root, own.get("dir") or DIRECTORY) / CONFIG_NAME  # what KAS has read, gitlab.rb may be newer
         text = _read(config)
@@ -368,7 +368,9 @@ def _read(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise GitlabCtlError(f"{path} cannot be read ({error.strerror}); become root or correct the file.") from error
+        raise GitlabCtlError(
+            f"{path} cannot be read ({error.strerror}); run with become: true, or correct the file."
+        ) from error
 
 
 def _under(root: Path, path: object) -> Path:

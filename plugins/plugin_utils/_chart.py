@@ -140,8 +140,8 @@ class Chart:
 
     def as_host(self) -> Host:
         """The same for the rules about nodes: a node with KAS and Rails, and with GitLab's URL in its gitlab.rb."""
-        look = {"settings": {"external_url": self.values["kas_chart_gitlab_url"]}}
-        return Host(self.host, frozenset((KAS_GROUP, RAILS_GROUP)), self.values, look)
+        info = {"settings": {"external_url": self.values["kas_chart_gitlab_url"]}}
+        return Host(self.host, frozenset((KAS_GROUP, RAILS_GROUP)), self.values, info)
 
 
 def read_chart(host: str, given: Mapping[str, object], load: Load) -> tuple[Chart, list[str]]:

@@ -102,12 +102,12 @@ class Host:
     name: str
     groups: frozenset[str]  # which of the two it is in
     values: Mapping[str, Any]  # the variables, as _variables.normalise() returns them
-    look: Mapping[str, Any] | None = None  # what kas_info returned; None if the node did not answer
-    silence: str = ""  # why it did not answer
+    info: Mapping[str, Any] | None = None  # what kas_info returned; None if the node did not answer
+    unreachable: str = ""  # why it did not answer
     is_reached: bool = False  # the connection stands, but kas_info did not run there
     secrets: Mapping[str, str] = field(default_factory=dict)  # those that it has, by name
     candidates: Sequence[str] | None = None  # its addresses, if they do not come from kas_info
-    played: bool = True  # this play changes it; else it stands outside --limit
+    in_play: bool = True  # this play changes it; else it stands outside --limit
 
     @property
     def is_present(self) -> bool:
@@ -123,27 +123,27 @@ class Host:
         return RAILS_GROUP in self.groups
 
     @property
-    def seen(self) -> Mapping[str, Any]:
-        return self.look or {}
+    def reported(self) -> Mapping[str, Any]:
+        return self.info or {}
 
     @property
-    def problems(self) -> Sequence[str]:
+    def blocking_errors(self) -> Sequence[str]:
         """Why the node cannot be worked on, as sentences."""
-        return self.seen.get("problems") or []
+        return self.reported.get("blocking_errors") or []
 
     @property
     def addresses(self) -> Sequence[str]:
-        return self.candidates if self.candidates is not None else self.seen.get("addresses") or []
+        return self.candidates if self.candidates is not None else self.reported.get("addresses") or []
 
     @property
     def is_configured(self) -> bool:
         """Whether its services can be there: GitLab was reconfigured at least once, as far as is known."""
-        return bool(self.seen.get("configured", True))
+        return bool(self.reported.get("configured", True))
 
     @property
     def version(self) -> Version | None:
         """GitLab's version as three numbers, None if it is not known."""
-        match = re.match(r"(\d+)\.(\d+)\.(\d+)", self.seen.get("gitlab_version") or "")
+        match = re.match(r"(\d+)\.(\d+)\.(\d+)", self.reported.get("gitlab_version") or "")
         return tuple(map(int, match.groups())) if match else None
 
     def before(self, version: Version) -> bool:
@@ -152,7 +152,7 @@ class Host:
 
     def setting(self, *path: str) -> Any:
         """What its gitlab.rb says now; None if nothing, or nothing that can be read without running it."""
-        found: Any = self.seen.get("settings")
+        found: Any = self.reported.get("settings")
         for key in path:
             found = found.get(key) if isinstance(found, Mapping) else None
         return found
@@ -231,7 +231,7 @@ class Deployment:
 
     def __init__(self, hosts: Sequence[Host]) -> None:
         self.hosts = [host for host in hosts if host.is_present]
-        self._played = [host for host in hosts if host.played]
+        self._in_play = [host for host in hosts if host.in_play]
         self.kas = [host for host in self.hosts if host.runs_kas]
         self.rails = [host for host in self.hosts if host.in_rails]
         self.several = len(self.kas) > 1
@@ -250,12 +250,12 @@ class Deployment:
 
     def is_later(self, host: Host, other: Host) -> bool:
         """Whether a host changes only when another one is done, or not at all: kas_serial makes batches of the play."""
-        if not host.played:
+        if not host.in_play:
             return True
-        played = self._played  # absent ones have their turn, too
-        number, percent = re.fullmatch(r"(\d+)(%?)", played[0].values["kas_serial"]).groups()  # type: ignore[union-attr]
-        size = max(1, len(played) * int(number) // 100 if percent else int(number))
-        return played.index(host) // size > played.index(other) // size
+        in_play = self._in_play  # absent ones have their turn, too
+        number, percent = re.fullmatch(r"(\d+)(%?)", in_play[0].values["kas_serial"]).groups()  # type: ignore[union-attr]
+        size = max(1, len(in_play) * int(number) // 100 if percent else int(number))
+        return in_play.index(host) // size > in_play.index(other) // size
 
     def clustered(self, host: Host) -> bool:
         """Whether its private API is for others: there are some, or it was given a name for them."""
@@ -272,7 +272,7 @@ class Deployment:
         values = host.values
         if values["kas_unix_sockets"]:
             return [f"unix://{host.private_api_socket}"]
-        if host.look is None and not values["kas_own_private_api_url"]:
+        if host.info is None and not values["kas_own_private_api_url"]:
             return []
         alone = "127.0.0.1" if host.version in URL_ONLY_VERSIONS else "localhost"
         here = f"{'' if self.clustered(host) else alone}:{host.own_port}"

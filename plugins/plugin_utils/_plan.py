@@ -57,7 +57,7 @@ def make_plan(hosts: Sequence[Host], roles: Collection[str] = ROLES, *, seed: by
         return Plan(refusals=forbidden)
     return Plan(
         warnings=_rules.warnings(deployment, choice),
-        parts={host.name: _parts(host, deployment, choice, roles) for host in deployment.hosts if host.played},
+        parts={host.name: _parts(host, deployment, choice, roles) for host in deployment.hosts if host.in_play},
         own_urls={host.name: deployment.urls[host.name] for host in deployment.kas if deployment.manages(host)},
         peer_urls={host.name: _peer_urls(host, deployment) for host in deployment.kas},
         secret_names={host.name: secret_names(host, deployment) for host in deployment.hosts},
@@ -83,11 +83,11 @@ def _parts(host: Host, deployment: Deployment, choice: Choice, roles: Collection
 
 def _peer_urls(host: Host, deployment: Deployment) -> list[str]:
     """A node outside of the play counts as a peer once it publishes what it should."""
-    published = host.seen.get("own_private_api_urls") or []
-    return [url for url in deployment.urls.get(host.name, []) if host.played or url in published]
+    published = host.reported.get("own_private_api_urls") or []
+    return [url for url in deployment.urls.get(host.name, []) if host.in_play or url in published]
 
 
 def _secret_node(host: Host) -> Node:
-    sources = {name: found["source"] for name, found in (host.seen.get("secrets") or {}).items()}
+    sources = {name: found["source"] for name, found in (host.reported.get("secrets") or {}).items()}
     found = {name: Found(value, sources[name]) for name, value in host.secrets.items()}
     return Node(host.name, host.in_rails, found)

@@ -15,12 +15,12 @@ _LOG = "/var/log/gitlab/gitlab-kas/current"
 
 @dataclass(frozen=True)
 class Checked:
-    """A node after a look at it. A node without KAS has no own URLs and is asked for no peers."""
+    """A node as kas_info reported it. A node without KAS has no own URLs and is asked for no peers."""
 
     name: str
     runs_kas: bool  # by the inventory
     own_urls: Sequence[str]  # by the plan; none if they are left to the package
-    look: Mapping[str, Any]  # what kas_info returned
+    info: Mapping[str, Any]  # what kas_info returned
     secret_names: Sequence[str] = ()  # those that it shares with the others
     peers: Sequence[Mapping[str, Any]] = field(default_factory=list)  # what kas_probe returned
 
@@ -30,9 +30,9 @@ def table(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
     rows = [_HEADINGS]
     for node in nodes:
         if node.runs_kas:
-            urls = node.look["own_private_api_urls"] or node.own_urls
+            urls = node.info["own_private_api_urls"] or node.own_urls
             reached = [names[peer["url"]] for peer in node.peers if peer["reachable"]]
-            ready = "yes" if node.look["ready"] else "no"
+            ready = "yes" if node.info["ready"] else "no"
             rows.append((node.name, ", ".join(urls) or "-", ready, ", ".join(dict.fromkeys(reached)) or "-"))
     widths = [max(map(len, column)) for column in zip(*rows)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
@@ -54,29 +54,29 @@ def findings(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
 
 
 def _problems(node: Checked) -> Iterator[str]:
-    yield from node.look["problems"]
-    yield from node.look["faults"]
+    yield from node.info["blocking_errors"]
+    yield from node.info["problems"]
 
 
 def _service(node: Checked) -> Iterator[str]:
-    look = node.look
-    if node.runs_kas and not look["enabled"]:
+    info = node.info
+    if node.runs_kas and not info["enabled"]:
         yield "KAS is not enabled, but the inventory says it runs here; run the playbook deploy."
-    elif node.runs_kas and not look["running"]:
-        yield f"KAS does not run ({look['readiness']}); look into {_LOG}, and run the playbook deploy."
-    elif node.runs_kas and not look["ready"]:
-        yield f"KAS is not ready ({look['readiness']}); look into {_LOG}."
-    elif look["running"] and not node.runs_kas:
+    elif node.runs_kas and not info["running"]:
+        yield f"KAS does not run ({info['readiness']}); look into {_LOG}, and run the playbook deploy."
+    elif node.runs_kas and not info["ready"]:
+        yield f"KAS is not ready ({info['readiness']}); look into {_LOG}."
+    elif info["running"] and not node.runs_kas:
         yield "KAS runs, but the inventory says it does not; run the playbook deploy."
 
 
 def _owed(node: Checked) -> Iterator[str]:
-    if node.look["reconfigure_owed"]:
-        yield f"A reconfigure is owed ({node.look['reconfigure_owed'].rstrip('.')}); run the playbook deploy."
+    if node.info["reconfigure_pending"]:
+        yield f"A reconfigure is pending ({node.info['reconfigure_pending'].rstrip('.')}); run the playbook deploy."
 
 
 def _published(node: Checked) -> Iterator[str]:
-    published = node.look["own_private_api_urls"]
+    published = node.info["own_private_api_urls"]
     if node.own_urls and published and set(published) != set(node.own_urls):
         yield (
             f"KAS publishes {', '.join(published)} as its own URL, but {', '.join(node.own_urls)} follows from the"
@@ -89,7 +89,7 @@ def _secrets(nodes: Sequence[Checked]) -> Iterator[str]:
     first: dict[str, tuple[str, str]] = {}
     for node in nodes:
         for name in node.secret_names:
-            fingerprint = node.look["secrets"][name]["fingerprint"]
+            fingerprint = node.info["secrets"][name]["fingerprint"]
             other, known = first.setdefault(name, (node.name, fingerprint))
             if fingerprint != known:
                 yield (

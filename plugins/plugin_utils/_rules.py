@@ -107,19 +107,19 @@ def node_refusals(hosts: Sequence[Host]) -> list[str]:
                 f"{host.name}: it is neither in group {KAS_GROUP} nor in {RAILS_GROUP}; put it into one of them, or"
                 " leave it out of the play."
             )
-        elif host.played and host.look is None and host.is_reached:
+        elif host.in_play and host.info is None and host.is_reached:
             refusals.append(
-                f"{host.name}: kas_info did not run on this host ({host.silence.rstrip('.')}); see that it has Python"
-                " 3.9 or later, and that the user may become root there."
+                f"{host.name}: kas_info did not run on this host ({host.unreachable.rstrip('.')}); see that it has"
+                " Python 3.9 or later, and that the user may become root there."
             )
-        elif host.played and host.look is None:
+        elif host.in_play and host.info is None:
             refusals.append(
                 f"{host.name}: this host of group {' and '.join(sorted(host.groups))} does not answer"
-                f" ({host.silence.rstrip('.')}); correct its name or address in the inventory, or take it out of the"
-                " group."
+                f" ({host.unreachable.rstrip('.')}); correct its name or address in the inventory, or take it out of"
+                " the group."
             )
-        elif host.played:
-            refusals += [f"{host.name}: {sentence}" for sentence in host.problems]
+        elif host.in_play:
+            refusals += [f"{host.name}: {sentence}" for sentence in host.blocking_errors]
     return refusals
 
 
@@ -139,7 +139,7 @@ def refusals(deployment: Deployment, roles: Iterable[str]) -> list[str]:
 
 def secret_refusals(deployment: Deployment, choice: Choice) -> list[str]:
     """Secrets are not made while a node that may have them is silent: it would be left with others."""
-    silent = [host.name for host in deployment.hosts if host.look is None or host.problems]
+    silent = [host.name for host in deployment.hosts if host.info is None or host.blocking_errors]
     made = [name for name in SECRETS if choice.origins[name] == "made"]
     if not (silent and made and deployment.kas):
         return []
@@ -336,7 +336,7 @@ def _versions(host: Host, deployment: Deployment) -> Iterator[str]:
 def _own_url_of_version(host: Host, deployment: Deployment) -> Iterator[str]:
     """The ways to an own URL that the installed version goes wrong on."""
     values = host.values
-    way, installed = values["kas_own_private_api_discovery"], host.seen.get("gitlab_version")
+    way, installed = values["kas_own_private_api_discovery"], host.reported.get("gitlab_version")
     address, port = values["kas_private_api_listen_address"], values["kas_own_private_api_port"]
     if way != "url" and host.version in URL_ONLY_VERSIONS:
         yield (
@@ -437,7 +437,7 @@ def _allowed_headers(host: Host, deployment: Deployment) -> Iterator[str]:
 def _redis_to_come(host: Host, deployment: Deployment) -> Iterator[str]:
     """Nodes change one batch after another, and KAS waits for its Redis before the next one has its turn."""
     redis = host.values["kas_redis"].get("host")
-    for other in deployment.hosts if redis and host.played else ():
+    for other in deployment.hosts if redis and host.in_play else ():
         if redis in (other.name, *other.addresses) and not other.is_configured and deployment.is_later(other, host):
             yield (
                 f"kas_redis.host is {shown(redis)}, which is {other.name}, but GitLab was never reconfigured there, and"
@@ -475,7 +475,7 @@ def _standalone(host: Host, deployment: Deployment) -> Iterator[str]:
 
 
 def _redis(host: Host, deployment: Deployment) -> Iterator[str]:
-    """What the package would pass over in silence, and what KAS cannot start with."""
+    """What the package would ignore without a word, and what KAS cannot start with."""
     redis = host.values["kas_redis"]
     for option in ("host", "sentinels", "ssl"):
         if redis.get("socket") and redis.get(option):
@@ -540,7 +540,7 @@ _KAS_RULES: list[Rule] = [
 
 def _rails(host: Host, deployment: Deployment) -> Iterator[str]:
     """A Rails node without KAS must be told everything."""
-    if host.runs_kas or not deployment.kas or not host.played:
+    if host.runs_kas or not deployment.kas or not host.in_play:
         return
     yield from slash_missing(host)
     if not agents_url(host):
@@ -598,7 +598,7 @@ def _one_value_of_secrets(host: Host, deployment: Deployment) -> Iterator[str]:
 
 
 def _silence(host: Host, deployment: Deployment) -> Iterator[str]:
-    causes = [f"it does not answer ({host.silence})"] if host.look is None else host.problems
+    causes = [f"it does not answer ({host.unreachable})"] if host.info is None else host.blocking_errors
     for cause in causes:
         yield f"it stands outside of this play and could not be held against the others: {cause.rstrip('.')}"
 
@@ -626,11 +626,11 @@ def _cookie_where(check: str) -> Rule:
 
 def _url_only_version(host: Host, deployment: Deployment) -> Iterator[str]:
     """Also of a KAS alone, which then has a URL in its gitlab.rb that nobody asked for."""
-    if host.played and host.version in URL_ONLY_VERSIONS:
+    if host.in_play and host.version in URL_ONLY_VERSIONS:
         for url in deployment.urls.get(host.name, []):
             yield (
-                f"KAS of GitLab {host.seen['gitlab_version']} starts only with an explicit own URL, so {url} is set;"
-                f" install {_next_patch(host)} or later"
+                f"KAS of GitLab {host.reported['gitlab_version']} starts only with an explicit own URL, so {url} is"
+                f" set; install {_next_patch(host)} or later"
             )
 
 
@@ -663,13 +663,13 @@ def _other_urls(host: Host, deployment: Deployment) -> Iterator[str]:
 
 
 def _replaced_secrets(choice: Choice) -> Rule:
-    """Secrets that somebody wrote into a gitlab.rb are not replaced in silence."""
+    """Secrets that somebody wrote into a gitlab.rb are not replaced without a word."""
 
     def rule(host: Host, deployment: Deployment) -> Iterator[str]:
         for name in secret_names(host, deployment):
             found = _found_secret(host, name)
             agreed = fingerprint(choice.secrets[name])
-            if host.played and found.get("source") == GITLAB_RB and found.get("fingerprint") not in (None, agreed):
+            if host.in_play and found.get("source") == GITLAB_RB and found.get("fingerprint") not in (None, agreed):
                 yield (
                     f"gitlab_kas['{name}'] in gitlab.rb (fingerprint {found['fingerprint']}) gives way to"
                     f" {agreed}, which is {choice.origins[name]}"
@@ -679,7 +679,7 @@ def _replaced_secrets(choice: Choice) -> Rule:
 
 
 def _found_secret(host: Host, name: str) -> Mapping[str, Any]:
-    return (host.seen.get("secrets") or {}).get(name) or {}
+    return (host.reported.get("secrets") or {}).get(name) or {}
 
 
 # -- Small things --
@@ -703,7 +703,7 @@ def _dotted(version: Version) -> str:
 
 
 def _unknown(host: Host, found: str, since: Version, remedy: str) -> str:
-    installed = host.seen.get("gitlab_version")
+    installed = host.reported.get("gitlab_version")
     return f"{found}, which GitLab {installed} does not know; {remedy}, or install {_dotted(since)} or later"
 
 

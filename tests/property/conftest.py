@@ -55,5 +55,5 @@ def pytest_sessionstart() -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if FIGURES.examples:
-        terminalreporter.section("the law of gitlab_rb")
+        terminalreporter.section("the invariant of gitlab_rb")
         terminalreporter.write_line(FIGURES.report())

@@ -4,8 +4,8 @@
 """Generated gitlab.rb files, and settings to ask for.
 
 A file is a list of items; an item is a list of pieces, and each piece knows which settings its text assigns. So the
-law can be checked without asking any parser what was touched. An item that may rightly make an edit impossible is a
-trap: it knows its name and which settings it is about. A file whose traps are about other settings than those asked
+invariant can be checked without asking any parser what was touched. An item that may rightly make an edit impossible is
+a trap: it knows its name and which settings it is about. A file whose traps are about other settings than those asked
 for must never be refused.
 """
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the kasops team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The referee evaluates as the package does, and the law convicts a wrong edit."""
+"""The referee evaluates as the package does, and the invariant convicts a wrong edit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from grammar import GeneratedFile, Piece, Settings
-from law import expected, missing_part, same_settings, untouched
+from invariant import expected, missing_part, same_settings, untouched
 from referee import Referee, typed
 
 

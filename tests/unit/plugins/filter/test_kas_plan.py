@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the kasops team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way of variables and looks from hostvars into a plan, and of settings out of it."""
+"""The way of variables and infos from hostvars into a plan, and of settings out of it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ SECRET = make("api_secret_key", b"another run, which left this one")
 
 def look(number, **more):
     kas = {
+        "blocking_errors": [],
         "problems": [],
-        "faults": [],
         "gitlab_version": "18.6.1",
         "addresses": [f"10.0.0.{number}", f"fd00::{number}"],
         "settings": {},
@@ -47,17 +47,17 @@ def look(number, **more):
     return {"kas": {**kas, **more}}
 
 
-def played(number, variables, outside=(), **more):
+def in_play(number, variables, outside=(), **more):
     return {
         "__kas_sealed_variables": kas_sealed(variables, KEY),
-        "__kas_look": look(number),
-        "__kas_outside_looks": {"results": list(outside)},
+        "__kas_info": look(number),
+        "__kas_outside_infos": {"results": list(outside)},
         **more,
     }
 
 
 def both(**variables):
-    return {"kas1": played(1, {**CIDR, **variables}), "kas2": played(2, {**CIDR, **variables})}
+    return {"kas1": in_play(1, {**CIDR, **variables}), "kas2": in_play(2, {**CIDR, **variables})}
 
 
 def settings(plan, host="kas1", roles=ROLES):
@@ -90,18 +90,18 @@ def test_roles_are_merged():
 
 
 def test_an_absent_host_is_reverted():
-    hostvars = {"kas1": played(1, CIDR), "kas2": played(2, {**CIDR, "kas_state": "absent"})}
+    hostvars = {"kas1": in_play(1, CIDR), "kas2": in_play(2, {**CIDR, "kas_state": "absent"})}
     plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
     assert settings(plan, "kas1")["state"] == "present"
     assert settings(plan, "kas2") == {"state": "reverted", "settings": {}, "remove": {}}
 
 
 def test_an_absent_host_is_not_reported():
-    seen = {"enabled": True, "running": True, "ready": True, "readiness": "ok", "reconfigure_owed": None}
+    reported = {"enabled": True, "running": True, "ready": True, "readiness": "ok", "reconfigure_pending": None}
     secrets = {name: {"fingerprint": "0123456789ab", "source": None} for name in SECRETS}
-    kas1, kas2 = played(1, CIDR), played(2, {**CIDR, "kas_state": "absent"})
+    kas1, kas2 = in_play(1, CIDR), in_play(2, {**CIDR, "kas_state": "absent"})
     for host in (kas1, kas2):
-        host["__kas_look"]["kas"].update(seen, own_private_api_urls=[], secrets=secrets)
+        host["__kas_info"]["kas"].update(reported, own_private_api_urls=[], secrets=secrets)
     hostvars = {"kas1": kas1, "kas2": kas2}
     report = kas_report(hostvars, ["kas1", "kas2"], kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY))
     assert "kas1" in json.dumps(report)
@@ -127,7 +127,7 @@ def test_settings_open_only_with_the_key_of_the_run(key):
 
 @pytest.fixture
 def hostvars_of(tmp_path):
-    """Ansible's own hostvars: kas1 is played, and the inventory gives kas2 these variables."""
+    """Ansible's own hostvars: kas1 is in_play, and the inventory gives kas2 these variables."""
 
     def make(variables, kas1=CIDR):
         path = tmp_path / "hosts.json"
@@ -136,7 +136,7 @@ def hostvars_of(tmp_path):
         loader = DataLoader()
         inventory = InventoryManager(loader, sources=[str(path)])
         manager = VariableManager(loader, inventory)
-        manager.set_nonpersistent_facts("kas1", played(1, kas1, [{"item": "kas2", **look(2)}]))
+        manager.set_nonpersistent_facts("kas1", in_play(1, kas1, [{"item": "kas2", **look(2)}]))
         return HostVars(inventory, manager, loader)
 
     return make
@@ -188,7 +188,7 @@ def test_variables_outside_of_the_play_that_cannot_be_evaluated(value, hostvars_
 )
 def test_a_host_that_does_not_answer(result, cause):
     hostvars = both()
-    hostvars["kas2"]["__kas_look"] = result
+    hostvars["kas2"]["__kas_info"] = result
     assert kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)["refusals"] == [
         f"kas2: this host of group gitlab_kas and gitlab_rails does not answer ({cause}); correct its name or address"
         " in the inventory, or take it out of the group."
@@ -197,7 +197,7 @@ def test_a_host_that_does_not_answer(result, cause):
 
 def test_a_host_on_which_nothing_runs():
     hostvars = both()
-    hostvars["kas2"]["__kas_look"] = {"failed": False, "msg": "Missing sudo password."}
+    hostvars["kas2"]["__kas_info"] = {"failed": False, "msg": "Missing sudo password."}
     assert kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)["refusals"] == [
         "kas2: kas_info did not run on this host (Missing sudo password); see that it has Python 3.9 or later, and"
         " that the user may become root there."
@@ -206,7 +206,7 @@ def test_a_host_on_which_nothing_runs():
 
 def test_wrong_values_and_sick_nodes_are_refused_together():
     hostvars = both(kas_env="- a\n- b", kas_enabled="maybe")
-    hostvars["kas2"]["__kas_look"] = look(2, problems=["GitLab is not installed; install it."])
+    hostvars["kas2"]["__kas_info"] = look(2, blocking_errors=["GitLab is not installed; install it."])
     plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
     assert plan["refusals"] == [
         "kas1: kas_enabled is 'maybe'; set true or false.",
@@ -226,15 +226,15 @@ def test_text_of_a_survey_may_be_yaml():
 def test_query_selects_the_candidates():
     facts = {"ansible_facts": {"eth1": {"ipv4": {"address": "10.9.0.1"}}}}
     hostvars = {
-        "kas1": played(1, {**CIDR, "kas_own_private_api_query": "[eth1.ipv4.address]"}, **facts),
-        "kas2": played(2, {**CIDR, "kas_own_private_api_query": "[eth1"}, **facts),
+        "kas1": in_play(1, {**CIDR, "kas_own_private_api_query": "[eth1.ipv4.address]"}, **facts),
+        "kas2": in_play(2, {**CIDR, "kas_own_private_api_query": "[eth1"}, **facts),
     }
     plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
     assert len(plan["refusals"]) == 1
     assert plan["refusals"][0].startswith(
         "kas2: kas_own_private_api_query does not do: query '[eth1' is not a JMESPath"
     )
-    hostvars["kas2"] = played(2, CIDR)
+    hostvars["kas2"] = in_play(2, CIDR)
     plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
     assert plan["nodes"]["kas1"]["own_urls"] == ["grpc://10.9.0.1:8155"]
     hostvars["kas1"]["ansible_facts"] = {}
@@ -245,7 +245,7 @@ def test_query_selects_the_candidates():
 
 
 def test_hosts_of_the_play_in_no_group():
-    hostvars = {**both(), "web1": played(3, {})}
+    hostvars = {**both(), "web1": in_play(3, {})}
     assert kas_plan(hostvars, GROUPS, ["kas1", "kas2", "web1"], KEY)["refusals"] == [
         "web1: it is neither in group gitlab_kas nor in gitlab_rails; put it into one of them, or leave it out of the"
         " play."
@@ -253,7 +253,7 @@ def test_hosts_of_the_play_in_no_group():
 
 
 def test_inventory_without_groups():
-    assert kas_plan({"web1": played(1, {})}, {}, ["web1"], KEY)["refusals"][0] == (
+    assert kas_plan({"web1": in_play(1, {})}, {}, ["web1"], KEY)["refusals"][0] == (
         "The inventory's group gitlab_kas has no host; put the nodes that run KAS into it."
     )
 
@@ -267,14 +267,14 @@ def test_report():
     hostvars = both()
     plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
     for number, other in ((1, 2), (2, 1)):
-        hostvars[f"kas{number}"]["__kas_look"] = look(
+        hostvars[f"kas{number}"]["__kas_info"] = look(
             number,
             enabled=True,
             running=True,
             ready=True,
             readiness="ok",
             own_private_api_urls=[],
-            reconfigure_owed=None,
+            reconfigure_pending=None,
             secrets={name: {"fingerprint": "0123456789ab"} for name in SECRETS},
         )
         hostvars[f"kas{number}"]["__kas_probe"] = {
@@ -295,8 +295,8 @@ def test_report():
 
 
 def test_report_on_a_node_without_kas():
-    hostvars = {"kas1": played(1, {"kas_enabled": False})}
+    hostvars = {"kas1": in_play(1, {"kas_enabled": False})}
     plan = kas_plan(hostvars, {"gitlab_kas": ["kas1"]}, ["kas1"], KEY)
-    hostvars["kas1"]["__kas_look"] = look(1, running=False, reconfigure_owed=None, own_private_api_urls=[])
+    hostvars["kas1"]["__kas_info"] = look(1, running=False, reconfigure_pending=None, own_private_api_urls=[])
     hostvars["kas1"]["__kas_probe"] = {"skipped": True}
     assert kas_report(hostvars, ["kas1"], plan) == {"table": ["node  own URL  ready  reaches"], "findings": []}

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
+    AppliedState,
     Finished,
     GitlabCtlError,
-    Ledger,
     Outcome,
     Package,
     Service,
@@ -107,7 +107,7 @@ def test_run_of_a_missing_program() -> None:
         run(["/nowhere/gitlab-ctl", "status"], 1)
     assert str(caught.value) == (
         "/nowhere/gitlab-ctl cannot be run (No such file or directory); "
-        "repair the GitLab Linux package, and become root."
+        "repair the GitLab Linux package, and run with become: true."
     )
 
 
@@ -263,7 +263,7 @@ def test_restart_fails(root: Path) -> None:
 def failed(exit_code: int, line: str) -> str:
     return (
         f"gitlab-ctl reconfigure failed with exit code {exit_code} ({line}); "
-        "correct the cause and run this again, the reconfigure stays owed."
+        "correct the cause and run this again, the reconfigure stays pending."
     )
 
 
@@ -409,13 +409,13 @@ def test_masked(lines: list[str], expected: list[str]) -> None:
     assert masked(lines) == expected
 
 
-# What is owed
+# What is pending
 
 
-def owed(root: Path) -> str | None:
-    ledger = Ledger(Package(root=root))
+def pending(root: Path) -> str | None:
+    applied = AppliedState(Package(root=root))
     inputs = [str(root / "etc/gitlab/gitlab.rb"), str(root / "etc/gitlab/certs")]
-    return ledger.owed(ledger.snapshot(inputs), inputs)
+    return applied.pending(applied.snapshot(inputs), inputs)
 
 
 Step = Callable[[Path], object]
@@ -427,13 +427,13 @@ def nothing(root: Path) -> None:
 
 def reconfigure(root: Path, *, meanwhile: Step = nothing, succeeds: bool = True) -> None:
     """Do what the module does around a run of gitlab-ctl."""
-    ledger = Ledger(Package(root=root))
-    snapshot = ledger.snapshot([str(root / "etc/gitlab/gitlab.rb"), str(root / "etc/gitlab/certs")])
-    ledger.begin()
+    applied = AppliedState(Package(root=root))
+    snapshot = applied.snapshot([str(root / "etc/gitlab/gitlab.rb"), str(root / "etc/gitlab/certs")])
+    applied.begin()
     meanwhile(root)
     if succeeds:
         reconfigure_by_hand(root)
-        ledger.note(snapshot)
+        applied.note(snapshot)
 
 
 def reconfigure_and_fail(root: Path) -> None:
@@ -535,15 +535,15 @@ UNFINISHED = "The last reconfigure failed, was interrupted or still runs."
 def test_owed(root: Path, steps: list[Step], expected: str | None) -> None:
     for step in steps:
         step(root)
-    assert owed(root) == (expected and expected.format(etc=root / "etc/gitlab"))
+    assert pending(root) == (expected and expected.format(etc=root / "etc/gitlab"))
 
 
 def test_a_file_that_is_no_longer_asked_for_has_not_vanished(root: Path) -> None:
     (root / "etc/gitlab/certs/ca.crt").write_text("CA")
     reconfigure(root)
-    ledger = Ledger(Package(root=root))
+    applied = AppliedState(Package(root=root))
     inputs = [str(root / "etc/gitlab/gitlab.rb")]
-    assert ledger.owed(ledger.snapshot(inputs), inputs) is None
+    assert applied.pending(applied.snapshot(inputs), inputs) is None
 
 
 def test_the_record_is_private_and_holds_no_contents(root: Path) -> None:
@@ -560,10 +560,12 @@ def test_errors_of_the_ledger(root: Path) -> None:
     package = Package(root=root)
     (root / "var").write_text("in the way")
     with pytest.raises(GitlabCtlError) as caught:
-        Ledger(package).begin()
-    assert str(caught.value) == (f"{root}/var/lib/kasops.gitlab_kas cannot be made (Not a directory); become root.")
-    with pytest.raises(GitlabCtlError) as caught:
-        Ledger(package).owed(Ledger(package).snapshot([]), [])
+        AppliedState(package).begin()
     assert str(caught.value) == (
-        f"{root}/var/lib/kasops.gitlab_kas/reconfigured.json cannot be read (Not a directory); become root."
+        f"{root}/var/lib/kasops.gitlab_kas cannot be made (Not a directory); run with become: true."
+    )
+    with pytest.raises(GitlabCtlError) as caught:
+        AppliedState(package).pending(AppliedState(package).snapshot([]), [])
+    assert str(caught.value) == (
+        f"{root}/var/lib/kasops.gitlab_kas/reconfigured.json cannot be read (Not a directory); run with become: true."
     )

@@ -155,7 +155,7 @@ def test_start_log_lines_without_a_log(tmp_path: Path) -> None:
         start_log_lines(tmp_path)
     assert str(caught.value) == (
         f"The log of KAS in {tmp_path} cannot be read "
-        f"([Errno 2] No such file or directory: '{tmp_path}/current'); become root."
+        f"([Errno 2] No such file or directory: '{tmp_path}/current'); run with become: true."
     )
 
 

@@ -176,7 +176,9 @@ def test_unreadable_file(gitlab_rb: Path) -> None:
     gitlab_rb.chmod(0)
     with pytest.raises(FileError) as raised:
         run(params(gitlab_rb), check_mode=False, diff=False)
-    assert str(raised.value) == (f"{gitlab_rb} cannot be read (Permission denied); become root or correct its mode.")
+    assert str(raised.value) == (
+        f"{gitlab_rb} cannot be read (Permission denied); run with become: true, or correct its mode."
+    )
 
 
 # -- The record of changes --

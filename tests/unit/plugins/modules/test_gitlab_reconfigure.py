@@ -1,4 +1,4 @@
-"""gitlab_reconfigure: what is run, what is started, and what stays owed."""
+"""gitlab_reconfigure: what is run, what is started, and what stays pending."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_first_run_reconfigures_and_the_second_does_not(node: Node) -> None:
     ],
 )
 def test_start(node: Node, enabled: bool, running: bool, start: bool, ran: list[str], started: bool) -> None:
-    """A stopped KAS is started, also when no reconfigure is owed."""
+    """A stopped KAS is started, also when no reconfigure is pending."""
     node.run()
     if enabled:
         node.enable()
@@ -191,7 +191,7 @@ EDIT = {"gitlab.rb": "# edited"}
 @pytest.mark.parametrize(
     ("edits", "running", "reconfigure_restarts", "ran", "reason", "restart_reason", "restarted"),
     [
-        pytest.param({}, True, False, ["status"], None, None, False, id="nothing is owed"),
+        pytest.param({}, True, False, ["status"], None, None, False, id="nothing is pending"),
         pytest.param(
             RENEW,
             True,
@@ -334,7 +334,7 @@ def test_a_failed_reconfigure_stays_owed(node: Node) -> None:
     assert result == {
         "failed": True,
         "msg": f"gitlab-ctl reconfigure failed with exit code 1 ({line}); "
-        "correct the cause and run this again, the reconfigure stays owed.",
+        "correct the cause and run this again, the reconfigure stays pending.",
         "lines": [line],
         "changed": True,
         "reason": f"{node.gitlab_rb} has changed since the last successful reconfigure.",
@@ -385,8 +385,8 @@ def test_package_not_installed(node: Node) -> None:
     ("result", "before", "after"),
     [
         ({}, "", ""),
-        ({"reason": "Why."}, "reconfigure owed: Why.\n", "reconfigure owed: no\n"),
-        ({"restart_reason": "Why."}, "restart owed: Why.\n", "restart owed: no\n"),
+        ({"reason": "Why."}, "reconfigure pending: Why.\n", "reconfigure pending: no\n"),
+        ({"restart_reason": "Why."}, "restart pending: Why.\n", "restart pending: no\n"),
         ({"started": True}, "gitlab-kas: down\n", "gitlab-kas: run\n"),
     ],
 )

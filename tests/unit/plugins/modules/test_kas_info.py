@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import Finished, Ledger, Package
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import AppliedState, Finished, Package
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import Listener, Readiness
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
     SECRETS,
@@ -37,7 +37,7 @@ gitlab_rails['db_password'] = 'hunter2'
 
 
 class Node:
-    """A healthy node, whose tests make it sick."""
+    """A healthy node, whose tests make it unhealthy."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -58,8 +58,8 @@ class Node:
         self.pauses: list[float] = []
         self.package = Package(self.gitlab_ctl, root=root)
         self.addresses: Callable[[], list[str]] = lambda: ["10.0.0.1", "fd00::1"]
-        ledger = Ledger(self.package)
-        ledger.note(ledger.snapshot([str(self.gitlab_rb)]))
+        applied = AppliedState(self.package)
+        applied.note(applied.snapshot([str(self.gitlab_rb)]))
 
     def write(self, path: str, text: str) -> Path:
         file = self.root / path
@@ -100,8 +100,8 @@ def node(tmp_path: Path) -> Node:
 
 def test_a_healthy_node(node: Node) -> None:
     assert node.look() == {
+        "blocking_errors": [],
         "problems": [],
-        "faults": [],
         "gitlab_version": "18.6.1",
         "configured": True,
         "enabled": True,
@@ -144,7 +144,7 @@ def test_a_healthy_node(node: Node) -> None:
             "gitlab_rails": {},
         },
         "addresses": ["10.0.0.1", "fd00::1"],
-        "reconfigure_owed": None,
+        "reconfigure_pending": None,
     }
     assert node.asked == [Listener("tcp", "localhost:8151")]
 
@@ -159,13 +159,13 @@ def test_a_seal_key_that_can_be_guessed(node: Node) -> None:
         node.look(seal_key="abc")
 
 
-# Nodes that are not sick, but different
+# Nodes that are healthy, but different
 
 
 def test_a_node_without_kas(node: Node) -> None:
     node.link.unlink()
     kas = node.look()
-    assert kas["problems"] == []
+    assert kas["blocking_errors"] == []
     assert (kas["enabled"], kas["running"], kas["ready"]) == (False, False, False)
     assert kas["readiness"] == "gitlab-kas is not enabled"
     assert (kas["listeners"], kas["own_private_api_urls"]) == ({}, [])
@@ -174,7 +174,7 @@ def test_a_node_without_kas(node: Node) -> None:
 def test_a_stopped_kas(node: Node) -> None:
     node.status = Finished(3, DOWN, "")
     kas = node.look()
-    assert kas["problems"] == []
+    assert kas["blocking_errors"] == []
     assert (kas["enabled"], kas["running"], kas["ready"]) == (True, False, False)
     assert kas["readiness"] == f"gitlab-kas does not run ({DOWN})"
     assert kas["own_private_api_urls"] == []
@@ -213,21 +213,21 @@ def test_a_kas_with_directories_of_its_own(node: Node) -> None:
 
 
 def test_a_node_just_installed(node: Node) -> None:
-    for path in (node.secrets, node.link, node.config, node.log, node.attributes, Ledger(node.package).path):
+    for path in (node.secrets, node.link, node.config, node.log, node.attributes, AppliedState(node.package).path):
         path.unlink()
     node.gitlab_rb.write_text("external_url 'https://gitlab.example.com'\n")
     kas = node.look(seal_key=KEY)
-    assert kas["problems"] == []
+    assert kas["blocking_errors"] == []
     assert kas["secrets"] == {name: {"fingerprint": None, "source": None, "problem": None} for name in SECRETS}
     assert kas["sealed_secrets"] == {}
     assert kas["configured"] is False
-    assert kas["reconfigure_owed"] == "No successful reconfigure is on record."
+    assert kas["reconfigure_pending"] == "No successful reconfigure is on record."
 
 
 def test_a_reconfigure_that_is_owed_for_a_certificate(node: Node) -> None:
     certificate = node.write("etc/gitlab/kas.crt", "certificate")
     kas = node.look(inputs=[str(certificate)])
-    assert kas["reconfigure_owed"] == f"{certificate} has appeared since the last successful reconfigure."
+    assert kas["reconfigure_pending"] == f"{certificate} has appeared since the last successful reconfigure."
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_secrets_as_the_package_takes_them(node: Node, value: str, expected: dic
     assert {key: secret[key] for key in expected} == expected
 
 
-# Sick nodes
+# Unhealthy nodes
 
 
 def a_directory(path: Path) -> None:
@@ -266,7 +266,7 @@ def addresses_fail(node: Node) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make_sick", "problem"),
+    ("make_unhealthy", "problem"),
     [
         pytest.param(
             lambda node: node.gitlab_rb.unlink(),
@@ -295,7 +295,8 @@ def addresses_fail(node: Node) -> None:
         ),
         pytest.param(
             lambda node: a_directory(node.secrets),
-            "{root}/etc/gitlab/gitlab-secrets.json cannot be read (Is a directory); become root or correct the file.",
+            "{root}/etc/gitlab/gitlab-secrets.json cannot be read (Is a directory); run with become: true, or"
+            " correct the file.",
             id="secrets not readable",
         ),
         pytest.param(
@@ -310,16 +311,16 @@ def addresses_fail(node: Node) -> None:
         ),
     ],
 )
-def test_a_sick_node(node: Node, make_sick: Callable[[Node], object], problem: str) -> None:
-    make_sick(node)
+def test_a_sick_node(node: Node, make_unhealthy: Callable[[Node], object], problem: str) -> None:
+    make_unhealthy(node)
     kas = node.look(seal_key=KEY)
     expected = problem.format(root=node.root)
-    assert [found[: len(expected)] for found in kas["problems"]] == [expected]
+    assert [found[: len(expected)] for found in kas["blocking_errors"]] == [expected]
     assert set(kas["secrets"]) == set(SECRETS)
 
 
 @pytest.mark.parametrize(
-    ("make_sick", "fault"),
+    ("make_unhealthy", "problem"),
     [
         pytest.param(
             lambda node: node.config.unlink(),
@@ -330,15 +331,15 @@ def test_a_sick_node(node: Node, make_sick: Callable[[Node], object], problem: s
         pytest.param(
             lambda node: node.log.unlink(),
             "The log of KAS in {root}/var/log/gitlab/gitlab-kas cannot be read ([Errno 2] No such file or directory: "
-            "'{root}/var/log/gitlab/gitlab-kas/current'); become root.",
+            "'{root}/var/log/gitlab/gitlab-kas/current'); run with become: true.",
             id="no log",
         ),
     ],
 )
-def test_a_sick_kas(node: Node, make_sick: Callable[[Node], object], fault: str) -> None:
-    make_sick(node)
+def test_an_unhealthy_kas(node: Node, make_unhealthy: Callable[[Node], object], problem: str) -> None:
+    make_unhealthy(node)
     kas = node.look()
-    assert (kas["problems"], kas["faults"]) == ([], [fault.format(root=node.root)])
+    assert (kas["blocking_errors"], kas["problems"]) == ([], [problem.format(root=node.root)])
 
 
 @pytest.mark.parametrize(
@@ -360,18 +361,18 @@ def test_no_wait_for_a_kas_that_is_off(node: Node) -> None:
 def test_every_problem_counts(node: Node) -> None:
     node.gitlab_rb.unlink()
     not_a_json_object(node)
-    assert len(node.look()["problems"]) == 2
+    assert len(node.look()["blocking_errors"]) == 2
 
 
 def test_ruby_missing(node: Node) -> None:
     problem = "There is no Ruby at /nowhere/ruby, so gitlab.rb cannot be checked"
-    assert node.look(ruby="/nowhere/ruby")["problems"][0].startswith(problem)
+    assert node.look(ruby="/nowhere/ruby")["blocking_errors"][0].startswith(problem)
 
 
 def test_package_not_installed(node: Node) -> None:
     (node.root / "opt/gitlab/version-manifest.json").unlink()
     kas = node.look()
-    assert kas["problems"] == [
+    assert kas["blocking_errors"] == [
         f"The GitLab Linux package is not installed: there is no {node.root}/opt/gitlab/version-manifest.json; "
         "install gitlab-ee or gitlab-ce."
     ]
@@ -384,6 +385,6 @@ def test_main_on_a_node_without_the_package(capsys: pytest.CaptureFixture[str]) 
     text = capsys.readouterr().out
     result = json.loads(text)
     assert caught.value.code == 0
-    assert result["kas"]["problems"][0].startswith("The GitLab Linux package is not installed: ")
+    assert result["kas"]["blocking_errors"][0].startswith("The GitLab Linux package is not installed: ")
     assert result["invocation"]["module_args"]["inputs"] == ["/a", "/b"]
     assert KEY not in text

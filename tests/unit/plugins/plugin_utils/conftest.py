@@ -9,32 +9,32 @@ import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Host
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import normalise
 
-FIELDS = ("silence", "secrets", "candidates", "played")
+FIELDS = ("unreachable", "secrets", "candidates", "in_play")
 GROUPS = {"k": "gitlab_kas", "r": "gitlab_rails"}
 
 
 def _host(number, name, row):
     """A host in both groups on 10.0.0.N and fd00::N.
 
-    row: variables, "in" (k, r or both), "look" (what is special about what kas_info saw; None for no answer), and
+    row: variables, "in" (k, r or both), "info" (what is special about what kas_info returned; None for no answer), and
     fields of Host.
     """
     variables = {key: value for key, value in row.items() if key.startswith("kas_")}
     values, wrong = normalise(name, variables)
     assert not wrong
-    look = {
-        "problems": [],
+    info = {
+        "blocking_errors": [],
         "gitlab_version": "18.6.1",
         "addresses": ["127.0.0.1", f"10.0.0.{number}", "::1", f"fd00::{number}", "fe80::1"],
         "settings": {"external_url": "https://gitlab.example.com"},
         "secrets": {},
     }
-    special = row.get("look", {})
+    special = row.get("info", {})
     return Host(
         name=name,
         groups=frozenset(GROUPS[letter] for letter in row.get("in", "kr")),
         values=values,
-        look=None if special is None else {**look, **special},
+        info=None if special is None else {**info, **special},
         **{key: row[key] for key in FIELDS if key in row},
     )
 

@@ -28,11 +28,11 @@ INTERNAL_TLS = {
     "internal_api_key_file": "/etc/gitlab/kas.key",
 }
 SOCKETS = "/var/opt/gitlab/gitlab-kas/sockets"
-OLD = {"look": {"gitlab_version": "17.6.2"}}
+OLD = {"info": {"gitlab_version": "17.6.2"}}
 
 
 def of_file(**settings):
-    return {"look": {"settings": settings}}
+    return {"info": {"settings": settings}}
 
 
 def private(environment, **more):
@@ -202,7 +202,7 @@ def gone(*names, **keys):
             id="one node, another port",
         ),
         pytest.param(
-            {"kas1": {"look": {"gitlab_version": "17.9.0"}}},
+            {"kas1": {"info": {"gitlab_version": "17.9.0"}}},
             {},
             {"enable": True, "env": {"OWN_PRIVATE_API_URL": "grpc://127.0.0.1:8155"}},
             gone(
@@ -219,7 +219,7 @@ def gone(*names, **keys):
             id="a version that starts only with an explicit URL",
         ),
         pytest.param(
-            {"kas1": {"look": {"gitlab_version": "17.8.0"}}},
+            {"kas1": {"info": {"gitlab_version": "17.8.0"}}},
             {"kas_own_private_api_port": 9155},
             private({"OWN_PRIVATE_API_URL": "grpc://127.0.0.1:9155"}, private_api_listen_address="localhost:9155"),
             gone("URL"),

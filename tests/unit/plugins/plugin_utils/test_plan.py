@@ -20,7 +20,7 @@ OTHER = {name: base64.b64encode(size * b"o").decode() for name, size in SECRETS.
 
 def has(secrets, source="gitlab.rb"):
     found = {name: {"fingerprint": "0123456789ab", "source": source, "problem": None} for name in secrets}
-    return {"look": {"secrets": found}, "secrets": secrets}
+    return {"info": {"secrets": found}, "secrets": secrets}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def has(secrets, source="gitlab.rb"):
             id="given before adopted before made",
         ),
         pytest.param(
-            {"kas1": {}, "kas2": {"played": False, **has(ADOPTED)}}, {}, ADOPTED, id="adopted from outside of the play"
+            {"kas1": {}, "kas2": {"in_play": False, **has(ADOPTED)}}, {}, ADOPTED, id="adopted from outside of the play"
         ),
     ],
 )
@@ -64,7 +64,7 @@ def test_made_secrets_are_secrets():
 
 
 def test_parts_are_for_hosts_of_the_play(hosts_of):
-    plan = make_plan(hosts_of({"kas1": {}, "kas2": {"played": False}}, **CIDR), seed=SEED)
+    plan = make_plan(hosts_of({"kas1": {}, "kas2": {"in_play": False}}, **CIDR), seed=SEED)
     assert {host: sorted(parts) for host, parts in plan.parts.items()} == {"kas1": ["kas", "kas_rails", "kas_secrets"]}
 
 
@@ -90,9 +90,9 @@ def test_a_role_checks_what_it_is_about(roles, expected, hosts_of):
     ("row", "expected"),
     [
         ({}, ["grpc://10.0.0.2:8155"]),
-        ({"played": False}, []),
-        ({"played": False, "look": {"own_private_api_urls": ["grpc://localhost:8155"]}}, []),
-        ({"played": False, "look": {"own_private_api_urls": ["grpc://10.0.0.2:8155"]}}, ["grpc://10.0.0.2:8155"]),
+        ({"in_play": False}, []),
+        ({"in_play": False, "info": {"own_private_api_urls": ["grpc://localhost:8155"]}}, []),
+        ({"in_play": False, "info": {"own_private_api_urls": ["grpc://10.0.0.2:8155"]}}, ["grpc://10.0.0.2:8155"]),
     ],
 )
 def test_a_node_outside_counts_as_a_peer_once_it_publishes_its_url(row, expected, hosts_of):
@@ -106,7 +106,7 @@ def test_a_node_outside_counts_as_a_peer_once_it_publishes_its_url(row, expected
     [
         pytest.param({}, {}, id="what somebody else set stays, so nothing is expected"),
         pytest.param({"kas_own_private_api_port": 9155}, {"kas1": ["grpc://localhost:9155"]}, id="decided here"),
-        pytest.param({"look": {"gitlab_version": "17.9.0"}}, {"kas1": ["grpc://127.0.0.1:8155"]}, id="by its version"),
+        pytest.param({"info": {"gitlab_version": "17.9.0"}}, {"kas1": ["grpc://127.0.0.1:8155"]}, id="by its version"),
     ],
 )
 def test_own_url_of_a_kas_alone(row, expected, hosts_of):

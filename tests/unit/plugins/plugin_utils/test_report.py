@@ -12,23 +12,23 @@ URLS = {"kas1": "grpc://10.0.0.1:8155", "kas2": "grpc://10.0.0.2:8155"}
 NAMES = {url: name for name, url in URLS.items()}
 
 
-def node(name="kas1", peers=(), runs_kas=True, fingerprint="aaaaaaaaaaaa", **look):
+def node(name="kas1", peers=(), runs_kas=True, fingerprint="aaaaaaaaaaaa", **info):
     healthy = {
+        "blocking_errors": [],
         "problems": [],
-        "faults": [],
         "enabled": True,
         "running": True,
         "ready": True,
         "readiness": "ok",
         "own_private_api_urls": [URLS[name]],
-        "reconfigure_owed": None,
+        "reconfigure_pending": None,
         "secrets": {"api_secret_key": {"fingerprint": fingerprint}},
     }
     return Checked(
         name=name,
         runs_kas=runs_kas,
         own_urls=[URLS[name]] if runs_kas else [],
-        look={**healthy, **look},
+        info={**healthy, **info},
         secret_names=["api_secret_key"],
         peers=peers,
     )
@@ -51,7 +51,7 @@ def test_table():
 
 
 def test_table_of_a_kas_whose_url_nobody_knows():
-    unknown = Checked(name="kas1", runs_kas=True, own_urls=[], look=node(own_private_api_urls=[], ready=False).look)
+    unknown = Checked(name="kas1", runs_kas=True, own_urls=[], info=node(own_private_api_urls=[], ready=False).info)
     assert table([unknown], {})[1] == "kas1  -        no     -"
 
 
@@ -63,8 +63,8 @@ def test_table_has_no_nodes_without_kas():
     ("nodes", "expected"),
     [
         ([node("kas1", [peer("kas2")]), node("kas2", [peer("kas1")])], []),
-        ([node(problems=["gitlab.rb does not exist."])], ["kas1: gitlab.rb does not exist."]),
-        ([node(faults=["The log cannot be read."])], ["kas1: The log cannot be read."]),
+        ([node(blocking_errors=["gitlab.rb does not exist."])], ["kas1: gitlab.rb does not exist."]),
+        ([node(problems=["The log cannot be read."])], ["kas1: The log cannot be read."]),
         (
             [node(enabled=False, running=False)],
             ["kas1: KAS is not enabled, but the inventory says it runs here; run the playbook deploy."],
@@ -87,8 +87,8 @@ def test_table_has_no_nodes_without_kas():
         ),
         ([node(runs_kas=False, enabled=False, running=False, ready=False, own_private_api_urls=[])], []),
         (
-            [node(reconfigure_owed="gitlab.rb has changed.")],
-            ["kas1: A reconfigure is owed (gitlab.rb has changed); run the playbook deploy."],
+            [node(reconfigure_pending="gitlab.rb has changed.")],
+            ["kas1: A reconfigure is pending (gitlab.rb has changed); run the playbook deploy."],
         ),
         (
             [node(own_private_api_urls=["grpc://localhost:8155"])],

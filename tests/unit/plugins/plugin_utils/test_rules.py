@@ -32,12 +32,12 @@ SENTINELS = {"sentinels": [{"host": "s1"}], "sentinels_master_name": "gitlab-red
 
 
 def version(text):
-    return {"look": {"gitlab_version": text}}
+    return {"info": {"gitlab_version": text}}
 
 
 def secret(problem=None, value=SECRET, source="gitlab.rb"):
     found = {"fingerprint": fingerprint(value), "source": source, "problem": problem}
-    return {"look": {"secrets": {"api_secret_key": found}}, "secrets": {"api_secret_key": value}}
+    return {"info": {"secrets": {"api_secret_key": found}}, "secrets": {"api_secret_key": value}}
 
 
 @pytest.mark.parametrize(
@@ -55,18 +55,21 @@ def secret(problem=None, value=SECRET, source="gitlab.rb"):
             ],
         ),
         (
-            {"kas1": {}, "kas2": {"look": None, "silence": "Could not resolve hostname kas2."}},
+            {"kas1": {}, "kas2": {"info": None, "unreachable": "Could not resolve hostname kas2."}},
             [
                 "kas2: this host of group gitlab_kas and gitlab_rails does not answer (Could not resolve hostname"
                 " kas2); correct its name or address in the inventory, or take it out of the group."
             ],
         ),
         (
-            {"kas1": {"look": {"problems": ["GitLab is not installed; install it.", "Another one."]}}, "kas2": {}},
+            {
+                "kas1": {"info": {"blocking_errors": ["GitLab is not installed; install it.", "Another one."]}},
+                "kas2": {},
+            },
             ["kas1: GitLab is not installed; install it.", "kas1: Another one."],
         ),
-        ({"kas1": {}, "kas2": {"look": None, "played": False}}, []),
-        ({"kas1": {}, "kas2": {"look": {"problems": ["Sick."]}, "played": False}}, []),
+        ({"kas1": {}, "kas2": {"info": None, "in_play": False}}, []),
+        ({"kas1": {}, "kas2": {"info": {"blocking_errors": ["Unhealthy."]}, "in_play": False}}, []),
     ],
 )
 def test_node_refusals(rows, expected, hosts_of):
@@ -320,7 +323,7 @@ REFUSALS = [
         ],
     ),
     (
-        {"kas1": {}, "kas2": {"look": {"addresses": ["::1", "10.0.0.2"]}}},
+        {"kas1": {}, "kas2": {"info": {"addresses": ["::1", "10.0.0.2"]}}},
         {},
         [
             "kas1: kas_own_private_api_cidr is not set, and the host has several addresses (10.0.0.1, fd00::1), but its"
@@ -552,7 +555,7 @@ REFUSALS = [
         ],
     ),
     (
-        {"kas1": {"look": {"settings": {"gitlab_kas": {"extra_config_command": "/usr/local/bin/mine"}}}}},
+        {"kas1": {"info": {"settings": {"gitlab_kas": {"extra_config_command": "/usr/local/bin/mine"}}}}},
         {"kas_extra_allowed_response_headers": "X-One"},
         [
             "kas1: kas_extra_allowed_response_headers is 'X-One', but gitlab_kas['extra_config_command'] in gitlab.rb"
@@ -569,7 +572,7 @@ REFUSALS = [
     ),
     *(
         (
-            {"kas1": KAS, "kas2": KAS, "rails1": {**RAILS, "look": {"configured": is_configured}, "played": played}},
+            {"kas1": KAS, "kas2": KAS, "rails1": {**RAILS, "info": {"configured": is_configured}, "in_play": in_play}},
             {**CIDR, "kas_redis": {"host": redis}, "kas_serial": serial, "kas_internal_url": "grpc://lb:8153"},
             [
                 f"kas{n}: kas_redis.host is '{redis}', which is rails1, but GitLab was never reconfigured there, and"
@@ -578,7 +581,7 @@ REFUSALS = [
                 for n in refused
             ],
         )
-        for redis, is_configured, played, serial, refused in (
+        for redis, is_configured, in_play, serial, refused in (
             ("10.0.0.3", False, True, "1", (1, 2)),
             ("rails1", False, True, "2", (1, 2)),
             ("rails1", False, True, "34%", (1, 2)),
@@ -594,7 +597,7 @@ REFUSALS = [
         {
             "kas0": {**KAS, "kas_state": "absent"},
             "kas1": KAS,
-            "rails1": {**RAILS, "look": {"configured": False}},
+            "rails1": {**RAILS, "info": {"configured": False}},
         },
         {**CIDR, "kas_redis": {"host": "rails1"}, "kas_serial": "2"},
         [
@@ -614,7 +617,7 @@ REFUSALS = [
     ({"kas1": {}}, {"kas_external_url": "wss://kas.gitlab.example.com"}, []),
     *(
         (
-            {"kas1": {"look": {"settings": {"external_url": f"https://gitlab.example.com{path}"}}}},
+            {"kas1": {"info": {"settings": {"external_url": f"https://gitlab.example.com{path}"}}}},
             {"kas_external_url": url, **more},
             [
                 f"kas1: kas_external_url is '{url}', but on the host of external_url 'https://gitlab.example.com{path}'"
@@ -635,7 +638,7 @@ REFUSALS = [
         )
     ),
     (
-        {"kas1": {"in": "k", "look": {"settings": {}}, "kas_standalone": True}, "rails1": RAILS},
+        {"kas1": {"in": "k", "info": {"settings": {}}, "kas_standalone": True}, "rails1": RAILS},
         {
             "kas_redis": {"host": "redis"},
             "kas_external_url": "wss://kas.gitlab.example.com/",
@@ -666,7 +669,7 @@ REFUSALS = [
     ),
     ({"kas1": {}}, {"kas_external_url": "grpcs://gitlab.example.com"}, []),
     (
-        {"rails1": {**RAILS, "look": {"settings": {}}}, "kas1": KAS},
+        {"rails1": {**RAILS, "info": {"settings": {}}}, "kas1": KAS},
         CIDR,
         [
             "rails1: kas_external_url is not set, KAS runs on other nodes, and gitlab.rb has no external_url to derive"
@@ -689,7 +692,7 @@ REFUSALS = [
             " set where Rails reaches KAS, such as grpc://kas.internal.example.com:8153."
         ],
     ),
-    ({"rails1": {**RAILS, "played": False}, "kas1": KAS}, {}, []),
+    ({"rails1": {**RAILS, "in_play": False}, "kas1": KAS}, {}, []),
     ({"rails1": RAILS, "kas1": {**KAS, "kas_enabled": False}}, {}, []),
     # raw settings
     (
@@ -770,8 +773,8 @@ REFUSALS = [
     (
         {
             "kas1": {},
-            "kas2": {"look": None, "played": False},
-            "kas3": {"look": {"problems": ["Sick."]}, "played": False},
+            "kas2": {"info": None, "in_play": False},
+            "kas3": {"info": {"blocking_errors": ["Unhealthy."]}, "in_play": False},
         },
         CIDR,
         [
@@ -838,7 +841,7 @@ OTHER = base64.b64encode(32 * b"o").decode()
         ({"kas1": {}}, {"kas_external_url": "wss://kas.gitlab.example.com/"}, []),
         ({"kas1": {}}, {"kas_external_url": "wss://kas.example.com/", "kas_cookie_check": "ignore"}, []),
         ({"kas1": {}}, {"kas_external_url": "wss://kas.gitlab.example.com/", "kas_cookie_check": "error"}, []),
-        ({"kas1": {"look": {"settings": {}}}}, {"kas_external_url": "wss://kas.example.com/"}, []),
+        ({"kas1": {"info": {"settings": {}}}}, {"kas_external_url": "wss://kas.example.com/"}, []),
         (
             {"kas1": version("17.9.0-ee.0")},
             {},
@@ -858,7 +861,7 @@ OTHER = base64.b64encode(32 * b"o").decode()
                 },
                 "kas4": {**KAS, **version("17.8.0"), "kas_enabled": False},
                 "kas5": version("17.8.1"),
-                "kas6": {**version("17.9.0"), "played": False},
+                "kas6": {**version("17.9.0"), "in_play": False},
             },
             CIDR,
             [
@@ -877,7 +880,7 @@ OTHER = base64.b64encode(32 * b"o").decode()
             ],
         ),
         (
-            {"kas1": {"look": {"settings": {"gitlab_rails": {"gitlab_kas_internal_url": "grpc://kas0:8153"}}}}},
+            {"kas1": {"info": {"settings": {"gitlab_rails": {"gitlab_kas_internal_url": "grpc://kas0:8153"}}}}},
             {},
             [
                 "kas1: gitlab_rails['gitlab_kas_internal_url'] in gitlab.rb is 'grpc://kas0:8153', although KAS runs on"
@@ -885,12 +888,12 @@ OTHER = base64.b64encode(32 * b"o").decode()
             ],
         ),
         (
-            {"kas1": {"look": {"settings": {"gitlab_rails": {"gitlab_kas_internal_url": "grpcs://localhost:8153"}}}}},
+            {"kas1": {"info": {"settings": {"gitlab_rails": {"gitlab_kas_internal_url": "grpcs://localhost:8153"}}}}},
             {},
             [],
         ),
         (
-            {"kas1": {"look": {"settings": {"gitlab_rails": {"gitlab_kas_external_url": "wss://kas0/"}}}}},
+            {"kas1": {"info": {"settings": {"gitlab_rails": {"gitlab_kas_external_url": "wss://kas0/"}}}}},
             {},
             [
                 "kas1: gitlab_rails['gitlab_kas_external_url'] in gitlab.rb is 'wss://kas0/', although KAS runs on this"
@@ -908,7 +911,7 @@ OTHER = base64.b64encode(32 * b"o").decode()
         ),
         ({"kas1": secret(), "kas2": secret(value=OTHER, source="gitlab-secrets.json")}, CIDR, []),
         (
-            {"kas1": {}, "kas2": {"look": None, "silence": "timed out", "played": False}},
+            {"kas1": {}, "kas2": {"info": None, "unreachable": "timed out", "in_play": False}},
             {"kas_secrets_values": GIVEN, **CIDR},
             [
                 "kas2: it stands outside of this play and could not be held against the others: it does not answer"
@@ -916,7 +919,7 @@ OTHER = base64.b64encode(32 * b"o").decode()
             ],
         ),
         (
-            {"kas1": {}, "kas2": {"look": {"problems": ["GitLab is not installed."]}, "played": False}},
+            {"kas1": {}, "kas2": {"info": {"blocking_errors": ["GitLab is not installed."]}, "in_play": False}},
             {"kas_secrets_values": GIVEN, **CIDR},
             ["kas2: it stands outside of this play and could not be held against the others: GitLab is not installed."],
         ),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the kasops team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an edit of gitlab.rb owes: the settings asked for, nothing else, and every other byte."""
+"""What an edit of gitlab.rb must do: the settings asked for, nothing else, and every other byte."""
 
 from __future__ import annotations
 

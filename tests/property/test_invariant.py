@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the kasops team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The law of gitlab_rb: an edit does what was asked for and nothing else, or refuses and does nothing.
+"""The invariant of gitlab_rb: an edit does what was asked for and nothing else, or refuses and does nothing.
 
 KAS_FUZZ_EXAMPLES sets the number of examples of a run (default 2,000).
 """
@@ -34,7 +34,7 @@ from grammar import (
 )
 from hypothesis import HealthCheck, event, given, note, reject, settings
 from hypothesis import strategies as st
-from law import (
+from invariant import (
     differences,
     expected,
     into_no_hash,
