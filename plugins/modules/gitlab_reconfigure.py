@@ -44,9 +44,8 @@ options:
     default: []
   restart_inputs:
     description:
-      - Files and directories that KAS reads only when it starts, such as its certificates and keys. Their change makes a restart
-        pending,
-        and no reconfigure.
+      - Files and directories that KAS reads only when it starts, such as its certificates and keys. Their change makes
+        a restart pending, and no reconfigure.
       - One that a reconfigure applies, too, belongs into both lists, as C(/etc/gitlab/trusted-certs) does.
     type: list
     elements: path
