@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 engine=${MOLECULE_ENGINE:-podman}
-packages=(openssh-client openssl ruby)
+packages=(iproute2 openssh-client openssl redis-server ruby)
 if [ -z "${KAS_TEST_INVENTORY:-}" ]; then # hosts of one's own are no containers
   [ "$engine" != podman ] || packages+=(podman runc)
   command -v podman >/dev/null && podman image exists localhost/debian-base:bookworm || packages+=(mmdebstrap)
@@ -14,6 +14,7 @@ python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-ve
 
 needed() {
   case $1 in
+    iproute2) command -v ip >/dev/null ;;
     openssh-client) command -v ssh ssh-keygen >/dev/null ;;
     python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
     *) command -v "$1" >/dev/null ;;
@@ -32,7 +33,11 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # The tests start a Redis of their own: the package's is neither started now (a runlevel for that) nor at boot.
+  RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  if [[ " ${missing[*]} " == *" redis-server "* ]] && command -v systemctl >/dev/null; then
+    systemctl --root=/ --quiet disable redis-server
+  fi
 fi
 
 stamp=.venv/requirements.sha256

@@ -16,12 +16,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gitlab_kas import config, grpc, http, own_url, sockets
+from gitlab_kas import config, grpc, http, own_url, services, sockets
 from gitlab_kas.errors import KasError, KasPanic
 from gitlab_kas.log import Log
 from gitlab_kas.mesh import Mesh, client, trust
 
-MANIFEST = Path("/opt/gitlab/version-manifest.json")
+MANIFEST = Path(os.environ.get("STAND_IN_MANIFEST", "/opt/gitlab/version-manifest.json"))
 HOST = "OWN_PRIVATE_API_HOST"
 
 
@@ -47,6 +47,12 @@ def main(arguments: list[str]) -> int:
         log.error("Program aborted", error=str(error))
         return 1
     return 0
+
+
+def agents(authorization: str) -> None:
+    """No agent is known here."""
+    grpc.bearer(authorization)
+    raise grpc.RpcError(grpc.UNAUTHENTICATED, "unauthenticated")
 
 
 def interface_addresses() -> list[own_url.Address]:
@@ -144,10 +150,12 @@ class Kas:
         if agent.get("websocket"):
             await self.listen_http("Agentk API", "agentServer", agent, http.agents)
         else:
-            await self.listen_grpc("Agentk API", "agentServer", agent, os.urandom(32), None)
-        await self.listen_grpc("API", "apiServer", cfg["api"]["listen"], secrets["api"], None)
+            await self.listen_grpc("Agentk API", "agentServer", agent, grpc.Listener(services.AGENTS, agents))
+        internal = grpc.Listener(services.INTERNAL, grpc.signed(secrets["api"], None, self.log.debug))
+        await self.listen_grpc("API", "apiServer", cfg["api"]["listen"], internal)
         private = cfg["private_api"]["listen"]
-        await self.listen_grpc("Private API", "privateApiServer", private, secrets["private"], grpc.KAS)
+        peers = grpc.Listener(services.PRIVATE, grpc.signed(secrets["private"], grpc.KAS, self.log.debug))
+        await self.listen_grpc("Private API", "privateApiServer", private, peers)
         kubernetes = cfg["agent"]["kubernetes_api"]["listen"]
         await self.listen_http("Kubernetes API", "kubernetesApiServer", kubernetes, http.kubernetes_api)
 
@@ -156,12 +164,10 @@ class Kas:
         await asyncio.start_server(http.server(handler), sock=self.bind(listener), ssl=tls)
         self.up(what, probe)
 
-    async def listen_grpc(
-        self, what: str, probe: str, listener: dict[str, str], secret: bytes, issuer: str | None
-    ) -> None:
+    async def listen_grpc(self, what: str, probe: str, listener: dict[str, str], served: grpc.Listener) -> None:
         tls = sockets.server_tls(listener, ["h2"])
         loop = asyncio.get_running_loop()
-        await loop.create_server(lambda: grpc.Server(secret, issuer, self.log), sock=self.bind(listener), ssl=tls)
+        await loop.create_server(lambda: grpc.Server(served), sock=self.bind(listener), ssl=tls)
         self.up(what, probe)
 
     def bind(self, listener: dict[str, str]) -> socket.socket:

@@ -1,162 +1,223 @@
-"""The little of gRPC that KAS and its neighbours need: a server that wants a signed token, and a call to it."""
+"""A gRPC server as KAS has it: the services of one listener, and a token for each call.
+
+Source of what is answered, and of the bytes: calls of a real KAS and of Go's gRPC server.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 import struct
 import time
-from urllib.parse import quote, unquote, urlsplit
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import quote
 
 import jwt
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import ConnectionTerminated, RequestReceived, ResponseReceived, StreamEnded, TrailersReceived
+from h2.events import ConnectionTerminated, DataReceived, Event, RequestReceived, StreamEnded
 from h2.exceptions import ProtocolError
+from hyperframe.frame import SettingsFrame
 
-from gitlab_kas.config import reason
-from gitlab_kas.log import Log
+from gitlab_kas.hpack import Encoder
 
 KAS = "gitlab-kas"
-PING = "/gitlab.agent.stand_in.rpc.Peer/Ping"
+CONTENT_TYPE = "application/grpc"
 EMPTY_MESSAGE = struct.pack("!BI", 0, 0)
-OK, UNKNOWN, UNIMPLEMENTED, UNAVAILABLE, UNAUTHENTICATED = 0, 2, 12, 14, 16
-NAMES = {UNKNOWN: "Unknown", UNIMPLEMENTED: "Unimplemented", UNAVAILABLE: "Unavailable"}
-NAMES[UNAUTHENTICATED] = "Unauthenticated"
+OK, UNKNOWN, INVALID_ARGUMENT, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED = 0, 2, 3, 12, 13, 14, 16
+BDP_PING = bytes.fromhex("02041010090e0707")  # Go measures the connection with it when data comes in
+
+Headers = list[tuple[str, str]]
 
 
 class RpcError(Exception):
-    """A call failed."""
+    """How a call ends when it does not end well."""
 
     def __init__(self, code: int, text: str) -> None:
-        super().__init__(f"rpc error: code = {NAMES.get(code, code)} desc = {text}")
+        super().__init__(text)
+        self.code, self.text = code, text
+
+
+@dataclass(frozen=True)
+class Method:
+    """What becomes of a call: `answer` gets its headers and raises RpcError; what it returns is a wait without end.
+
+    A stream is answered when its headers are there, a single request when its message is.
+    """
+
+    answer: Callable[[Headers], None]
+    is_stream: bool = False
+
+
+@dataclass(frozen=True)
+class Listener:
+    """The services of a listener, and who may call them (raises RpcError)."""
+
+    services: dict[str, dict[str, Method]]
+    authenticate: Callable[[str], None]
+
+    def method(self, path: str) -> Method:
+        """The method at `/SERVICE/METHOD`. Whoever asks for another one is told so before any token is looked at."""
+        service, slash, name = path.removeprefix("/").rpartition("/")
+        if not slash:
+            raise RpcError(UNIMPLEMENTED, f'malformed method name: "{path}"')
+        if service not in self.services:
+            raise RpcError(UNIMPLEMENTED, f"unknown service {service}")
+        if name not in self.services[service]:
+            raise RpcError(UNIMPLEMENTED, f"unknown method {name} for service {service}")
+        return self.services[service][name]
+
+
+class Writer(Protocol):
+    """Where the bytes of a connection go: a transport, or a WebSocket."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class Call:
+    """A call that has no answer yet."""
+
+    headers: Headers
+    method: Method | None = None
+    data: bytes = b""
+    is_ended: bool = False
+
+    def get(self, name: str) -> str:
+        return next((value for header, value in self.headers if header == name), "")
+
+
+@dataclass
+class Connection:
+    """One HTTP/2 connection of a client."""
+
+    listener: Listener
+    writer: Writer
+    calls: dict[int, Call] = field(default_factory=dict)
+    is_measured: bool = False
+
+    def __post_init__(self) -> None:
+        self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding="latin-1"))
+        self.h2.encoder = Encoder()
+        self.h2.initiate_connection()
+        self.h2.data_to_send()  # instead of its settings, those of Go
+        self.writer.write(SettingsFrame(0, settings={SettingsFrame.MAX_FRAME_SIZE: 16384}).serialize())
+
+    def receive(self, data: bytes) -> None:
+        try:
+            for event in self.h2.receive_data(data):
+                self.handle(event)
+        except ProtocolError:
+            self.writer.close()
+            return
+        self.writer.write(self.h2.data_to_send())
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, ConnectionTerminated):
+            self.writer.close()
+        elif isinstance(event, RequestReceived):
+            self.start(event.stream_id, Call(event.headers, is_ended=event.stream_ended is not None))
+        elif isinstance(event, DataReceived):
+            self.measure(event.flow_controlled_length)
+            call = self.calls.get(event.stream_id)
+            if call:
+                call.data += event.data
+                call.is_ended = event.stream_ended is not None
+                self.go_on(event.stream_id, call)
+        elif isinstance(event, StreamEnded) and event.stream_id in self.calls:
+            self.calls[event.stream_id].is_ended = True
+
+    def measure(self, size: int) -> None:
+        if size:
+            self.h2.increment_flow_control_window(size)
+        if not self.is_measured:
+            self.h2.ping(BDP_PING)
+            self.is_measured = True
+
+    def start(self, stream: int, call: Call) -> None:
+        self.calls[stream] = call
+        content_type = call.get("content-type")
+        if content_type.partition("+")[0].partition(";")[0] != CONTENT_TYPE:
+            self.end(stream, INVALID_ARGUMENT, f'invalid gRPC request content-type "{content_type}"', http=415)
+            return
+        if call.get(":method") != "POST":
+            text = f"http2Server.operateHeaders parsed a :method field: {call.get(':method')} which should be POST"
+            self.end(stream, INTERNAL, text, http=405)
+            return
+        try:
+            call.method = self.listener.method(call.get(":path"))
+        except RpcError as error:
+            self.end(stream, error.code, error.text)
+            return
+        self.go_on(stream, call)
+
+    def go_on(self, stream: int, call: Call) -> None:
+        """Answer if all is there that the answer needs."""
+        if call.method is None or not (call.method.is_stream or len(call.data) >= len(EMPTY_MESSAGE)):
+            return
+        try:
+            self.listener.authenticate(call.get("authorization"))
+            call.method.answer(call.headers)
+        except RpcError as error:
+            self.end(stream, error.code, error.text)
+
+    def end(self, stream: int, code: int, text: str, http: int = 200) -> None:
+        """Status and trailers in one frame, as Go writes an answer without a message."""
+        call = self.calls.pop(stream)
+        content_type = call.get("content-type") if http == 200 else CONTENT_TYPE
+        headers = [(":status", str(http)), ("content-type", content_type), ("grpc-status", str(code))]
+        self.h2.send_headers(stream, [*headers, ("grpc-message", quote(text, safe=MESSAGE_SAFE))], end_stream=True)
+        if not call.is_ended:
+            self.h2.reset_stream(stream)
+
+
+MESSAGE_SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
 class Server(asyncio.Protocol):
-    """One connection of a gRPC server: every request needs a token signed with the shared secret."""
+    """A TCP or UNIX connection that speaks gRPC alone."""
 
-    def __init__(self, secret: bytes, issuer: str | None, log: Log) -> None:
-        self.secret, self.issuer, self.log = secret, issuer, log
-        self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.h2.initiate_connection()
-        self.flush()
+        self.connection = Connection(self.listener, transport)
 
     def data_received(self, data: bytes) -> None:
+        self.connection.receive(data)
+
+
+def bearer(authorization: str) -> str:
+    """The token of an authorization header; raises RpcError."""
+    scheme, space, token = authorization.partition(" ")
+    if authorization and not space:
+        raise RpcError(UNAUTHENTICATED, "Bad authorization string")
+    if scheme.lower() != "bearer":
+        raise RpcError(UNAUTHENTICATED, "Request unauthenticated with bearer")
+    return token
+
+
+def signed(secret: bytes, issuer: str | None, debug: Callable[..., None]) -> Callable[[str], None]:
+    """Who shows a token signed with the secret may call; its times count to the second, without leeway."""
+
+    def authenticate(authorization: str) -> None:
+        token = bearer(authorization)
+        algorithms, options = ["HS256", "HS384", "HS512"], {"verify_iat": False}
         try:
-            events = self.h2.receive_data(data)
-        except ProtocolError:
-            self.transport.close()
-            return
-        for event in events:
-            if isinstance(event, RequestReceived):
-                self.answer(event.stream_id, dict(event.headers))
-        self.flush()
+            jwt.decode(token, secret, algorithms=algorithms, audience=KAS, issuer=issuer, options=options)
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            debug("JWT validation failed", error=str(error))
+            raise RpcError(UNAUTHENTICATED, "JWT validation failed") from None
 
-    def flush(self) -> None:
-        self.transport.write(self.h2.data_to_send())
-
-    def answer(self, stream: int, headers: dict[str, str]) -> None:
-        code, text = self.status(headers)
-        start = [(":status", "200"), ("content-type", "application/grpc")]
-        end = [("grpc-status", str(code)), ("grpc-message", quote(text))]
-        if code != OK:
-            self.h2.send_headers(stream, start + end, end_stream=True)
-            return
-        self.h2.send_headers(stream, start)
-        self.h2.send_data(stream, EMPTY_MESSAGE)
-        self.h2.send_headers(stream, end, end_stream=True)
-
-    def status(self, headers: dict[str, str]) -> tuple[int, str]:
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return UNAUTHENTICATED, "Request unauthenticated with bearer"
-        algorithms = ["HS256", "HS384", "HS512"]
-        try:
-            jwt.decode(token, self.secret, algorithms=algorithms, audience=KAS, issuer=self.issuer)
-        except jwt.InvalidTokenError as error:
-            self.log.debug("JWT validation failed", error=str(error))
-            return UNAUTHENTICATED, "JWT validation failed"
-        if headers[":path"] != PING:
-            return UNIMPLEMENTED, f"unknown service {headers[':path'].lstrip('/').rpartition('/')[0]}"
-        return OK, ""
+    return authenticate
 
 
 def token(secret: bytes, issuer: str) -> str:
-    """What a caller shows to KAS."""
+    """What a caller shows to KAS: valid from five seconds before to five after now."""
     now = int(time.time())
-    return jwt.encode({"iss": issuer, "aud": KAS, "nbf": now - 5, "exp": now + 5}, secret, algorithm="HS256")
-
-
-async def ping(url: str, secret: bytes, tls: ssl.SSLContext, server_name: str, issuer: str = KAS) -> None:
-    """Call a KAS at `url`; raises RpcError with gRPC's text."""
-    parts = urlsplit(url)
-    target = parts.path if parts.scheme == "unix" else parts.netloc
-    try:
-        if parts.scheme == "unix":
-            reader, writer = await asyncio.open_unix_connection(parts.path)
-        elif parts.scheme == "grpcs":
-            name = server_name or parts.hostname
-            reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=tls, server_hostname=name)
-        else:
-            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    except ssl.SSLError as error:
-        raise RpcError(UNAVAILABLE, failed(f"authentication handshake failed: {tls_reason(error)}")) from None
-    except OSError as error:
-        cause = f"Error while dialing: dial tcp {target}: connect: {reason(error)}"
-        raise RpcError(UNAVAILABLE, failed(cause)) from None
-    except ValueError as error:  # not a URL that can be dialled
-        raise RpcError(UNAVAILABLE, failed(f"Error while dialing: {error}")) from None
-    try:
-        code, text = await exchange(reader, writer, target, token(secret, issuer))
-    except (ProtocolError, OSError, EOFError):
-        raise RpcError(UNAVAILABLE, failed("error reading server preface: EOF")) from None
-    finally:
-        writer.close()
-    if code != OK:
-        raise RpcError(code, text)
-
-
-def failed(cause: str) -> str:
-    return f'connection error: desc = "transport: {cause}"'
-
-
-def tls_reason(error: ssl.SSLError) -> str:
-    """Go's words for what OpenSSL found."""
-    if not isinstance(error, ssl.SSLCertVerificationError):
-        return "tls: first record does not look like a TLS handshake"
-    text = error.verify_message
-    if "ostname mismatch" in text or "IP address mismatch" in text:
-        return f"tls: failed to verify certificate: x509: {text.lower()}"
-    if "expired" in text:
-        return "tls: failed to verify certificate: x509: certificate has expired or is not yet valid"
-    return "tls: failed to verify certificate: x509: certificate signed by unknown authority"
-
-
-async def exchange(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: str, bearer: str
-) -> tuple[int, str]:
-    """One empty request and its status."""
-    h2 = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
-    h2.initiate_connection()
-    headers = [(":method", "POST"), (":scheme", "http"), (":path", PING), (":authority", target)]
-    headers += [("te", "trailers"), ("content-type", "application/grpc")]
-    h2.send_headers(1, [*headers, ("authorization", f"Bearer {bearer}")])
-    h2.send_data(1, EMPTY_MESSAGE, end_stream=True)
-    status: dict[str, str] = {}
-    while True:
-        writer.write(h2.data_to_send())
-        await writer.drain()
-        data = await reader.read(65536)
-        if not data:
-            raise EOFError
-        for event in h2.receive_data(data):
-            if isinstance(event, (ResponseReceived, TrailersReceived)):
-                status.update(event.headers)
-            elif isinstance(event, StreamEnded):
-                return int(status.get("grpc-status", UNKNOWN)), unquote(status.get("grpc-message", ""))
-            elif isinstance(event, ConnectionTerminated):
-                raise EOFError
+    claims: dict[str, Any] = {"iss": issuer, "aud": KAS, "nbf": now - 5, "exp": now + 5}
+    return jwt.encode(claims, secret, algorithm="HS256")

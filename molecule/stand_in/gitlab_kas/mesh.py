@@ -13,10 +13,11 @@ import redis.asyncio as redis
 from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import RedisError
 
-from gitlab_kas import grpc, own_url
+from gitlab_kas import call, grpc, own_url
 from gitlab_kas.config import reason
 from gitlab_kas.errors import KasError
 from gitlab_kas.log import Log
+from gitlab_kas.services import PRIVATE_CALL
 
 PERIOD_S = 2.0
 LIFETIME_S = 3 * PERIOD_S
@@ -90,7 +91,7 @@ def trust(directory: str, ca_file: str | None) -> ssl.SSLContext:
 def store_reason(error: Exception) -> str:
     """Why Redis cannot be used; the client hides what TLS found behind an error of its own."""
     if isinstance(error.__context__, ssl.SSLError):
-        return grpc.tls_reason(error.__context__)
+        return call.tls_reason(error.__context__)
     return str(error) or "context deadline exceeded"
 
 
@@ -134,12 +135,13 @@ class Mesh:
 
     async def call(self, url: str, tls: ssl.SSLContext) -> None:
         try:
-            await asyncio.wait_for(grpc.ping(url, self.secret, tls, self.name), TIMEOUT_S)
+            bearer = grpc.token(self.secret, grpc.KAS)
+            await asyncio.wait_for(call.call(url, PRIVATE_CALL, bearer, tls, self.name), TIMEOUT_S)
             answer = ""
         except asyncio.TimeoutError:
             answer = "rpc error: code = DeadlineExceeded desc = context deadline exceeded"
         except grpc.RpcError as error:
-            answer = str(error)
+            answer = call.shown(error)
         if self.answers.get(url) == answer:
             return
         self.answers[url] = answer

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 from pathlib import Path
 
 import yaml
 
-from gitlab_kas import config, grpc
+from gitlab_kas import call, config, grpc
 from gitlab_kas.errors import KasError
 from gitlab_kas.mesh import trust
+from gitlab_kas.services import INTERNAL_CALL
 
 RAILS = Path("/opt/gitlab/embedded/service/gitlab-rails")
 
@@ -25,13 +27,23 @@ def main() -> int:
         return 1
     try:
         secret = config.load_secret(str(RAILS / ".gitlab_kas_secret"), 32, "Rails")
-        call = grpc.ping(settings["internal_url"], secret, trust("/opt/gitlab/embedded/ssl/certs", None), "", "gitlab")
-        asyncio.run(asyncio.wait_for(call, 5))
-    except (grpc.RpcError, KasError, asyncio.TimeoutError) as error:
-        print(error or "rpc error: code = DeadlineExceeded desc = context deadline exceeded")
+        tls = trust("/opt/gitlab/embedded/ssl/certs", None)
+        asyncio.run(ask(settings["internal_url"], grpc.token(secret, "gitlab"), tls))
+    except grpc.RpcError as error:
+        print(call.shown(error))
+        return 1
+    except KasError as error:
+        print(error)
+        return 1
+    except asyncio.TimeoutError:
+        print("rpc error: code = DeadlineExceeded desc = context deadline exceeded")
         return 1
     print("ok")
     return 0
+
+
+async def ask(url: str, bearer: str, tls: ssl.SSLContext) -> None:
+    await asyncio.wait_for(call.call(url, INTERNAL_CALL, bearer, tls, ""), 5)
 
 
 if __name__ == "__main__":
