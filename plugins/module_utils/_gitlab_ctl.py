@@ -25,6 +25,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import 
 
 MANIFEST = "opt/gitlab/version-manifest.json"
 ATTRIBUTES = "var/opt/gitlab/public_attributes.json"  # written by every successful reconfigure (handlers/gitlab.rb)
+RECONFIGURE_LOGS = "var/log/gitlab/reconfigure"  # one for each run, named by the second of its begin (solo.rb)
 APPLIED_STATE = "var/lib/kasops.gitlab_kas/reconfigured.json"
 
 _STATUS_TIMEOUT_S = 60.0
@@ -95,7 +96,7 @@ class Outcome(NamedTuple):
 class Snapshot(NamedTuple):
     """What a reconfigure applies."""
 
-    version: str  # of the package
+    version: str  # of the package; '' on record of a run that has not ended well
     digests: dict[str, str]  # SHA-256 of each input file, by path
     touched: dict[str, int]  # when each was last changed in any way, even back to what it was (ctime, ns)
     last_run: int | None  # differs from one successful reconfigure to the next
@@ -248,10 +249,10 @@ class Package:
 class AppliedState:
     """Knows what the last successful reconfigure applied, so that none is forgotten and none is run in vain.
 
-    A run begins by leaving nothing on record, and what was there before it is noted after its success. So an
-    edit during the run, a failure and a killed run all leave a reconfigure pending, even when gitlab.rb is put back
+    A run begins by forgetting what it is about to apply, and what was there before it is noted after its success. So
+    an edit during the run, a failure and a killed run all leave a reconfigure pending, even when gitlab.rb is put back
     as it was; a run killed before it was noted is merely run again. The same holds for a restart of KAS and the
-    files that KAS reads only when it starts.
+    files that KAS reads only when it starts. A run by hand counts where the package's own traces say when it began.
     """
 
     def __init__(self, package: Package) -> None:
@@ -273,21 +274,27 @@ class AppliedState:
 
     def pending(self, now: Snapshot, inputs: Iterable[str]) -> str | None:
         """Say in one sentence why a reconfigure is pending, or None."""
-        noted = self._read()
+        noted, inputs = self._read(), list(inputs)
         if noted is None:
             return "No successful reconfigure is on record."
-        if noted == _NOTHING:
+        if self._is_applied_by_hand(noted, now, inputs):
+            return None
+        ran_since = noted.last_run != now.last_run
+        on_record = " on record" if ran_since else ""
+        if not noted.version:
+            if ran_since:
+                return "The last reconfigure on record failed or was interrupted."
             return "The last reconfigure failed, was interrupted or still runs."
+        since = f"the last successful reconfigure{on_record}"
         if noted.version != now.version:
-            return f"The package was {noted.version} at the last successful reconfigure and is {now.version} now."
-        since = "since the last successful reconfigure"
+            return f"The package was {noted.version} at {since} and is {now.version} now."
         difference = _difference(noted, now, inputs)
         if difference:
-            return f"{difference} {since}."
-        if noted.last_run != now.last_run:
+            return f"{difference} since {since}."
+        if ran_since:
             for path in _asked(now, inputs):
                 if noted.touched[path] != now.touched[path]:
-                    return f"{path} was edited and GitLab was reconfigured by hand {since} on record."
+                    return f"{path} was edited and GitLab was reconfigured by hand since {since}."
         return None
 
     def restart_pending(self, now: Snapshot, inputs: Iterable[str]) -> str | None:
@@ -295,21 +302,64 @@ class AppliedState:
         difference = _difference(self._read() or _NOTHING, now, inputs)
         return f"{difference} since the last start of KAS on record." if difference else None
 
-    def begin(self) -> None:
+    def begin(self, inputs: Iterable[str]) -> None:
         """Record that a run has begun: until one is noted, a reconfigure is pending."""
-        self._write(_NOTHING)
+        self._write(self._forgetting(inputs)._replace(version="", last_run=self._last_run()))
 
     def begin_restart(self, inputs: Iterable[str]) -> None:
         """Record that a restart has begun: until it is noted, one is pending, whatever becomes of the files."""
-        noted = self._read() or _NOTHING
-        forgotten = _asked(noted, inputs)
-        self._write(
-            noted._replace(digests={path: digest for path, digest in noted.digests.items() if path not in forgotten})
-        )
+        self._write(self._forgetting(inputs))
 
     def note(self, applied: Snapshot) -> None:
-        """Record what a successful reconfigure or restart has applied: digests, never contents."""
-        self._write(applied._replace(last_run=self._last_run()))
+        """Record what a successful reconfigure or restart has applied: digests, never contents.
+
+        What is on record of other inputs stays, unless they have changed: nobody looked at them, so they count as new.
+        """
+        noted = self._read() or _NOTHING
+        kept = [path for path in noted.digests if _touched(path) in (None, noted.touched[path])]
+        self._write(
+            applied._replace(
+                digests={**{path: noted.digests[path] for path in kept}, **applied.digests},
+                touched={**{path: noted.touched[path] for path in kept}, **applied.touched},
+                last_run=self._last_run(),
+            )
+        )
+
+    def _forgetting(self, inputs: Iterable[str]) -> Snapshot:
+        """The record without these inputs."""
+        noted = self._read() or _NOTHING
+        forgotten = _asked(noted, inputs)
+        return noted._replace(digests={path: noted.digests[path] for path in noted.digests if path not in forgotten})
+
+    def _is_applied_by_hand(self, noted: Snapshot, now: Snapshot, inputs: Iterable[str]) -> bool:
+        """Whether somebody else's run has succeeded since and found everything as it is now.
+
+        That is known only of a run that began after the record was written and after every last change.
+        """
+        began = self._last_run_began()
+        if began is None or not self.path.stat().st_mtime_ns < began:
+            return False
+        manifest = (self._package.root / MANIFEST).stat().st_ctime_ns
+        found = _asked(now, inputs)
+        return max(manifest, *(now.touched[path] for path in found)) < began and set(_asked(noted, inputs)) <= {*found}
+
+    def _last_run_began(self) -> int | None:
+        """When the last successful run began, at the latest; None where that is not known. In ns since 1970.
+
+        Chef writes to the log of a run until it has written the attributes. A run that waited meanwhile for the end of
+        that one has such a log, too; so the earliest is taken.
+        """
+        ended, began = self._last_run(), []
+        if ended is None:
+            return None
+        try:
+            for log in (self._package.root / RECONFIGURE_LOGS).glob("*.log"):
+                start = int(log.stem) * 10**9 if log.stem.isdecimal() else ended + 1
+                if start <= ended <= log.stat().st_mtime_ns:
+                    began.append(start)
+        except OSError:
+            return None
+        return min(began, default=None)
 
     def _last_run(self) -> int | None:
         """Tell one successful run from the next, also one by hand."""
@@ -398,6 +448,14 @@ def _report(stdout: list[str], title: str) -> list[str]:
                 break
             lines.append(line[2:] if line.startswith("* ") else line)
     return lines
+
+
+def _touched(path: str) -> int | None:
+    """When a file was last changed in any way (ctime, ns), None if it is not there."""
+    try:
+        return Path(path).stat().st_ctime_ns
+    except OSError:
+        return None
 
 
 def _files(inputs: Iterable[Path]) -> Iterable[Path]:

@@ -300,6 +300,17 @@ def commented_names(*trees: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     return list(names)
 
 
+def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> Tree:
+    """Two trees as one. Where only one of them goes on below a name, the other says all of it."""
+    both = dict(one)
+    for key, value in other.items():
+        if not (isinstance(value, Mapping) and key in both):
+            both[key] = value
+        elif isinstance(both[key], Mapping):
+            both[key] = merged(both[key], value)
+    return both
+
+
 def _leaves(tree: Mapping[str, Any], at: Path = ()) -> Iterator[tuple[Path, Any]]:
     """The settings of a tree. An empty mapping is one: at least an empty hash. An empty section asks for nothing."""
     for key, value in tree.items():

@@ -277,8 +277,9 @@ class Editor:
         # Inner hashes first: one that has become empty may take its pair in the outer one along.
         while self._removed:
             self._cut_pairs(*self._removed.pop(max(self._removed)))
-        for place, lines in self._statements.items():
-            self._write_lines(place, lines)
+        # Where a comment ends the file, the line beside it comes before the section at the end.
+        for place in sorted(self._statements):
+            self._write_lines(place, self._statements[place])
         return _apply(self._document.text, self._edits)
 
     def _edit(self, span: Span, text: str | bytes) -> None:

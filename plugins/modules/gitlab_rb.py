@@ -156,6 +156,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb impor
     GitlabRb,
     GitlabRbError,
     commented_names,
+    merged,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import secrets
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import Record
@@ -167,7 +168,7 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
     path, state = params["path"], params["state"]
     settings, remove = params["settings"], params["remove"]
     if state == "absent":
-        settings, remove = {}, {**remove, **settings}
+        settings, remove = {}, merged(remove, settings)
     elif state == "reverted" and (settings or remove):
         raise GitlabRbError("State reverted takes settings from the record alone; leave settings and remove out.")
     text = _files.read(path)

@@ -16,6 +16,8 @@ description:
     when the package has another version than then, when no run is on record, or when O(force) is set.
   - A run that fails, or is killed, or during which a file was edited, stays pending, also when the next playbook
     changes nothing. A file that was edited, reconfigured by hand and put back makes one pending, too.
+  - A reconfigure by hand counts as well if it has succeeded, and if the package's log of it says that it began after
+    the last change of every file. Where that is not known, one is pending.
   - Restarts KAS when one of O(restart_inputs) differs from what it read when it started, unless a reconfigure that is
     pending, too, has done so. That takes seconds where a reconfigure takes minutes.
   - Starts KAS when its service is enabled and down, which C(gitlab-ctl reconfigure) does not do.
@@ -203,7 +205,7 @@ def _apply(
         result["changed"] = result["restarted"] or result["reason"] is not None
         return
     if result["reason"]:
-        applied.begin()
+        applied.begin([*inputs, *params["restart_inputs"]])
         _reconfigure(package, result, params["timeout_s"], clock)
     else:
         applied.begin_restart(params["restart_inputs"])

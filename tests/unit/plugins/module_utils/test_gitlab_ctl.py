@@ -429,7 +429,7 @@ def reconfigure(root: Path, *, meanwhile: Step = nothing, succeeds: bool = True)
     """Do what the module does around a run of gitlab-ctl."""
     applied = AppliedState(Package(root=root))
     snapshot = applied.snapshot([str(root / "etc/gitlab/gitlab.rb"), str(root / "etc/gitlab/certs")])
-    applied.begin()
+    applied.begin(snapshot.digests)
     meanwhile(root)
     if succeeds:
         reconfigure_by_hand(root)
@@ -445,6 +445,34 @@ def reconfigure_by_hand(root: Path) -> None:
     attributes.parent.mkdir(parents=True, exist_ok=True)
     attributes.write_text("{}")
     os.utime(attributes, ns=(time.time_ns(), time.time_ns()))
+
+
+def reconfigure_with_a_log(root: Path, *, begins_s: int = 1) -> None:
+    """A run by hand that leaves its log as the package does, begun so many seconds after what was done until now."""
+    began = int(time.time()) + begins_s
+    reconfigure_by_hand(root)
+    os.utime(root / "var/opt/gitlab/public_attributes.json", (began + 1, began + 1))
+    write_log(root, began)
+    os.utime(root / "var/lib/kasops.gitlab_kas/reconfigured.json", (began - 1, began - 1))
+
+
+def write_log(root: Path, began: int) -> None:
+    log = root / f"var/log/gitlab/reconfigure/{began}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.touch()
+    os.utime(log, (began + 2, began + 2))
+
+
+def fail_with_a_log(root: Path) -> None:
+    write_log(root, int(time.time()) + 5)
+
+
+def wait_with_a_log(root: Path) -> None:
+    """A run that waits for the end of the one before: it began earlier than that one ended."""
+    write_log(root, int(time.time()))
+
+
+before_an_edit = partial(reconfigure_with_a_log, begins_s=-1)
 
 
 def edit(root: Path, text: str = "# edited\n") -> None:
@@ -527,12 +555,57 @@ UNFINISHED = "The last reconfigure failed, was interrupted or still runs."
             "{etc}/gitlab.rb was edited and GitLab was reconfigured by hand " + SINCE + " on record.",
         ),
         ([reconfigure, edit, reconfigure_by_hand, put_back, reconfigure], None),
+        pytest.param([reconfigure, edit, reconfigure_with_a_log], None, id="edited and applied by hand"),
+        pytest.param(
+            [reconfigure, edit, reconfigure_by_hand],
+            "{etc}/gitlab.rb has changed " + SINCE + " on record.",
+            id="applied by hand, nobody knows whether before the edit",
+        ),
+        pytest.param(
+            [reconfigure, before_an_edit, edit],
+            "{etc}/gitlab.rb has changed " + SINCE + " on record.",
+            id="edited while a run by hand was under way, or after it",
+        ),
+        pytest.param(
+            [reconfigure, edit, fail_with_a_log],
+            "{etc}/gitlab.rb has changed " + SINCE + ".",
+            id="a run by hand that fails",
+        ),
+        pytest.param(
+            [reconfigure, before_an_edit, edit, fail_with_a_log],
+            "{etc}/gitlab.rb has changed " + SINCE + " on record.",
+            id="one that fails after one that did not",
+        ),
+        pytest.param(
+            [reconfigure, edit, reconfigure_with_a_log, wait_with_a_log],
+            "{etc}/gitlab.rb has changed " + SINCE + " on record.",
+            id="one of two runs at once, nobody knows which",
+        ),
+        pytest.param([reconfigure, edit, put_back, reconfigure_with_a_log], None, id="put back and applied by hand"),
+        pytest.param([reconfigure, add_certificate, reconfigure_with_a_log], None, id="a new file applied by hand"),
+        pytest.param(
+            [add_certificate, reconfigure, remove_certificate, reconfigure_with_a_log],
+            "{etc}/certs/ca.crt has vanished " + SINCE + " on record.",
+            id="nobody knows when a file vanished",
+        ),
+        pytest.param([reconfigure, upgrade, reconfigure_with_a_log], None, id="as an upgrade of the package does"),
+        pytest.param(
+            [reconfigure, before_an_edit, upgrade],
+            "The package was 18.6.1 at the last successful reconfigure on record and is 18.7.0 now.",
+            id="an upgrade after a run by hand",
+        ),
+        pytest.param([reconfigure_and_fail, reconfigure_with_a_log], None, id="a failure set right by hand"),
+        pytest.param(
+            [reconfigure_and_fail, reconfigure_by_hand],
+            "The last reconfigure on record failed or was interrupted.",
+            id="a failure set right by hand, nobody knows when",
+        ),
         ([reconfigure, damage_record], NO_RECORD),
         ([reconfigure, damage_digests], NO_RECORD),
         ([reconfigure, damage_times], NO_RECORD),
     ],
 )
-def test_owed(root: Path, steps: list[Step], expected: str | None) -> None:
+def test_pending(root: Path, steps: list[Step], expected: str | None) -> None:
     for step in steps:
         step(root)
     assert pending(root) == (expected and expected.format(etc=root / "etc/gitlab"))
@@ -546,6 +619,30 @@ def test_a_file_that_is_no_longer_asked_for_has_not_vanished(root: Path) -> None
     assert applied.pending(applied.snapshot(inputs), inputs) is None
 
 
+def test_other_inputs_stay_on_record(root: Path) -> None:
+    """What a call does not ask for, another one does: a reconfigure of gitlab.rb alone is no news of certificates."""
+    certificates = [root / f"etc/gitlab/certs/{name}.crt" for name in ("same", "changed", "gone")]
+    for certificate in certificates:
+        certificate.write_text("certificate")
+    reconfigure(root)
+    time.sleep(0.02)
+    certificates[1].write_text("renewed")
+    certificates[2].unlink()
+    applied = AppliedState(Package(root=root))
+    inputs = [str(root / "etc/gitlab/gitlab.rb")]
+    snapshot = applied.snapshot(inputs)
+    applied.begin(inputs)
+    assert applied.pending(snapshot, inputs) == UNFINISHED
+    applied.note(snapshot)
+    assert applied.pending(snapshot, inputs) is None
+    reasons = [applied.pending(applied.snapshot([str(path)]), [str(path)]) for path in certificates]
+    assert reasons == [
+        None,
+        f"{certificates[1]} has appeared {SINCE}.",
+        f"{certificates[2]} has vanished {SINCE}.",
+    ]
+
+
 def test_the_record_is_private_and_holds_no_contents(root: Path) -> None:
     edit(root, "gitlab_kas['api_secret_key'] = 'hunter2'\n")
     reconfigure(root)
@@ -556,14 +653,9 @@ def test_the_record_is_private_and_holds_no_contents(root: Path) -> None:
     assert list(record.parent.iterdir()) == [record]
 
 
-def test_errors_of_the_ledger(root: Path) -> None:
+def test_errors_of_the_applied_state(root: Path) -> None:
     package = Package(root=root)
     (root / "var").write_text("in the way")
-    with pytest.raises(GitlabCtlError) as caught:
-        AppliedState(package).begin()
-    assert str(caught.value) == (
-        f"{root}/var/lib/kasops.gitlab_kas cannot be made (Not a directory); run with become: true."
-    )
     with pytest.raises(GitlabCtlError) as caught:
         AppliedState(package).pending(AppliedState(package).snapshot([]), [])
     assert str(caught.value) == (

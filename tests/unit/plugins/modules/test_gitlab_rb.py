@@ -58,6 +58,26 @@ def test_present_twice_then_absent(gitlab_rb: Path) -> None:
     assert gitlab_rb.read_text() == BEFORE
 
 
+@pytest.mark.parametrize(
+    ("settings", "remove", "left"),
+    [
+        pytest.param({"gitlab_kas": {"a": 1}}, {"gitlab_kas": {"b": 1}}, "c", id="of one section"),
+        pytest.param({"gitlab_kas": {"c": {"x": 1}}}, {"gitlab_kas": {"c": {"y": 1}}}, "ab", id="of one hash"),
+        pytest.param({"gitlab_kas": {"a": 1}}, {"gitlab_kas": None}, "", id="one names the whole section"),
+        pytest.param({"gitlab_kas": None}, {"gitlab_kas": {"a": 1}}, "", id="or the other"),
+        pytest.param({"gitlab_kas": {"a": 1}}, {"gitlab_kas": {}}, "bc", id="one names nothing"),
+    ],
+)
+def test_absent_takes_settings_and_remove(
+    gitlab_rb: Path, settings: dict[str, Any], remove: dict[str, Any], left: str
+) -> None:
+    lines = {"a": "gitlab_kas['a'] = 1\n", "b": "gitlab_kas['b'] = 2\n", "c": "gitlab_kas['c'] = { x: 1, y: 2 }\n"}
+    gitlab_rb.write_text("".join(lines.values()))
+    run(params(gitlab_rb, settings=settings, remove=remove, state="absent"), check_mode=False, diff=False)
+    text = gitlab_rb.read_text().replace("gitlab_kas['c'] = {}\n", "")
+    assert text == "".join(lines[name] for name in left)
+
+
 def test_check_mode_with_diff(gitlab_rb: Path) -> None:
     result = run(params(gitlab_rb, backup=True), check_mode=True, diff=True)
     assert result["changed"]
@@ -227,6 +247,18 @@ def test_revert(recorded: dict[str, Any]) -> None:
     assert text == FOUND.replace("{ 'OWN_PRIVATE_API_CIDR' => '10.0.0.0/8', 'THEIRS' => '1' }", pairs)
     assert not Path(recorded["record"]).exists()
     assert not revert(recorded)["changed"]
+
+
+@pytest.mark.parametrize("eol", ["\n", "\r\n"])
+def test_revert_beside_a_comment_that_ends_the_file(recorded: dict[str, Any], eol: str) -> None:
+    """What goes beside it comes before the section for the rest, so that both are known as ours."""
+    path = Path(recorded["path"])
+    found = f"external_url 'x'{eol}# gitlab_kas['env'] = {{{eol}#   'A' => 'b',{eol}# }}{eol}".encode()
+    path.write_bytes(found)
+    asked = {"gitlab_kas": {"enable": True, "env": {"A": "1"}, "log_level": "debug"}}
+    run({**recorded, "settings": asked, "remove": {}}, check_mode=False, diff=False)
+    revert(recorded)
+    assert path.read_bytes() == found
 
 
 def test_revert_in_check_mode(recorded: dict[str, Any]) -> None:

@@ -253,6 +253,12 @@ def test_restart(
     assert run_tls(tls) == NOTHING_DONE
 
 
+def test_a_call_without_inputs_keeps_what_is_on_record_of_them(tls: Node) -> None:
+    (tls.root / "gitlab.rb").write_text("# edited")
+    assert tls.run()["reason"] == f"{tls.root}/gitlab.rb has changed {SINCE_RECONFIGURE}"
+    assert run_tls(tls) == NOTHING_DONE
+
+
 def test_a_first_run_restarts_a_kas_that_may_not_have_read_its_certificate(tls: Node) -> None:
     (tls.root / "var/lib/kasops.gitlab_kas/reconfigured.json").unlink()
     result = run_tls(tls)
