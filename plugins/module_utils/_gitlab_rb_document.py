@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
 
@@ -134,7 +134,20 @@ class State(NamedTuple):
     why: str = ""
 
 
+class Reading(NamedTuple):
+    """What a file says of some settings, as far as that can be known without running it."""
+
+    settings: Tree
+    """The literals in effect."""
+    unreadable: dict[str, str]
+    """What is set, or may be, to what only running the file would tell, and where: ``{"external_url": "line 3"}``.
+
+    A section or hash stands here for all of its keys that are in neither part.
+    """
+
+
 _UNSET = State("unset")
+_ANY_OTHER = "\0"  # in a path: a key that the file does not mention
 
 
 class Document:
@@ -169,22 +182,21 @@ class Document:
         self._all_events = list(self._events_of(self.outline))
         self._by_name: dict[str, list[Event]] = {}
 
-    def settings(self) -> Tree:
-        """The literal settings in effect: last assignment wins; what is not known for sure is left out."""
-        found: Tree = {}
-        for event in self._all_events:
-            if event.kind == "return":
-                break
-            if event.kind == "unknown":
-                found.clear()
-            elif event.kind in ("set", "touch"):
-                path = _known(event.path)
-                is_setting = len(path) > 1 or takes_one_value(path[0])
-                if event.value and event.value.literal is not NO_LITERAL and is_setting:
-                    put(found, path, _plain(event.value.literal))
-                else:
-                    _drop(found, path)
-        return found
+    def read(self, names: Iterable[str]) -> Reading:
+        """What the file says of these sections and call forms: what is in neither part of the result is not set."""
+        settings: Tree = {}
+        unreadable: dict[str, str] = {}
+        mentioned = dict.fromkeys(path for name in names for path in self._mentioned(name))
+        for path in mentioned:
+            state = self.state(path)
+            if _is_literal(path, state):
+                assert state.value is not None
+                put(settings, path, _plain(state.value.literal))
+            elif (*path, _ANY_OTHER) in mentioned:
+                continue  # a hash: its keys are looked at one by one
+            elif _is_unreadable(state) and where_unreadable(unreadable, path) != _where(state):
+                unreadable[show(path[:-1] if path[-1] == _ANY_OTHER else path)] = _where(state)
+        return Reading(settings, unreadable)
 
     def state(self, path: Path) -> State:
         """What the file makes of a setting."""
@@ -263,6 +275,19 @@ class Document:
         ) or any(start <= offset < end for statement in self.outline.statements for start, end in statement.bodies)
 
     # -- Inside --
+
+    def _mentioned(self, name: str) -> list[Path]:
+        """The paths below a name that the file mentions, and any other key of each hash; the outer ones first."""
+        found: dict[Path, None] = {(name,): None}
+        if not takes_one_value(name):
+            found[(name, _ANY_OTHER)] = None
+        for event in self.events((name,)):
+            path = _known(event.path)
+            for size in range(1, len(path)):
+                found.update({(*path[:size], _ANY_OTHER): None, path[: size + 1]: None})
+            if event.value:
+                found.update((below, None) for below in _pairs_below(path, event.value))
+        return sorted(found, key=lambda path: (len(path), path[-1] != _ANY_OTHER))
 
     def _events_of(
         self, outline: Outline, include: Statement | None = None, file: str | None = None
@@ -355,6 +380,45 @@ def _descend(value: Value, rest: Path) -> State:
     return State("missing", value=value, rest=rest)
 
 
+def where_unreadable(unreadable: Mapping[str, str], path: Path) -> str | None:
+    """Of a setting that is not among the literals read, the line that may set it; None if it is not set."""
+    names = (show(path[:size]) for size in range(len(path), 0, -1))
+    return next((unreadable[name] for name in names if name in unreadable), None)
+
+
+def _pairs_below(path: Path, value: Value) -> Iterator[Path]:
+    """The paths of what stands in a hash literal."""
+    if value.type == "hash":
+        yield (*path, _ANY_OTHER)
+    for item in value.pairs:
+        if item.key is not None and item.value:
+            yield (*path, item.key)
+            yield from _pairs_below((*path, item.key), item.value)
+
+
+def _is_literal(path: Path, state: State) -> bool:
+    is_setting = len(path) > 1 or takes_one_value(path[0])
+    whole = state.value if state.kind == "found" and not state.rest else None
+    return is_setting and whole is not None and whole.literal is not NO_LITERAL
+
+
+def _is_unreadable(state: State) -> bool:
+    """Whether only running the file would tell what is set there."""
+    if state.kind == "missing":  # from this hash, unless one of its keys is computed
+        return state.value is not None and any(item.key is None for item in state.value.pairs)
+    if state.kind == "found":
+        return state.value is not None and state.value.literal is NO_LITERAL
+    return state.kind in ("beyond", "blocked")
+
+
+def _where(state: State) -> str:
+    """The line to look at."""
+    event = state.event
+    assert event is not None
+    line = state.value.line if state.value else event.line
+    return f"line {line} of {event.file}" if event.file else f"line {line}"
+
+
 def show(path: Sequence[str | None]) -> str:
     """A path as it stands in gitlab.rb."""
     keys = (literal(key) if key is not None else "…" for key in path[1:])
@@ -386,14 +450,6 @@ def takes_one_value(name: str) -> bool:
 def _known(path: Sequence[str | None]) -> Path:
     """A path as far as its keys are known."""
     return tuple(itertools.takewhile(lambda key: key is not None, path))  # type: ignore[arg-type]
-
-
-def _drop(tree: Tree, path: Path) -> None:
-    for key in path[:-1]:
-        tree = tree.get(key, {})
-        if not isinstance(tree, dict):
-            return
-    tree.pop(path[-1], None)
 
 
 def spans(statement: Statement) -> tuple[Span, ...]:

@@ -120,23 +120,33 @@ kas:
       description:
         - The three secrets as the package takes them, from gitlab.rb, else from gitlab-secrets.json.
         - C(fingerprint) is the beginning of a SHA-256. C(source) is C(gitlab.rb) or
-          C(gitlab-secrets.json). C(problem) says why the package would refuse it. All are null where there
-          is nothing to say.
+          C(gitlab-secrets.json). C(problem) says why the package would refuse it. C(computed) is the line of gitlab.rb
+          that makes a secret in a way that cannot be read without running it; its fingerprint is not known then. All
+          are null where there is nothing to say.
       type: dict
       sample:
-        api_secret_key: {fingerprint: 0123456789ab, source: gitlab.rb, problem: null}
+        api_secret_key: {fingerprint: 0123456789ab, source: gitlab.rb, problem: null, computed: null}
     sealed_secrets:
       description: The secrets that were found, encrypted with O(seal_key); empty without one.
       type: dict
       sample: {}
     settings:
       description:
-        - The settings in gitlab.rb that are about KAS, and C(external_url), as far as they are literals.
+        - The settings in gitlab.rb that are about KAS, and those of GitLab that it depends on, as far as they are
+          literals. The others are in RV(kas.unreadable), or not set.
         - Secrets are masked.
       type: dict
       sample:
         external_url: https://gitlab.example.com
         gitlab_kas: {enable: true}
+    unreadable:
+      description:
+        - Which of these settings are computed, or set in some cases only, so that only running gitlab.rb would tell
+          what they are, and the line that does it.
+        - A section or hash stands for all of its keys that are not in RV(kas.settings).
+      type: dict
+      sample:
+        external_url: line 3
     addresses:
       description: The IP addresses of the node.
       type: list
@@ -166,6 +176,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl impo
     masked,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRb, GitlabRbError, mask
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import Reading, show
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import (
     CONFIG_NAME,
     OBSERVABILITY,
@@ -194,6 +205,10 @@ SERVICE = "gitlab-kas"
 DIRECTORY = "/var/opt/gitlab/gitlab-kas"  # the package's defaults of gitlab_kas['dir'] and ['log_directory']
 LOG_DIRECTORY = "/var/log/gitlab/gitlab-kas"
 
+# What is read of gitlab.rb, and which keys of gitlab_rails: what Rails is told of KAS, and the Redis that KAS inherits.
+SETTINGS = ("external_url", "gitlab_kas_external_url", "gitlab_kas", "gitlab_rails", "roles", "user")
+RAILS_KEYS = ("gitlab_kas_", "redis_")
+
 
 class Sources(NamedTuple):
     """Where the module looks; the defaults are this node."""
@@ -217,9 +232,10 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "readiness": "gitlab-kas is not enabled",
         "own_private_api_urls": [],
         "listeners": {},
-        "secrets": _describe({}),
+        "secrets": _describe({}, Reading({}, {})),
         "sealed_secrets": {},
         "settings": {},
+        "unreadable": {},
         "addresses": [],
         "reconfigure_pending": None,
     }
@@ -236,13 +252,14 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     if not package.installed:
         return {"changed": False, "kas": kas}
     kas["configured"] = package.configured
-    settings: dict[str, Any] = {}
+    reading = Reading({}, {})
     with _noted(note):
-        settings = _settings(params, note)
-        kas["settings"] = mask(_of_kas(settings))
+        reading = _read_settings(params, note)
+        kas["settings"], kas["unreadable"] = mask(reading.settings), reading.unreadable
+    settings = reading.settings
     with _noted(note):
-        found = _secrets(settings, package.root)
-        kas["secrets"] = _describe(found)
+        found = _secrets(reading, package.root)
+        kas["secrets"] = _describe(found, reading)
         if params["seal_key"]:
             kas["sealed_secrets"] = _sealed(found, params["seal_key"])
     with _noted(note):
@@ -299,29 +316,28 @@ def _addresses(sources: Sources) -> list[str]:
         raise KasError(f"The kernel does not tell this node's addresses ({error}).") from error
 
 
-def _settings(params: Mapping[str, Any], note: Callable[[str], None]) -> dict[str, Any]:
-    """Read the literal settings, and note whether those of KAS are written so that they can be known and changed."""
+def _read_settings(params: Mapping[str, Any], note: Callable[[str], None]) -> Reading:
+    """Read the settings, and note whether those of KAS are written so that they can be known and changed."""
     path = params["path"]
     text = read(path)
     with Ruby(find_ruby(params["ruby"])) as ruby:
         document = GitlabRb(text, ruby, path=path, read_file=read_included)
-        settings = document.settings()
-        own = _section(settings)
+        reading = document.read(SETTINGS)
+        own = _section(reading.settings)
         with _noted(note):
             # To write what is there already changes nothing, and raises what writing would.
             document.change({"gitlab_kas": {name: own.get(name, "") for name in ("enable", *SECRETS)}})
-    return settings
+    return _of_kas(reading)
 
 
-def _of_kas(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that are about KAS, and GitLab's URL: the rest of a gitlab.rb is nobody's business here."""
-    shown = {
-        name: settings[name] for name in ("external_url", "gitlab_kas_external_url", "gitlab_kas") if name in settings
-    }
-    rails = settings.get("gitlab_rails")
-    if isinstance(rails, Mapping):
-        shown["gitlab_rails"] = {key: value for key, value in rails.items() if key.startswith("gitlab_kas_")}
-    return shown
+def _of_kas(reading: Reading) -> Reading:
+    """Without what Rails is told of other things: the rest of a gitlab.rb is nobody's business here."""
+    settings, unreadable = dict(reading.settings), reading.unreadable
+    rails = settings.get("gitlab_rails", {})
+    settings["gitlab_rails"] = {key: value for key, value in rails.items() if key.startswith(RAILS_KEYS)}
+    prefixes = tuple(f"gitlab_rails['{key}" for key in RAILS_KEYS)
+    others = [name for name in unreadable if name.startswith("gitlab_rails[") and not name.startswith(prefixes)]
+    return Reading(settings, {name: where for name, where in unreadable.items() if name not in others})
 
 
 def _section(settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -330,8 +346,12 @@ def _section(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     return own if isinstance(own, Mapping) else {}
 
 
-def _secrets(settings: Mapping[str, Any], root: Path) -> dict[str, Found]:
-    """Find the secrets as the package does (helpers/secrets_helper.rb): gitlab.rb first, nil is unset."""
+def _secrets(reading: Reading, root: Path) -> dict[str, Found]:
+    """Find the secrets as the package does (helpers/secrets_helper.rb): gitlab.rb first, nil is unset.
+
+    What gitlab.rb computes is not known: the stored one may be an older one. Where an included file may set it but
+    does not say so, the stored one counts: the last reconfigure put there what was in effect.
+    """
     path = root / "etc/gitlab" / SECRETS_JSON
     try:
         stored = json.loads(_read(path) or b"{}")
@@ -340,19 +360,25 @@ def _secrets(settings: Mapping[str, Any], root: Path) -> dict[str, Found]:
     if not isinstance(stored, Mapping):
         raise GitlabCtlError(f"{path} is not a JSON object; restore the file.")
     found = {}
-    for source, values in ((SECRETS_JSON, _section(stored)), (GITLAB_RB, _section(settings))):
+    for source, values in ((SECRETS_JSON, _section(stored)), (GITLAB_RB, _section(reading.settings))):
         found.update({name: Found(values[name], source) for name in SECRETS if values.get(name) is not None})
-    return found
+    return {name: secret for name, secret in found.items() if not _computed(name, reading)}
 
 
-def _describe(found: Mapping[str, Found]) -> dict[str, dict[str, str | None]]:
+def _computed(name: str, reading: Reading) -> str | None:
+    """The line of gitlab.rb that computes a secret, None if there is none."""
+    return reading.unreadable.get(show(("gitlab_kas", name)))
+
+
+def _describe(found: Mapping[str, Found], reading: Reading) -> dict[str, dict[str, str | None]]:
     described: dict[str, dict[str, str | None]] = {}
     for name in SECRETS:
-        secret = found.get(name)
+        secret, computed = found.get(name), _computed(name, reading)
         described[name] = {
             "fingerprint": fingerprint(str(secret.value)) if secret else None,
-            "source": secret.source if secret else None,
+            "source": GITLAB_RB if computed else secret.source if secret else None,
             "problem": problem(name, secret.value) if secret else None,
+            "computed": computed,
         }
     return described
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import Reading, where_unreadable
 from grammar import SECTIONS, GeneratedFile, Name, Settings, leaves, value_at
 from referee import Typed, typed
 
@@ -156,6 +157,18 @@ def misread(read: Any, real: Typed, above: str = "") -> list[str]:
         pairs = hash_of(real) or {}
         return [text for key, item in read.items() for text in misread(item, pairs.get(f"s:{key}"), f"{above}/{key}")]
     return [] if _plain(typed(read)) == _plain(real) else [f"{above} was read as {read!r}, but is {real}"]
+
+
+def overlooked(reading: Reading, real: Typed, path: Name) -> list[str]:
+    """What Ruby says is set, of which the reading says that it is not. A hash without keys is as good as not set."""
+    pairs = hash_of(_plain(real))
+    if pairs is not None:
+        names = {key: (*path, key.split(":", 1)[1]) for key in pairs}
+        return [text for key, item in pairs.items() for text in overlooked(reading, item, names[key])]
+    if real is None or where_unreadable(reading.unreadable, path):
+        return []
+    above = value_at(reading.settings, path[:-1]) if path[1:] else reading.settings
+    return [] if isinstance(above, Mapping) and path[-1] in above else [f"{path} is {real}, but was read as not set"]
 
 
 def _plain(value: Typed) -> Typed:

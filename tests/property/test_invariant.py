@@ -40,6 +40,7 @@ from invariant import (
     into_no_hash,
     misread,
     missing_part,
+    overlooked,
     same_settings,
     untouched,
     without_nothing,
@@ -91,9 +92,9 @@ class Court:
         if real is None:
             reject()
         note(file.text.decode())
-        found = self._document(file.text).settings()
+        reading = self._document(file.text).read((*SECTIONS, *CALLS))
         for name in (*SECTIONS, *CALLS):
-            wrong = misread(found.get(name, {}), real[name], name)
+            wrong = misread(reading.settings.get(name, {}), real[name], name) + overlooked(reading, real[name], (name,))
             assert not wrong, "\n".join(wrong)
 
     def hear(self, file: GeneratedFile, wanted: Settings, remove: Settings) -> None:
@@ -207,7 +208,7 @@ def test_files_without_traps_are_never_refused(court: Court, data: st.DataObject
 
 
 @examples(BENIGN)
-@given(files(traps=False))
+@given(files())
 def test_reading(court: Court, file: GeneratedFile) -> None:
     court.read(file)
 

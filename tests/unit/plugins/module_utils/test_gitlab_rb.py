@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRb, GitlabRbError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import where_unreadable
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby
 
 ENABLE = {"gitlab_kas": {"enable": True}}
@@ -412,7 +413,7 @@ def test_set_and_remove_contradict(ruby: Ruby) -> None:
 def test_included_file_is_read(ruby: Ruby) -> None:
     files = {"/included.rb": b"gitlab_kas['env'] = { 'A' => 1 }\n"}
     document = GitlabRb(b"from_file '/included.rb'\n", ruby, read_file=files.__getitem__)
-    assert document.settings() == {"gitlab_kas": {"env": {"A": 1}}}
+    assert document.read(["gitlab_kas"]) == ({"gitlab_kas": {"env": {"A": 1}}}, {})
     assert document.change(ENABLE).text.endswith(section("gitlab_kas['enable'] = true").encode())
     with pytest.raises(GitlabRbError) as error:
         document.change(ENV_B)
@@ -422,26 +423,93 @@ def test_included_file_is_read(ruby: Ruby) -> None:
     )
 
 
-READINGS: dict[str, tuple[str, dict[str, Any]]] = {
-    "last wins": ("gitlab_kas['a'] = 1\ngitlab_kas['a'] = 2\n", {"gitlab_kas": {"a": 2}}),
-    "call form": ("external_url 'x'\n", {"external_url": "x"}),
+READINGS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
+    "last wins": ("gitlab_kas['a'] = 1\ngitlab_kas['a'] = 2\n", {"gitlab_kas": {"a": 2}}, {}),
+    "call form": ("external_url 'x'\n", {"external_url": "x"}, {}),
     "hashes": (
         "gitlab_kas['env'] = { A: 1 }\ngitlab_kas['env']['B'] = :c\n",
         {"gitlab_kas": {"env": {"A": 1, "B": "c"}}},
+        {},
     ),
-    "what is computed is left out": ("gitlab_kas['a'] = 1\ngitlab_kas['a'] = b()\n", {"gitlab_kas": {}}),
-    "what may change is left out": ("gitlab_kas['a'] = 1\ngitlab_kas['a'] = 2 if b\n", {"gitlab_kas": {}}),
-    "a computed key may be any": ("gitlab_kas['a'] = 1\nk = 'a'\ngitlab_kas[k] = 2\n", {}),
-    "a section in call form": ("gitlab_kas['a'] = 1\ngitlab_kas('a' => 2)\n", {}),
-    "what Ruby is asked to load": ("require 'json'\n", {}),
-    "nothing after a return": ("gitlab_kas['a'] = 1\nreturn\ngitlab_kas['a'] = 2\n", {"gitlab_kas": {"a": 1}}),
-    "comments and text": ("# gitlab_kas['a'] = 1\nb = 'gitlab_kas'\n", {}),
+    "an empty hash": ("gitlab_kas['env'] = {}\n", {"gitlab_kas": {"env": {}}}, {}),
+    "nil": ("gitlab_kas['a'] = nil\n", {"gitlab_kas": {"a": None}}, {}),
+    "other sections": ("nginx['a'] = 1\nnginx['b'] = c\n", {}, {}),
+    "what Ruby is asked to load": ("require 'json'\n", {}, {}),
+    "comments and text": ("# gitlab_kas['a'] = 1\nb = 'gitlab_kas'\n", {}, {}),
+    "a computed call": ("\nexternal_url ENV['URL'] || 'https://x'\n", {}, {"external_url": "line 2"}),
+    "computed after a literal": ("gitlab_kas['a'] = 1\ngitlab_kas['a'] = b()\n", {}, {"gitlab_kas['a']": "line 2"}),
+    "a literal after it": ("gitlab_kas['a'] = b()\ngitlab_kas['a'] = 1\n", {"gitlab_kas": {"a": 1}}, {}),
+    "conditional": ("gitlab_kas['a'] = 1\ngitlab_kas['a'] = 2 if b\n", {}, {"gitlab_kas['a']": "line 2"}),
+    "part of a text": ("gitlab_kas['a'] = \"#{b}\"\n", {}, {"gitlab_kas['a']": "line 1"}),
+    "part of a list": ("gitlab_kas['a'] = [1, b]\n", {}, {"gitlab_kas['a']": "line 1"}),
+    "part of a hash": (
+        "gitlab_kas['env'] = {\n  'A' => 1,\n  'B' => ENV['B'],\n}\n",
+        {"gitlab_kas": {"env": {"A": 1}}},
+        {"gitlab_kas['env']['B']": "line 3"},
+    ),
+    "a hash that is merged in may hold any key": (
+        "gitlab_kas['env'] = { 'A' => 1, **more, 'B' => 2 }\n",
+        {"gitlab_kas": {"env": {"B": 2}}},
+        {"gitlab_kas['env']": "line 1"},
+    ),
+    "a computed hash": (
+        "gitlab_kas['env'] = ENV.to_h\ngitlab_kas['env']['A'] = 1\n",
+        {},
+        {"gitlab_kas['env']": "line 1"},
+    ),
+    "a computed key may be any": ("gitlab_kas['a'] = 1\nk = 'a'\ngitlab_kas[k] = 2\n", {}, {"gitlab_kas": "line 3"}),
+    "a section in call form": ("gitlab_kas['a'] = 1\ngitlab_kas('a' => 2)\n", {}, {"gitlab_kas": "line 2"}),
+    "a hash that other code gets": (
+        "gitlab_kas['env'] = { 'A' => 1 }\nf(gitlab_kas['env'])\n",
+        {},
+        {"gitlab_kas['env']": "line 2"},
+    ),
+    "an unreadable file": (
+        "external_url 'x'\nfrom_file '/nowhere'\ngitlab_kas['a'] = 1\n",
+        {"gitlab_kas": {"a": 1}},
+        {"external_url": "line 2", "gitlab_kas": "line 2"},
+    ),
+    "a computed value in a file": (
+        "from_file '/included.rb'\n",
+        {},
+        {"external_url": "line 2 of /included.rb"},
+    ),
+    "after a return that may end the file": (
+        "gitlab_kas['a'] = 1\nreturn if b\ngitlab_kas['a'] = 2\n",
+        {},
+        {"gitlab_kas['a']": "line 3"},
+    ),
 }
 
 
-@pytest.mark.parametrize(("text", "settings"), READINGS.values(), ids=READINGS.keys())
-def test_settings(ruby: Ruby, text: str, settings: dict[str, Any]) -> None:
-    assert GitlabRb(text.encode(), ruby).settings() == settings
+@pytest.mark.parametrize(("text", "settings", "unreadable"), READINGS.values(), ids=READINGS.keys())
+def test_reading(ruby: Ruby, text: str, settings: dict[str, Any], unreadable: dict[str, str]) -> None:
+    """Not set, set to what cannot be read, and set to this are three values."""
+    files = {"/included.rb": b"x = 1\nexternal_url ENV['URL']\n"}
+
+    def read_file(path: str) -> bytes:
+        if path not in files:
+            raise OSError(2, "No such file or directory")
+        return files[path]
+
+    document = GitlabRb(text.encode(), ruby, read_file=read_file)
+    assert document.read(["external_url", "gitlab_kas"]) == (settings, unreadable)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (("external_url",), "line 1"),
+        (("gitlab_kas",), None),
+        (("gitlab_kas", "enable"), None),
+        (("gitlab_kas", "env"), "line 2"),
+        (("gitlab_kas", "env", "A"), "line 2"),
+        (("gitlab_kas", "env", "B"), "line 3"),
+    ],
+)
+def test_where_unreadable(path: tuple[str, ...], expected: str | None) -> None:
+    unreadable = {"external_url": "line 1", "gitlab_kas['env']": "line 2", "gitlab_kas['env']['B']": "line 3"}
+    assert where_unreadable(unreadable, path) == expected
 
 
 def test_masked_diff(ruby: Ruby) -> None:

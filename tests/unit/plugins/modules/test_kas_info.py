@@ -14,6 +14,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl impo
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import Listener, Readiness
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
     SECRETS,
+    SECRETS_JSON,
     SecretError,
     fingerprint,
     unseal,
@@ -120,16 +121,23 @@ def test_a_healthy_node(node: Node) -> None:
             "private_api": {"network": "tcp", "address": "[fd00::1]:8155"},
         },
         "secrets": {
-            "api_secret_key": {"fingerprint": fingerprint(IN_RB), "source": "gitlab.rb", "problem": None},
+            "api_secret_key": {
+                "fingerprint": fingerprint(IN_RB),
+                "source": "gitlab.rb",
+                "problem": None,
+                "computed": None,
+            },
             "private_api_secret_key": {
                 "fingerprint": fingerprint(IN_JSON["private_api_secret_key"]),
                 "source": "gitlab-secrets.json",
                 "problem": None,
+                "computed": None,
             },
             "websocket_token_secret_key": {
                 "fingerprint": fingerprint(IN_JSON["websocket_token_secret_key"]),
                 "source": "gitlab-secrets.json",
                 "problem": None,
+                "computed": None,
             },
         },
         "sealed_secrets": {},
@@ -143,6 +151,7 @@ def test_a_healthy_node(node: Node) -> None:
             },
             "gitlab_rails": {},
         },
+        "unreadable": {},
         "addresses": ["10.0.0.1", "fd00::1"],
         "reconfigure_pending": None,
     }
@@ -218,7 +227,8 @@ def test_a_node_just_installed(node: Node) -> None:
     node.gitlab_rb.write_text("external_url 'https://gitlab.example.com'\n")
     kas = node.look(seal_key=KEY)
     assert kas["blocking_errors"] == []
-    assert kas["secrets"] == {name: {"fingerprint": None, "source": None, "problem": None} for name in SECRETS}
+    nothing = {"fingerprint": None, "source": None, "problem": None, "computed": None}
+    assert kas["secrets"] == dict.fromkeys(SECRETS, nothing)
     assert kas["sealed_secrets"] == {}
     assert kas["configured"] is False
     assert kas["reconfigure_pending"] == "No successful reconfigure is on record."
@@ -233,17 +243,57 @@ def test_a_reconfigure_that_is_owed_for_a_certificate(node: Node) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("''", {"source": "gitlab.rb", "problem": "is empty"}),
-        ("'c2hvcnQ='", {"source": "gitlab.rb", "problem": "holds 5 bytes instead of 32"}),
-        ("42", {"source": "gitlab.rb", "problem": "is not a string"}),
-        ("ENV['SECRET']", {"source": "gitlab-secrets.json", "problem": None}),
-        ("nil", {"source": "gitlab-secrets.json", "problem": None}),
+        ("''", {"source": "gitlab.rb", "problem": "is empty", "computed": None}),
+        ("'c2hvcnQ='", {"source": "gitlab.rb", "problem": "holds 5 bytes instead of 32", "computed": None}),
+        ("42", {"source": "gitlab.rb", "problem": "is not a string", "computed": None}),
+        ("nil", {"source": "gitlab-secrets.json", "problem": None, "computed": None}),
+        *(
+            (code, {"fingerprint": None, "source": "gitlab.rb", "problem": None, "computed": "line 2"})
+            for code in ("ENV['SECRET']", "File.read('/etc/gitlab/kas_secret').strip", '"#{x}"', "IN || nil")
+        ),
     ],
 )
 def test_secrets_as_the_package_takes_them(node: Node, value: str, expected: dict[str, Any]) -> None:
-    node.gitlab_rb.write_text(f"gitlab_kas['api_secret_key'] = {value}\n")
-    secret = node.look(seal_key=KEY)["secrets"]["api_secret_key"]
+    node.gitlab_rb.write_text(f"\ngitlab_kas['api_secret_key'] = {value}\n")
+    kas = node.look(seal_key=KEY)
+    secret = kas["secrets"]["api_secret_key"]
     assert {key: secret[key] for key in expected} == expected
+    assert ("api_secret_key" in kas["sealed_secrets"]) == (expected["computed"] is None)
+
+
+def test_what_an_included_file_may_set_is_not_computed(node: Node) -> None:
+    """The stored secret is what the last reconfigure took."""
+    node.gitlab_rb.write_text("from_file '/nowhere'\n")
+    kas = node.look(seal_key=KEY)
+    assert {name: secret["source"] for name, secret in kas["secrets"].items()} == dict.fromkeys(SECRETS, SECRETS_JSON)
+    assert kas["unreadable"]["gitlab_kas"] == "line 1"
+
+
+def test_settings_that_cannot_be_read(node: Node) -> None:
+    node.gitlab_rb.write_text(
+        "external_url ENV['URL'] || 'https://gitlab.example.com'\n"
+        "gitlab_kas['listen_address'] = '0.0.0.0:8150'\n"
+        "gitlab_kas['env'] = { 'A' => 'a', 'B' => ENV['B'] }\n"
+        "gitlab_rails['gitlab_kas_external_url'] = url\n"
+        "gitlab_rails['redis_host'] = host\n"
+        "gitlab_rails['db_password'] = File.read('/hunter2')\n"
+        "roles ['application_role']\n"
+        "user['username'] = name\n"
+        "nginx['enable'] = enable\n"
+    )
+    kas = node.look()
+    assert kas["settings"] == {
+        "gitlab_kas": {"listen_address": "0.0.0.0:8150", "env": {"A": "a"}},
+        "gitlab_rails": {},
+        "roles": ["application_role"],
+    }
+    assert kas["unreadable"] == {
+        "external_url": "line 1",
+        "gitlab_kas['env']['B']": "line 3",
+        "gitlab_rails['gitlab_kas_external_url']": "line 4",
+        "gitlab_rails['redis_host']": "line 5",
+        "user['username']": "line 8",
+    }
 
 
 # Unhealthy nodes
