@@ -187,10 +187,14 @@ class Document:
         settings: Tree = {}
         unreadable: dict[str, str] = {}
         mentioned = dict.fromkeys(path for name in names for path in self._mentioned(name))
+        literals: set[Path] = set()
         for path in mentioned:
             state = self.state(path)
-            if _is_literal(path, state):
+            if path[:-1] in literals:
+                literals.add(path)  # known with the whole hash
+            elif _is_literal(path, state):
                 assert state.value is not None
+                literals.add(path)
                 put(settings, path, _plain(state.value.literal))
             elif (*path, _ANY_OTHER) in mentioned:
                 continue  # a hash: its keys are looked at one by one
@@ -444,7 +448,7 @@ def put(tree: Tree, path: Path, value: Any) -> None:
 
 def takes_one_value(name: str) -> bool:
     """Whether the package knows a name in call form; ``require 'json'`` is no setting."""
-    return name in CALL_FORM or name.endswith("_url")
+    return name in CALL_FORM or name.endswith("_url") or name == "git_data_dirs"  # which takes a hash
 
 
 def _known(path: Sequence[str | None]) -> Path:

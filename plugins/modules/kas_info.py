@@ -206,7 +206,10 @@ DIRECTORY = "/var/opt/gitlab/gitlab-kas"  # the package's defaults of gitlab_kas
 LOG_DIRECTORY = "/var/log/gitlab/gitlab-kas"
 
 # What is read of gitlab.rb, and which keys of gitlab_rails: what Rails is told of KAS, and the Redis that KAS inherits.
-SETTINGS = ("external_url", "gitlab_kas_external_url", "gitlab_kas", "gitlab_rails", "roles", "user")
+SETTINGS = (
+    *("external_url", "gitlab_kas_external_url", "gitlab_kas", "gitlab_kas_nginx", "gitlab_rails", "roles", "user"),
+    "git_data_dirs",  # GitLab 18.0 and later refuse to reconfigure with it
+)
 RAILS_KEYS = ("gitlab_kas_", "redis_")
 
 

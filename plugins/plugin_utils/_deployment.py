@@ -20,6 +20,13 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api imp
     unreachable_reason,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, Choice
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import (
+    ENVIRONMENT,
+    KEYS,
+    SEVERAL_URLS_SINCE,
+    Release,
+    wants_url,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS, VARIABLES
 
 KAS_GROUP = "gitlab_kas"
@@ -29,21 +36,6 @@ PRIVATE_API_PORT = 8155
 INTERNAL_API_PORT = 8153
 AGENT_PATH = "/-/kubernetes-agent/"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-# GitLab versions: administration/clusters/kas and the package's changelog.
-CIDR_SINCE = (16, 5, 0)
-TLS_SINCE = (16, 11, 0)
-WEBSOCKET_SECRET_SINCE = (17, 7, 0)
-SEVERAL_URLS_SINCE = (17, 8, 1)
-# Older packages have OWN_PRIVATE_API_URL=grpc://localhost:8155 in their default environment.
-NO_DEFAULT_URL_SINCE = (17, 9, 0)
-ALLOWLIST_SINCE = (18, 3, 0)
-AGENT_TLS_SINCE = (18, 7, 0)
-SENTINEL_TLS_SINCE = (18, 8, 0)
-# 17.8.0 does not start with its default environment, 17.9.0 panics without one: both want an explicit URL.
-URL_ONLY_VERSIONS = ((17, 8, 0), (17, 9, 0))
-# Not even an explicit localhost: the upgrade notes put 127.0.0.1 in the place of the default.
-ADDRESS_ONLY_VERSION = (17, 8, 0)
 
 OWN_PREFIX = "OWN_PRIVATE_API_"
 OWN_NAMES = ("URL", "CIDR", "PORT", "SCHEME", "HOST")
@@ -92,7 +84,6 @@ VARIABLE_OF_KEY = {
 }
 
 Tree = dict[str, Any]
-Version = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -141,14 +132,17 @@ class Host:
         return bool(self.reported.get("configured", True))
 
     @property
-    def version(self) -> Version | None:
-        """GitLab's version as three numbers, None if it is not known."""
-        match = re.match(r"(\d+)\.(\d+)\.(\d+)", self.reported.get("gitlab_version") or "")
-        return tuple(map(int, match.groups())) if match else None
+    def version(self) -> Release | None:
+        """The release of GitLab that is installed, None if it is not known."""
+        return Release.of(self.reported.get("gitlab_version"))
 
-    def before(self, version: Version) -> bool:
+    def before(self, release: Release) -> bool:
         """Whether the node is known to be older."""
-        return self.version is not None and self.version < version
+        return self.version is not None and self.version < release
+
+    def since(self, release: Release) -> bool:
+        """Whether the node is known to be as new."""
+        return self.version is not None and self.version >= release
 
     def setting(self, *path: str) -> Any:
         """What its gitlab.rb says now; None if nothing, or nothing that can be read without running it."""
@@ -266,7 +260,7 @@ class Deployment:
     def manages(self, host: Host) -> bool:
         """Whether its private API is decided here; the defaults of the package do for a KAS alone."""
         given = any(host.values[name] for name in (*PRIVATE_API_VARIABLES, "kas_unix_sockets"))
-        return given or self.clustered(host) or host.version in URL_ONLY_VERSIONS
+        return given or self.clustered(host) or wants_url(host.version)
 
     def _own_urls(self, host: Host) -> list[str]:
         values = host.values
@@ -274,7 +268,7 @@ class Deployment:
             return [f"unix://{host.private_api_socket}"]
         if host.info is None and not values["kas_own_private_api_url"]:
             return []
-        alone = "127.0.0.1" if host.version in URL_ONLY_VERSIONS else "localhost"
+        alone = "127.0.0.1" if wants_url(host.version) else "localhost"
         here = f"{'' if self.clustered(host) else alone}:{host.own_port}"
         options = {
             "url": values["kas_own_private_api_url"],
@@ -367,8 +361,7 @@ def secrets_part(host: Host, deployment: Deployment, choice: Choice) -> Part:
 def secret_names(host: Host, deployment: Deployment) -> list[str]:
     """KAS nodes share all secrets, as far as their version knows them; a Rails node without KAS only the API's."""
     if host.runs_kas:
-        unknown = {"websocket_token_secret_key"} if host.before(WEBSOCKET_SECRET_SINCE) else set()
-        return [name for name in SECRETS if name not in unknown]
+        return [name for name in SECRETS if not KEYS[name].not_yet(host.version)]
     return ["api_secret_key"] if host.in_rails and deployment.kas else []
 
 
@@ -448,7 +441,7 @@ def _own_environment(host: Host, deployment: Deployment) -> dict[str, str]:
         environment["PORT"] = str(values["kas_own_private_api_port"])
     if host.own_scheme == "grpcs":
         environment["SCHEME"] = "grpcs"
-    if host.before(NO_DEFAULT_URL_SINCE):
+    if ENVIRONMENT["OWN_PRIVATE_API_URL"].known_to(host.version):
         environment["URL"] = ""  # takes the default away: chpst -e unsets a variable whose file is empty
     return environment
 

@@ -10,7 +10,7 @@ full stop: the variable, the value found, and what to set. No secret is ever par
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,13 +22,10 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import 
     fingerprint,
     problem,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _rules_releases
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
-    ADDRESS_ONLY_VERSION,
     AGENT_PATH,
-    AGENT_TLS_SINCE,
     ALLOWLIST,
-    ALLOWLIST_SINCE,
-    CIDR_SINCE,
     INTERNAL_API_PORT,
     KAS_GROUP,
     OWN_NAMES,
@@ -36,14 +33,9 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     PRIVATE_API_PORT,
     PRIVATE_API_VARIABLES,
     RAILS_GROUP,
-    SENTINEL_TLS_SINCE,
-    SEVERAL_URLS_SINCE,
-    TLS_SINCE,
-    URL_ONLY_VERSIONS,
     VARIABLE_OF_KEY,
     Deployment,
     Host,
-    Version,
     agents_url,
     gitlab_address,
     has_own_redis,
@@ -57,43 +49,20 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     stale_urls,
     underived_internal_url,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Rule
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import listed as _text
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import (
+    listens_for_itself as _listens_for_itself,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import source as _source
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 SOCKET_PATH_BYTES = 107  # Linux's sockaddr_un holds 108, the last of them a NUL
-
-# Keys of gitlab_kas without a variable of their own that the package reads (attributes/default.rb, and the logging
-# settings that every service takes).
-_OTHER_KEYS = {
-    "agent_configuration_poll_period",
-    "agent_gitops_poll_period",
-    "agent_gitops_project_info_cache_error_ttl",
-    "agent_gitops_project_info_cache_ttl",
-    "agent_info_cache_error_ttl",
-    "agent_info_cache_ttl",
-    "dir",
-    "env_directory",
-    "gitlab_external_url",
-    "log_directory",
-    "log_group",
-    "metrics_usage_reporting_period",
-    "svlogd_filter",
-    "svlogd_num",
-    "svlogd_prefix",
-    "svlogd_size",
-    "svlogd_timeout",
-    "svlogd_udp",
-    "udp_log_shipping_host",
-    "udp_log_shipping_hostname",
-    "udp_log_shipping_port",
-    "workspaces",
-}
 
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _OTHER_IP_VERSION = {"tcp4": 6, "tcp6": 4}
 
 _TCP_ONLY = ("kas_listen_address", "kas_kubernetes_api_listen_address", "kas_observability_listen_address")
-
-Rule = Callable[[Host, Deployment], Iterator[str]]
 
 
 def node_refusals(hosts: Sequence[Host]) -> list[str]:
@@ -131,7 +100,7 @@ def refusals(deployment: Deployment, roles: Iterable[str]) -> list[str]:
         (deployment.kas, _KAS_RULES if "kas" in roles else []),
         (deployment.rails, [_standalone_with_rails, _cookie_where("error")] if writes_urls else []),
         (deployment.rails, [_rails] if "kas_rails" in roles else []),
-        (deployment.hosts, [_secrets, _one_value_of_secrets]),
+        (deployment.hosts, [_rules_releases.git_data_dirs, _secrets, _one_value_of_secrets]),
     ):
         found += [f"{host.name}: {text}." for host in hosts for rule in rules for text in rule(host, deployment)]
     return found
@@ -154,8 +123,7 @@ def warnings(deployment: Deployment, choice: Choice) -> list[str]:
     rules: list[Rule] = [
         _silence,
         _cookie_where("warn"),
-        _url_only_version,
-        _ignored_keys,
+        *_rules_releases.WARNINGS,
         _other_urls,
         _replaced_secrets(choice),
     ]
@@ -311,53 +279,6 @@ def _same_url(host: Host, deployment: Deployment) -> Iterator[str]:
             )
 
 
-def _versions(host: Host, deployment: Deployment) -> Iterator[str]:
-    """What the installed version does not know yet."""
-    values = host.values
-    way, cidr = values["kas_own_private_api_discovery"], values["kas_own_private_api_cidr"]
-    listens_on_all = is_wildcard(split(values["kas_private_api_listen_address"])[0])
-    for name, is_asked, since, remedy in (
-        ("kas_own_private_api_discovery", way == "cidr", CIDR_SINCE, "set it to 'url'"),
-        ("kas_own_private_api_cidr", way == "cidr" and len(cidr) > 1, SEVERAL_URLS_SINCE, "set one CIDR"),
-        (
-            "kas_own_private_api_discovery",
-            way == "listener" and listens_on_all,
-            SEVERAL_URLS_SINCE,
-            "set kas_private_api_listen_address to one address, or discovery to 'url'",
-        ),
-        ("kas_private_api_certificate", True, TLS_SINCE, "leave it out"),
-        ("kas_certificate", True, AGENT_TLS_SINCE, "leave it out"),
-        ("kas_extra_allowed_response_headers", True, ALLOWLIST_SINCE, "leave it out"),
-    ):
-        if values[name] and is_asked and host.before(since):
-            yield _unknown(host, f"{name} is {shown(_text(values[name]))}", since, remedy)
-
-
-def _own_url_of_version(host: Host, deployment: Deployment) -> Iterator[str]:
-    """The ways to an own URL that the installed version goes wrong on."""
-    values = host.values
-    way, installed = values["kas_own_private_api_discovery"], host.reported.get("gitlab_version")
-    address, port = values["kas_private_api_listen_address"], values["kas_own_private_api_port"]
-    if way != "url" and host.version in URL_ONLY_VERSIONS:
-        yield (
-            f"kas_own_private_api_discovery is '{way}', with which KAS of GitLab {installed} does not start; set it to"
-            " 'url', or install another version"
-        )
-    elif way == "url" and host.version == ADDRESS_ONLY_VERSION:
-        for name in [parse_url(url).host for url in deployment.urls.get(host.name, [])]:
-            if name and not is_ip(name):
-                yield (
-                    f"{_source(host)}, but KAS of GitLab {installed} does not start with a name in its own URL; set an"
-                    f" address instead of {name}, or install {_next_patch(host)} or later"
-                )
-    elif way == "listener" and host.before(SEVERAL_URLS_SINCE) and port and split(address)[1] not in ("", str(port)):
-        yield (
-            f"kas_own_private_api_port is {port}, but KAS of GitLab {installed} takes the port from"
-            f" kas_private_api_listen_address, which is {shown(address)}; leave the port out, or install"
-            f" {_dotted(SEVERAL_URLS_SINCE)} or later"
-        )
-
-
 def _tls(host: Host, deployment: Deployment) -> Iterator[str]:
     values = host.values
     for listener in ("kas", "kas_private_api", "kas_internal_api", "kas_kubernetes_api"):
@@ -378,12 +299,6 @@ def _tls(host: Host, deployment: Deployment) -> Iterator[str]:
 
 def _external_url(host: Host, deployment: Deployment) -> Iterator[str]:
     yield from slash_missing(host)
-    agents, gitlab = host.values["kas_external_url"], host.external_url
-    if agents.startswith("grpc") and gitlab and urlsplit(agents).hostname != urlsplit(gitlab).hostname:
-        yield (
-            f"kas_external_url is {shown(agents)}, but on a name of its own KAS takes WebSockets only; set ws:// or"
-            " wss://"
-        )
 
 
 def slash_missing(host: Host) -> Iterator[str]:
@@ -490,8 +405,6 @@ def _redis(host: Host, deployment: Deployment) -> Iterator[str]:
             "kas_redis.sentinels is set, but kas_redis.sentinels_master_name is not; set the name by which the"
             " Sentinels know Redis, such as gitlab-redis"
         )
-    if redis.get("sentinels_ssl") and host.before(SENTINEL_TLS_SINCE):
-        yield _unknown(host, "kas_redis.sentinels_ssl is true", SENTINEL_TLS_SINCE, "leave it out")
     places = {"kas_redis": redis}
     places.update({f"kas_redis.sentinels[{i}]": place for i, place in enumerate(redis.get("sentinels", []))})
     for name, place in places.items():
@@ -524,8 +437,7 @@ _KAS_RULES: list[Rule] = [
     _own_url,
     _reach,
     _same_url,
-    _versions,
-    _own_url_of_version,
+    *_rules_releases.REFUSALS,
     _tls,
     _external_url,
     _agents_path,
@@ -624,22 +536,6 @@ def _cookie_where(check: str) -> Rule:
     return rule
 
 
-def _url_only_version(host: Host, deployment: Deployment) -> Iterator[str]:
-    """Also of a KAS alone, which then has a URL in its gitlab.rb that nobody asked for."""
-    if host.in_play and host.version in URL_ONLY_VERSIONS:
-        for url in deployment.urls.get(host.name, []):
-            yield (
-                f"KAS of GitLab {host.reported['gitlab_version']} starts only with an explicit own URL, so {url} is"
-                f" set; install {_next_patch(host)} or later"
-            )
-
-
-def _ignored_keys(host: Host, deployment: Deployment) -> Iterator[str]:
-    for key in host.values["kas_settings"] if host.runs_kas else ():
-        if key not in _OTHER_KEYS:
-            yield f"kas_settings.{key} is no setting that the Linux package is known to read; it may have no effect"
-
-
 def _other_urls(host: Host, deployment: Deployment) -> Iterator[str]:
     """What the package would derive where KAS runs, but somebody has set by hand."""
     if not (host.runs_kas and host.in_rails):
@@ -685,39 +581,8 @@ def _found_secret(host: Host, name: str) -> Mapping[str, Any]:
 # -- Small things --
 
 
-def _source(host: Host) -> str:
-    """The variable that decides the own URL, and its value."""
-    for name in ("kas_own_private_api_url", "kas_own_private_api_cidr", "kas_private_api_listen_address"):
-        if host.values[name]:
-            return f"{name} is {shown(_text(host.values[name]))}"
-    return "kas_own_private_api_cidr is not set"
-
-
-def _next_patch(host: Host) -> str:
-    *minor, patch = host.version or ()
-    return _dotted((*minor, patch + 1))
-
-
-def _dotted(version: Version) -> str:
-    return ".".join(map(str, version))
-
-
-def _unknown(host: Host, found: str, since: Version, remedy: str) -> str:
-    installed = host.reported.get("gitlab_version")
-    return f"{found}, which GitLab {installed} does not know; {remedy}, or install {_dotted(since)} or later"
-
-
 def _half_pair(values: Mapping[str, Any], first: str, second: str, of: str = "") -> Iterator[str]:
     """Of a certificate and its key, one alone is of no use."""
     for name, other in ((first, second), (second, first)):
         if values.get(name) and not values.get(other):
             yield f"{of}{name} is {shown(values[name])}, but {of}{other} is not set; set both"
-
-
-def _listens_for_itself(address: str) -> str | None:
-    """Why nobody else reaches a listener on this ADDRESS:PORT; None if others may."""
-    return None if is_wildcard(split(address)[0]) else unreachable_reason(f"grpc://{address}")
-
-
-def _text(value: Any) -> str:
-    return ",".join(value) if isinstance(value, (list, tuple)) else str(value)

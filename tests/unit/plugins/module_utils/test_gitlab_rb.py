@@ -426,6 +426,11 @@ def test_included_file_is_read(ruby: Ruby) -> None:
 READINGS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
     "last wins": ("gitlab_kas['a'] = 1\ngitlab_kas['a'] = 2\n", {"gitlab_kas": {"a": 2}}, {}),
     "call form": ("external_url 'x'\n", {"external_url": "x"}, {}),
+    "a hash in call form": (
+        "git_data_dirs({ 'a' => { 'path' => '/b' } })\n",
+        {"git_data_dirs": {"a": {"path": "/b"}}},
+        {},
+    ),
     "hashes": (
         "gitlab_kas['env'] = { A: 1 }\ngitlab_kas['env']['B'] = :c\n",
         {"gitlab_kas": {"env": {"A": 1, "B": "c"}}},
@@ -467,7 +472,7 @@ READINGS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
     "an unreadable file": (
         "external_url 'x'\nfrom_file '/nowhere'\ngitlab_kas['a'] = 1\n",
         {"gitlab_kas": {"a": 1}},
-        {"external_url": "line 2", "gitlab_kas": "line 2"},
+        {"external_url": "line 2", "gitlab_kas": "line 2", "git_data_dirs": "line 2"},
     ),
     "a computed value in a file": (
         "from_file '/included.rb'\n",
@@ -493,7 +498,7 @@ def test_reading(ruby: Ruby, text: str, settings: dict[str, Any], unreadable: di
         return files[path]
 
     document = GitlabRb(text.encode(), ruby, read_file=read_file)
-    assert document.read(["external_url", "gitlab_kas"]) == (settings, unreadable)
+    assert document.read(["external_url", "gitlab_kas", "git_data_dirs"]) == (settings, unreadable)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,9 @@ gitlab_kas['api_secret_key'] = '{IN_RB}'
 gitlab_kas['private_api_secret_key'] = nil
 gitlab_kas['env'] = {{ 'OWN_PRIVATE_API_CIDR' => '10.0.0.0/8', 'TOKEN' => 'hunter2' }}
 gitlab_rails['db_password'] = 'hunter2'
+gitlab_rails['redis_username'] = 'rails'
+gitlab_kas_nginx['listen_port'] = 81
+git_data_dirs({{ 'default' => {{ 'path' => '/mnt/nas' }} }})
 """
 
 
@@ -149,7 +152,9 @@ def test_a_healthy_node(node: Node) -> None:
                 "private_api_secret_key": None,
                 "env": {"OWN_PRIVATE_API_CIDR": "10.0.0.0/8", "TOKEN": "********"},
             },
-            "gitlab_rails": {},
+            "gitlab_kas_nginx": {"listen_port": 81},
+            "git_data_dirs": {"default": {"path": "/mnt/nas"}},
+            "gitlab_rails": {"redis_username": "rails"},
         },
         "unreadable": {},
         "addresses": ["10.0.0.1", "fd00::1"],

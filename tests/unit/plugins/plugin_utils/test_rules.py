@@ -28,6 +28,11 @@ SECRET = base64.b64encode(32 * b"s").decode()
 SHORT = base64.b64encode(5 * b"s").decode()
 
 
+AGENT_TLS = {"kas_certificate": "/etc/gitlab/kas.crt", "kas_key": "/etc/gitlab/kas.key"}
+PROXY_TLS = {"kas_kubernetes_api_certificate": "/etc/gitlab/kas.crt", "kas_kubernetes_api_key": "/etc/gitlab/kas.key"}
+WEBSOCKET_SECRET = base64.b64encode(72 * b"s").decode()
+URL = "https://gitlab.example.com"
+GIT_DATA_DIRS = {"external_url": URL, "git_data_dirs": {"default": {"path": "/mnt/nas"}}}
 SENTINELS = {"sentinels": [{"host": "s1"}], "sentinels_master_name": "gitlab-redis"}
 
 
@@ -112,7 +117,7 @@ REFUSALS = [
     ),
     # Redis
     *(
-        ({"kas1": version("18.8.0")}, {"kas_redis": redis}, [f"kas1: {sentence}." for sentence in sentences])
+        ({"kas1": version("19.3.0")}, {"kas_redis": redis}, [f"kas1: {sentence}." for sentence in sentences])
         for redis, *sentences in (
             ({"host": "redis", "port": 6380, "username": "kas", "password": "secret"},),
             ({"host": "[fd00::1]"},),
@@ -485,22 +490,83 @@ REFUSALS = [
             ("17.8.1", 9155, []),
         )
     ),
+    # what the package of a release hands to KAS
+    *(
+        ({"kas1": version(installed)}, extra, [f"kas1: {sentence}." for sentence in sentences])
+        for installed, extra, *sentences in (
+            (
+                "14.7.9",
+                AGENT_TLS,
+                "kas_certificate is '/etc/gitlab/kas.crt', which GitLab 14.7.9 does not know; leave it out, or install"
+                " 14.8.0 or later",
+                "kas_key is '/etc/gitlab/kas.key', which GitLab 14.7.9 does not know; leave it out, or install 14.8.0"
+                " or later",
+            ),
+            ("14.8.0", {**AGENT_TLS, "kas_listen_address": ":8150"}),
+            (
+                "16.5.1",
+                {"kas_redis": {"host": "redis", "password": "secret"}},
+                "kas_redis.host is 'redis', which GitLab 16.5.1 does not know; leave it out, or install 16.6.0 or"
+                " later",
+                "kas_redis.password is set, which GitLab 16.5.1 does not know; leave it out, or install 16.6.0 or"
+                " later",
+            ),
+            ("16.6.0", {"kas_redis": {"host": "redis", "password": "secret"}}),
+            (
+                "16.7.4",
+                {"kas_extra_config_command": "/bin/kas"},
+                "kas_extra_config_command is '/bin/kas', which GitLab 16.7.4 does not know; leave it out, or install"
+                " 16.8.0 or later",
+            ),
+            ("16.8.0", {"kas_extra_config_command": "/bin/kas"}),
+            (
+                "16.10.9",
+                {"kas_grpc_log_level": "warn"},
+                "kas_grpc_log_level is 'warn', which GitLab 16.10.9 does not know; leave it out, or install 16.11.0 or"
+                " later",
+            ),
+            ("16.11.0", {"kas_grpc_log_level": "warn"}),
+            ("17.6.9", {"kas_secrets_values": {"websocket_token_secret_key": WEBSOCKET_SECRET}}),
+            (
+                "19.2.9",
+                {"kas_redis": {"username": "kas", "password": "secret"}},
+                "kas_redis.username is 'kas', which GitLab 19.2.9 does not know, so KAS would log in to Redis as"
+                " default, with this user's password; leave it out and set kas_redis.password to the password of"
+                " default, or install 19.3.0 or later",
+            ),
+            (None, {"kas_redis": {"username": "kas", "password": "secret"}}),
+        )
+    ),
+    # releases in which KAS does not start
     (
-        {"kas1": version("16.10.3")},
-        TLS,
+        {
+            "kas1": version("18.0.0-ee.0"),
+            "kas2": version("18.0.1"),
+            "kas3": {**version("18.0.0"), "in_play": False},
+            "kas4": {**KAS, **version("18.0.0"), "kas_enabled": False},
+        },
+        CIDR,
         [
-            "kas1: kas_private_api_certificate is '/etc/gitlab/kas.crt', which GitLab 16.10.3 does not know; leave it"
-            " out, or install 16.11.0 or later."
+            "kas1: KAS of GitLab 18.0.0-ee.0 does not start, since the package itself gives it agent.gitops; install"
+            " 18.0.1 or later."
         ],
     ),
-    (
-        {"kas1": version("18.6.1")},
-        {"kas_certificate": "/etc/gitlab/kas.crt", "kas_key": "/etc/gitlab/kas.key"},
-        [
-            "kas1: kas_certificate is '/etc/gitlab/kas.crt', which GitLab 18.6.1 does not know; leave it out, or"
-            " install"
-            " 18.7.0 or later."
-        ],
+    # what reconfigure ends on
+    *(
+        (
+            {
+                "kas1": {"info": {"gitlab_version": installed, "settings": GIT_DATA_DIRS}},
+                "rails1": {**RAILS, "info": {"gitlab_version": installed, "settings": GIT_DATA_DIRS}},
+                "rails2": {**RAILS, "in_play": False, "info": {"settings": GIT_DATA_DIRS}},
+            },
+            {"kas_own_private_api_url": "grpc://10.0.0.1:8155", "kas_standalone": False},
+            [
+                f"{host}: git_data_dirs is set in gitlab.rb, with which GitLab {installed} refuses to reconfigure; set"
+                " gitaly['configuration'] with its storage there instead."
+                for host in refused
+            ],
+        )
+        for installed, refused in (("17.11.7", []), ("18.0.1", ["kas1", "rails1"]), (None, []))
     ),
     ({"kas1": version(None)}, TLS, []),
     # TLS
@@ -664,6 +730,14 @@ REFUSALS = [
         {"kas_external_url": "grpcs://kas.gitlab.example.com"},
         [
             "kas1: kas_external_url is 'grpcs://kas.gitlab.example.com', but on a name of its own KAS takes WebSockets"
+            " only; set ws:// or wss://."
+        ],
+    ),
+    (
+        {"kas1": version("19.5.0")},
+        {"kas_external_url": "grpc://kas.gitlab.example.com"},
+        [
+            "kas1: kas_external_url is 'grpc://kas.gitlab.example.com', but on a name of its own KAS takes WebSockets"
             " only; set ws:// or wss://."
         ],
     ),
@@ -869,15 +943,146 @@ OTHER = base64.b64encode(32 * b"o").decode()
                 " install 17.8.1 or later.",
                 "kas3: KAS of GitLab 17.9.0 starts only with an explicit own URL, so grpc://kas3.internal:9155 is set;"
                 " install 17.9.1 or later.",
+                "kas3: kas_own_private_api_url is 'grpc://kas3.internal:9155', and KAS of GitLab 17.9.0 most likely"
+                " does not start with a name in its own URL; set an address instead of kas3.internal, or install 17.9.1"
+                " or later.",
+            ],
+        ),
+        # what the installed release is wrong about, or ignores
+        (
+            {
+                "kas1": version("16.9.6"),
+                "kas2": version("16.10.4-ee.0"),
+                "kas3": version("16.11.1"),
+                "kas4": version("16.11.2"),
+                "kas5": {**version("16.11.1"), "in_play": False},
+                "kas6": {**KAS, **version("16.11.1"), "kas_enabled": False},
+            },
+            CIDR,
+            [
+                f"{host}: KAS of GitLab {installed} answers calls of GitLab with GRPC::Unimplemented; install another"
+                f" patch release of {minor}."
+                for host, installed, minor in (
+                    ("kas1", "16.9.6", "16.9"),
+                    ("kas2", "16.10.4-ee.0", "16.10"),
+                    ("kas3", "16.11.1", "16.11"),
+                )
             ],
         ),
         (
-            {"kas1": {}},
-            {"kas_settings": {"client_timeout_seconds": 5, "agent_info_cache_ttl": 5}},
+            {"kas1": version("16.10.3"), "kas2": version("16.11.0")},
+            {**TLS, **CIDR},
             [
-                "kas1: kas_settings.client_timeout_seconds is no setting that the Linux package is known to read; it"
-                " may have no effect."
+                "kas1: kas_private_api_certificate is '/etc/gitlab/kas.crt', and GitLab 16.10.3 is installed; GitLab"
+                " documents TLS between KAS nodes only from 16.11.0 on, so run verify afterwards."
             ],
+        ),
+        *(
+            ({"kas1": version(installed)}, extra, [f"kas1: {sentence}." for sentence in sentences])
+            for installed, extra, *sentences in (
+                # the package's nginx
+                (
+                    "18.6.9",
+                    {**AGENT_TLS, **PROXY_TLS},
+                    "kas_certificate is '/etc/gitlab/kas.crt', but nginx of GitLab 18.6.9 speaks to KAS without TLS, so"
+                    " agents get no answer through it; leave it out, set kas_listen_address to what they reach without"
+                    " nginx, or install 18.7.0 or later",
+                    "kas_kubernetes_api_certificate is '/etc/gitlab/kas.crt', but nginx of GitLab 18.6.9 speaks to KAS"
+                    " without TLS, so users of the Kubernetes API proxy get no answer through it; leave it out, set"
+                    " kas_kubernetes_api_listen_address to what they reach without nginx, or install 18.7.0 or later",
+                ),
+                ("18.6.9", {**AGENT_TLS, "kas_listen_address": ":8150"}),
+                ("18.7.0", {**AGENT_TLS, **PROXY_TLS}),
+                ("18.7.0", {**AGENT_TLS, "kas_kubernetes_api_listen_address": "10.0.0.1:8154"}),
+                ("18.7.0", {**PROXY_TLS, "kas_kubernetes_api_listen_address": ":8154"}),
+                (
+                    "18.7.0",
+                    AGENT_TLS,
+                    "kas_certificate is '/etc/gitlab/kas.crt', but kas_kubernetes_api_certificate is not set, and the"
+                    " package's nginx most likely speaks TLS to both listeners then, and users of the Kubernetes API"
+                    " proxy get no answer through it; set both, or neither",
+                ),
+                (
+                    None,
+                    PROXY_TLS,
+                    "kas_kubernetes_api_certificate is '/etc/gitlab/kas.crt', but kas_certificate is not set, and then"
+                    " the package's nginx most likely speaks to both listeners without TLS, and users of the Kubernetes"
+                    " API proxy get no answer through it; set both, or neither",
+                ),
+                # agents on a name of its own
+                (
+                    "19.5.0",
+                    {"kas_external_url": "grpcs://kas.gitlab.example.com"},
+                    "kas_external_url is 'grpcs://kas.gitlab.example.com'; that KAS takes it on a name of its own was"
+                    " announced for GitLab 19.5, but is not known for GitLab 19.5.0; set wss:// if reconfigure refuses"
+                    " it",
+                ),
+                # kas_settings
+                (
+                    "18.6.1",
+                    {"kas_settings": {"client_timeout_seconds": 5, "agent_info_cache_ttl": 5}},
+                    "kas_settings.client_timeout_seconds is no setting that the Linux package is known to read; it may"
+                    " have no effect",
+                ),
+                (
+                    "18.6.1",
+                    {"kas_settings": {"agent_info_cache_tll": 5, "log_levl": "info"}},
+                    "kas_settings.agent_info_cache_tll is no setting that the Linux package is known to read; it may"
+                    " have no effect; the nearest name is kas_settings.agent_info_cache_ttl",
+                    "kas_settings.log_levl is no setting that the Linux package is known to read; it may have no"
+                    " effect; the nearest name is kas_log_level",
+                ),
+                (
+                    "18.3.9",
+                    {"kas_settings": {"workspaces": {"enabled": True}, "nginx": {"port": 81}}},
+                    "kas_settings.workspaces is set, which GitLab 18.3.9 does not know; leave it out, or install 18.4.0"
+                    " or later",
+                    "kas_settings.nginx is set, which GitLab 18.3.9 does not know; leave it out and set"
+                    " gitlab_kas_nginx in gitlab.rb by hand, or install 19.2.0 or later",
+                ),
+                ("19.2.0", {"kas_settings": {"workspaces": {"enabled": True}, "nginx": {"port": 81}}}),
+                ("17.11.0", {"kas_settings": {"agent_gitops_poll_period": 60}}),
+                (
+                    "18.0.1",
+                    {"kas_settings": {"agent_gitops_poll_period": 60}},
+                    "kas_settings.agent_gitops_poll_period is set, which GitLab 18.0.1 no longer knows and ignores;"
+                    " leave it out",
+                ),
+            )
+        ),
+        # what gitlab.rb says beside
+        *(
+            (
+                {"kas1": {"info": {"gitlab_version": installed, "settings": {"external_url": URL, **settings}}}},
+                extra,
+                [f"kas1: {sentence}." for sentence in sentences],
+            )
+            for installed, settings, extra, *sentences in (
+                ("19.1.9", {"gitlab_kas_nginx": {"port": 81}}, {}),
+                (
+                    "19.2.0",
+                    {"gitlab_kas_nginx": {"port": 81}},
+                    {},
+                    "gitlab_kas_nginx is set in gitlab.rb, which is deprecated from GitLab 19.2.0 on, and still works;"
+                    " write gitlab_kas['nginx'] there instead, or set kas_settings.nginx",
+                ),
+                (
+                    "19.2.9",
+                    {"gitlab_rails": {"redis_username": "rails"}},
+                    {},
+                    "gitlab_rails['redis_username'] in gitlab.rb is 'rails', but GitLab 19.2.9 does not tell KAS, which"
+                    " logs in to Redis as default, with that user's password; set kas_redis.password to the password of"
+                    " default, or install 19.3.0 or later",
+                ),
+                ("19.3.0", {"gitlab_rails": {"redis_username": "rails"}}, {}),
+                ("19.2.9", {"gitlab_rails": {"redis_username": "rails"}}, {"kas_redis": {"host": "redis"}}),
+                ("19.2.9", {"gitlab_rails": {"redis_username": "rails"}}, {"kas_redis": {"password": "secret"}}),
+                (
+                    "19.2.9",
+                    {"gitlab_rails": {"redis_username": "rails"}, "gitlab_kas": {"redis_host": "redis"}},
+                    {},
+                ),
+            )
         ),
         (
             {"kas1": {"info": {"settings": {"gitlab_rails": {"gitlab_kas_internal_url": "grpc://kas0:8153"}}}}},

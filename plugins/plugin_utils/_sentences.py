@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the rules of every topic say alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import unreachable_reason
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
+    Deployment,
+    Host,
+    is_wildcard,
+    split,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
+
+Rule = Callable[[Host, Deployment], Iterator[str]]
+
+
+def source(host: Host) -> str:
+    """The variable that decides the own URL, and its value."""
+    for name in ("kas_own_private_api_url", "kas_own_private_api_cidr", "kas_private_api_listen_address"):
+        if host.values[name]:
+            return f"{name} is {shown(listed(host.values[name]))}"
+    return "kas_own_private_api_cidr is not set"
+
+
+def listens_for_itself(address: str) -> str | None:
+    """Why nobody else reaches a listener on this ADDRESS:PORT; None if others may."""
+    return None if is_wildcard(split(address)[0]) else unreachable_reason(f"grpc://{address}")
+
+
+def listed(value: Any) -> str:
+    """A value as one text, a list with commas."""
+    return ",".join(value) if isinstance(value, (list, tuple)) else str(value)
