@@ -1,10 +1,12 @@
 # Copyright: (c) 2026, the kasops team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The KAS part of GitLab's Helm chart: its values, the Kubernetes Secrets they name, and Helm's commands.
+"""The KAS part of GitLab's Helm chart: its values, and the Kubernetes Secrets that they name.
 
-The chart's side was read in charts/gitlab (values.yaml, templates/_kas.tpl, charts/gitlab/templates/_kas.tpl) and
-its subchart charts/gitlab/charts/kas. A rule yields what follows the host's name in a sentence, as in _rules.
+Applying them is the work of Helm, Flux, Argo CD or kubernetes.core. The chart's side was read in charts/gitlab
+(values.yaml, templates/_kas.tpl, charts/gitlab/templates/_kas.tpl, templates/shared-secrets) and its subchart
+charts/gitlab/charts/kas, and rendered with charts 7.0.9 to 9.9.1. A rule yields what follows the host's name in a
+sentence, as in _rules.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -52,17 +53,9 @@ CHART_VARIABLES: dict[str, Variable] = {
     "kas_chart_tls_secret": Variable("text"),
     "kas_chart_tls_ca_secret": Variable("text"),
     "kas_chart_tls_verify": Variable("boolean", True),
-    # files
-    "kas_chart_values_path": Variable("path"),
-    "kas_chart_secret_manifest_path": Variable("path"),
-    # Helm
-    "kas_chart_apply": Variable("boolean", False),
-    "kas_chart_helm": Variable("text", "helm"),
-    "kas_chart_release": Variable("text", "gitlab"),
     "kas_chart_namespace": Variable("text", "gitlab"),
-    "kas_chart_reference": Variable("text", "gitlab/gitlab"),
-    "kas_chart_version": Variable("text"),
-    "kas_chart_other_values": Variable("list", []),
+    # where the values go
+    "kas_chart_values_path": Variable("path"),
 }
 
 _GITLAB_KAS = ("global", "appConfig", "gitlab_kas")
@@ -102,8 +95,6 @@ _OF_PACKAGES = {
 }
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_RELEASE_CHARACTERS = 53  # Helm's own limit, so that names made of it fit into a DNS label
-_NAMESPACE_CHARACTERS = 63
 _SECRET_NAME = rf"{_LABEL}(\.{_LABEL})*"
 _SECRET_REFERENCE = rf"{_SECRET_NAME}(/[-._a-zA-Z0-9]+)?"
 
@@ -204,85 +195,42 @@ def _custom_config(chart: Chart) -> Tree:
     part.offer(values["kas_gitlab_address"], "gitlab", "address")
     part.offer(values["kas_log_level"], "observability", "logging", "level")
     part.offer(values["kas_grpc_log_level"], "observability", "logging", "grpc_level")
-    return merged(part.settings, values["kas_chart_custom_config"])
+    return _merged(part.settings, values["kas_chart_custom_config"])
 
 
-def manifests(chart: Chart) -> list[Tree]:
-    """The Kubernetes Secrets that the values name, with the secrets themselves from kas_secrets_values."""
-    contents: dict[str, dict[str, str]] = {}
-    for name in _PLACES:
-        secret = chart.secret(name)
-        if secret:
-            contents.setdefault(secret[0], {})[secret[1]] = chart.values["kas_secrets_values"][name]
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name, "namespace": chart.values["kas_chart_namespace"]},
-            "type": "Opaque",
-            "stringData": data,
-        }
-        for name, data in contents.items()
-    ]
-
-
-def merged(*trees: Mapping[str, Any]) -> Tree:
-    """Several trees in one as Helm merges values: the later one wins, and a list replaces a list."""
-    return reduce(_merge, trees, {})
-
-
-def _merge(tree: Mapping[str, Any], more: Mapping[str, Any]) -> Tree:
+def _merged(tree: Mapping[str, Any], more: Mapping[str, Any]) -> Tree:
+    """Two trees in one as Helm and the chart merge them: the second one wins, and a list replaces a list."""
     both = {
-        key: _merge(tree[key], value) if isinstance(tree.get(key), Mapping) and isinstance(value, Mapping) else value
+        key: _merged(tree[key], value) if isinstance(tree.get(key), Mapping) and isinstance(value, Mapping) else value
         for key, value in more.items()
     }
     return {**tree, **both}
 
 
-# -- Helm --
+# -- Kubernetes Secrets --
 
 
-def commands(chart: Chart) -> dict[str, list[str]]:
-    """Helm's command lines. The one called dry_run changes nothing, and reads the values from its standard input."""
-    values = chart.values
-    helm, release, others = values["kas_chart_helm"], values["kas_chart_release"], values["kas_chart_other_values"]
-    namespace = ["--namespace", values["kas_chart_namespace"]]
-    upgrade = [helm, "upgrade", release, values["kas_chart_reference"], "--install", *namespace]
-    upgrade += ["--version", values["kas_chart_version"]]
-    for path in others:
-        upgrade += ["--values", path]
-    if not others:  # else every value that is not KAS's would fall back to the chart's default
-        upgrade.append("--reset-then-reuse-values")
+def secrets_manifest(chart: Chart) -> Tree:
+    """The Kubernetes Secrets that the values name, as one List; it holds the secrets, from kas_secrets_values."""
+    contents: dict[str, dict[str, str]] = {}
+    for name in _PLACES:
+        secret = chart.secret(name)
+        if secret:
+            contents.setdefault(secret[0], {})[secret[1]] = chart.values["kas_secrets_values"][name]
     return {
-        "list": [helm, "list", *namespace, "--filter", f"^{release}$", "--output", "json"],
-        "get_values": [helm, "get", "values", release, *namespace, "--output", "json"],
-        "dry_run": [*upgrade, "--values", "-", "--dry-run=server"],
-        "upgrade": [*upgrade, "--values", values["kas_chart_values_path"]],
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": name, "namespace": chart.values["kas_chart_namespace"]},
+                "type": "Opaque",
+                "stringData": data,
+            }
+            for name, data in contents.items()
+        ],
     }
-
-
-def owed(
-    releases: Sequence[Mapping[str, Any]],
-    *,
-    version: str,
-    values: Mapping[str, Any],
-    current: Mapping[str, Any] | None,
-    others: Sequence[Mapping[str, Any] | None],
-) -> str:
-    """Why an upgrade is owed, '' if it is not: Helm would make a new revision even if nothing changed.
-
-    releases is what `helm list` shows of this one, current what `helm get values` shows; others are the values from
-    the user's own files. Without any, the release keeps the values that it has.
-    """
-    if not releases:
-        return "there is no such release"
-    release = releases[0]
-    if release["status"] != "deployed":
-        return f"its status is {release['status']}"
-    if not str(release["chart"]).endswith(f"-{version}"):
-        return f"its chart is {release['chart']}"
-    before = [tree or {} for tree in others or [current]]
-    return "" if merged(*before, values) == (current or {}) else "its values differ"
 
 
 # -- Rules --
@@ -291,8 +239,13 @@ Rule = Callable[[Chart], Iterator[str]]
 
 
 def refusals(chart: Chart) -> list[str]:
-    """Everything that cannot work."""
+    """Every reason why the values cannot work."""
     return _sentences(chart, _REFUSALS)
+
+
+def secrets_refusals(chart: Chart) -> list[str]:
+    """Every reason why the Kubernetes Secrets cannot be made."""
+    return _sentences(chart, _SECRETS_REFUSALS)
 
 
 def warnings(chart: Chart) -> list[str]:
@@ -305,10 +258,8 @@ def _sentences(chart: Chart, rules: Sequence[Rule]) -> list[str]:
 
 
 def _missing(chart: Chart) -> Iterator[str]:
-    values = chart.values
-    runs = f"kas_chart_runs is {shown(values['kas_chart_runs'])}"
+    runs = f"kas_chart_runs is {shown(chart.values['kas_chart_runs'])}"
     for name, is_needed, cause, remedy in (
-        ("kas_chart_values_path", True, "the values have no place", "the file to write, such as /root/kas-values.yml"),
         (
             "kas_chart_gitlab_url",
             chart.is_on,
@@ -325,25 +276,22 @@ def _missing(chart: Chart) -> Iterator[str]:
         (
             "kas_chart_api_secret",
             chart.is_split,
-            f"{runs}, so the chart must not make one of its own",
+            f"{runs}, so KAS and Rails share one that the chart cannot make",
             "the name of the Kubernetes Secret that holds the nodes' api_secret_key",
         ),
-        (
-            "kas_chart_version",
-            values["kas_chart_apply"],
-            "Helm would take the newest GitLab",
-            "the chart's version that is installed, or that is wanted",
-        ),
     ):
-        if is_needed and not values[name]:
+        if is_needed and not chart.values[name]:
             yield f"{name} is not set, and {cause}; set {remedy}"
 
 
 def _names(chart: Chart) -> Iterator[str]:
-    """What goes into Kubernetes and Helm as a name is one."""
+    """What goes into Kubernetes as a name is one.
+
+    The chart's job reads a key by jsonpath={.data.KEY}, finds none under a name with a dot, and writes a secret of
+    its own there; seen with charts 8.11.2 and 9.9.1. Where the chart runs no KAS, the job leaves the Secret alone.
+    """
     for name, pattern, characters in (
-        ("kas_chart_release", _LABEL, _RELEASE_CHARACTERS),
-        ("kas_chart_namespace", _LABEL, _NAMESPACE_CHARACTERS),
+        ("kas_chart_namespace", _LABEL, 63),
         ("kas_chart_tls_secret", _SECRET_NAME, 253),
         ("kas_chart_tls_ca_secret", _SECRET_NAME, 253),
     ):
@@ -356,6 +304,11 @@ def _names(chart: Chart) -> Iterator[str]:
             yield (
                 f"{place.variable} does not name a Kubernetes Secret; set NAME or NAME/KEY, such as"
                 f" gitlab-kas/{place.key}"
+            )
+        elif chart.runs_kas and "." in value.partition("/")[2]:
+            yield (
+                f"{place.variable} names a key with a dot, and the chart's job overwrites such a key at every upgrade;"
+                f" set one without a dot, such as gitlab-kas/{place.key}"
             )
 
 
@@ -375,17 +328,27 @@ def _other_side(chart: Chart) -> Iterator[str]:
                 yield f"{name} is set, but kas_chart_runs is 'rails', so the chart runs no KAS; leave it out"
 
 
-def _urls(chart: Chart) -> Iterator[str]:
-    values = chart.values
-    agents, internal = values["kas_external_url"], values["kas_internal_url"]
-    if chart.runs_kas and urlsplit(agents).path not in ("", "/"):
-        gitlab = urlsplit(values["kas_chart_gitlab_url"]).hostname or "gitlab.example.com"
+def _agents_url(chart: Chart) -> Iterator[str]:
+    """The chart gives KAS an Ingress or a route of its own, for the path / of its host."""
+    agents = urlsplit(chart.values["kas_external_url"])
+    gitlab = urlsplit(chart.values["kas_chart_gitlab_url"]).hostname
+    found = f"kas_external_url is {shown(chart.values['kas_external_url'])}"
+    if chart.runs_kas and agents.path not in ("", "/"):
         yield (
-            f"kas_external_url is {shown(agents)}, but the chart's KAS has a name of its own and no path; set it"
-            f" without one, such as wss://kas.{gitlab}"
+            f"{found}, but the chart's KAS has a name of its own and no path; set it without one, such as"
+            f" wss://kas.{gitlab or 'gitlab.example.com'}"
+        )
+    elif chart.runs_kas and agents.hostname and agents.hostname == gitlab:
+        yield (
+            f"{found}, which is GitLab's own host, and both the chart's KAS and GitLab would claim its path /; set a"
+            f" name of its own, such as wss://kas.{gitlab}"
         )
     elif chart.is_on:
         yield from slash_missing(chart.as_host())
+
+
+def _internal_url(chart: Chart) -> Iterator[str]:
+    internal = chart.values["kas_internal_url"]
     reason = _unreachable(internal) if chart.is_on and chart.runs_rails and internal else None
     if reason:
         yield (
@@ -440,27 +403,17 @@ def _secret_paths(tree: Any, path: str = "") -> Iterator[str]:
             yield from _secret_paths(item, path)
 
 
-def _manifest(chart: Chart) -> Iterator[str]:
-    """What is to be written into a manifest is there, and is such a secret."""
-    path = chart.values["kas_chart_secret_manifest_path"]
-    if not path:
-        return
-    if path == chart.values["kas_chart_values_path"]:
-        yield (
-            f"kas_chart_secret_manifest_path and kas_chart_values_path are both {shown(path)}; set another one for each"
-        )
+def _secrets(chart: Chart) -> Iterator[str]:
+    """Every secret that has a place in Kubernetes is there, and is such a secret."""
     if not any(chart.secret(name) for name in _PLACES):
-        yield (
-            "kas_chart_secret_manifest_path is set, but no variable names a Kubernetes Secret; set"
-            f" {_PLACES['api_secret_key'].variable}"
-        )
+        yield f"no variable names a Kubernetes Secret; set {_PLACES['api_secret_key'].variable}"
     given = chart.values["kas_secrets_values"]
     for name, place in _PLACES.items():
-        if chart.secret(name) and problem(name, given.get(name)):
-            cause = problem(name, given[name]) if name in given else "is not set"
+        cause = problem(name, given[name]) if name in given else "is not set"
+        if chart.secret(name) and cause:
             yield (
-                f"kas_secrets_values.{name} {cause}, and kas_chart_secret_manifest_path asks for it; set the nodes'"
-                f" gitlab_kas['{name}'] ({SECRETS[name]} bytes in strict Base64), or leave {place.variable} out"
+                f"kas_secrets_values.{name} {cause}, and {place.variable} names the Kubernetes Secret for it; set the"
+                f" nodes' gitlab_kas['{name}'] ({SECRETS[name]} bytes in strict Base64)"
             )
 
 
@@ -469,11 +422,12 @@ _REFUSALS: list[Rule] = [
     _names,
     _same_entry,
     _other_side,
-    _urls,
+    _agents_url,
+    _internal_url,
     _tls,
     _secrets_in_config,
-    _manifest,
 ]
+_SECRETS_REFUSALS: list[Rule] = [_names, _same_entry, _other_side, _secrets]
 
 
 def _cookie_reach(chart: Chart) -> Iterator[str]:
@@ -500,10 +454,41 @@ def _proxy_elsewhere(chart: Chart) -> Iterator[str]:
         )
 
 
+def _grpc(chart: Chart) -> Iterator[str]:
+    """The chart's Ingress for gRPC is off by default (charts/kas/templates/ingress-grpc.yaml), where there is one."""
+    agents = chart.values["kas_external_url"]
+    if chart.runs_kas and urlsplit(agents).scheme in ("grpc", "grpcs"):
+        yield (
+            f"kas_external_url is {shown(agents)}, but the chart's Ingress passes gRPC to KAS only with"
+            " gitlab.kas.ingress.grpc.enabled, which older charts do not have; set it in values of your own, or use"
+            f" wss://{urlsplit(agents).netloc}"
+        )
+
+
+def _gateway(chart: Chart) -> Iterator[str]:
+    """With the Gateway API there is no TLS to KAS without a check (BackendTLSPolicy), by global.kas.tls.caSecretName.
+
+    It came with 9.11.4, and is the default from 10.0 on.
+    """
+    if not chart.values["kas_chart_tls_secret"]:
+        return
+    always = "from chart 10.0 (GitLab 19.0) on the Gateway always checks the certificate of KAS"
+    if not chart.values["kas_chart_tls_ca_secret"]:
+        yield (
+            f"kas_chart_tls_ca_secret is not set, and {always} by it; set the name of the Kubernetes Secret that holds"
+            " the CA"
+        )
+    if not chart.values["kas_chart_tls_verify"]:
+        yield (
+            f"kas_chart_tls_verify is false, which only an Ingress heeds: {always}; see that it holds the name"
+            f" RELEASE-kas.{chart.values['kas_chart_namespace']}.svc"
+        )
+
+
 def _without_effect(chart: Chart) -> Iterator[str]:
     for name, place in _OF_PACKAGES.items():
         if chart.runs_kas and chart.values[name]:
             yield f"{name} is set, but does not reach KAS in Kubernetes; set {place}"
 
 
-_WARNINGS: list[Rule] = [_cookie_reach, _proxy_elsewhere, _without_effect]
+_WARNINGS: list[Rule] = [_cookie_reach, _proxy_elsewhere, _grpc, _gateway, _without_effect]

@@ -12,21 +12,21 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.errors import AnsibleFilterError
 from ansible_collections.kasops.gitlab_kas.plugins.filter import kas_chart_values
 from ansible_collections.kasops.gitlab_kas.plugins.filter.kas_chart_values import FilterModule
 from jinja2 import StrictUndefined, UndefinedError
 
 FILTERS = FilterModule().filters()
+SECRET = base64.b64encode(b"a" * 32).decode()
 
 GIVEN = {
     "kas_chart_runs": "rails",
-    "kas_chart_values_path": "/root/kas-values.yml",
     "kas_chart_gitlab_url": "https://gitlab.example.com",
     "kas_chart_api_secret": "gitlab-kas",
-    "kas_chart_version": "8.5.1",
-    "kas_chart_other_values": ["/root/values.yml"],
     "kas_external_url": "wss://kas.example.com/",
     "kas_internal_url": "grpc://kas.internal.example.com:8153",
+    "kas_secrets_values": {"api_secret_key": SECRET},
     "kas_something_else": {"left": "alone"},
 }
 VALUES = {
@@ -43,13 +43,36 @@ VALUES = {
         },
     }
 }
-WHERE = ["--namespace", "gitlab"]
-UPGRADE = ["helm", "upgrade", "gitlab", "gitlab/gitlab", "--install", *WHERE, "--version", "8.5.1"]
-UPGRADE += ["--values", "/root/values.yml", "--values"]
+MANIFEST = {
+    "apiVersion": "v1",
+    "kind": "List",
+    "items": [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "gitlab-kas", "namespace": "gitlab"},
+            "type": "Opaque",
+            "stringData": {"kas_shared_secret": SECRET},
+        }
+    ],
+}
+COOKIE = (
+    "kas1: kas_external_url puts the Kubernetes API proxy on kas.example.com, which is neither gitlab.example.com nor"
+    " below it, so browsers do not send it GitLab's cookie and user access cannot work; use a name such as"
+    " kas.gitlab.example.com."
+)
 
 
 class Text(str):
     """Text of a type of its own, as Ansible's texts are."""
+
+
+class HostVars(UserDict):
+    """A host's variables, evaluated when they are asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        assert name != "kas_something_else", "nobody asked for it"
+        return lazy(super().__getitem__(name))
 
 
 def lazy(value: Any) -> Any:
@@ -61,26 +84,20 @@ def lazy(value: Any) -> Any:
     return Text(value) if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("wrap", [dict, lazy])
-def test_values(wrap: Any) -> None:
-    found = FILTERS["kas_chart_values"](wrap(GIVEN), Text("kas1"))
-    assert found == {
-        "refusals": [],
-        "warnings": [
-            "kas1: kas_external_url puts the Kubernetes API proxy on kas.example.com, which is neither"
-            " gitlab.example.com nor below it, so browsers do not send it GitLab's cookie and user access cannot work;"
-            " use a name such as kas.gitlab.example.com."
-        ],
-        "chart_values": VALUES,
-        "other_values": ["/root/values.yml"],
-        "commands": {
-            "list": ["helm", "list", *WHERE, "--filter", "^gitlab$", "--output", "json"],
-            "get_values": ["helm", "get", "values", "gitlab", *WHERE, "--output", "json"],
-            "dry_run": [*UPGRADE, "-", "--dry-run=server"],
-            "upgrade": [*UPGRADE, "/root/kas-values.yml"],
-        },
-    }
-    assert yaml.safe_load(yaml.safe_dump(found["chart_values"])) == VALUES
+@pytest.mark.parametrize("wrap", [dict, lazy, HostVars])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("kas_chart_values", VALUES),
+        ("kas_chart_check", {"refusals": [], "warnings": [COOKIE]}),
+        ("kas_chart_secrets", MANIFEST),
+    ],
+)
+def test_results(wrap: Any, name: str, expected: dict[str, Any]) -> None:
+    found = FILTERS[name](wrap(GIVEN), Text("kas1"))
+    assert found == expected
+    assert yaml.safe_load(yaml.safe_dump(found)) == json.loads(json.dumps(found)) == expected
+    assert (SECRET in str(found)) == (name == "kas_chart_secrets")
 
 
 @pytest.mark.parametrize(
@@ -95,59 +112,39 @@ def test_values(wrap: Any) -> None:
             id="wrong types, and nothing that follows from them",
         ),
         pytest.param(
-            {"kas_chart_tls_secret": "kas-tls"},
+            {"kas_chart_private_api_secret": "a"},
             [
-                "kas1: kas_chart_tls_secret is set, but kas_chart_runs is 'rails', so the chart runs no KAS; leave it"
-                " out."
+                "kas1: kas_chart_private_api_secret is set, but kas_chart_runs is 'rails', so the chart runs no KAS;"
+                " leave it out."
             ],
             id="a rule",
         ),
     ],
 )
 def test_refusals(given: dict[str, Any], refusals: list[str]) -> None:
-    assert FILTERS["kas_chart_values"]({**GIVEN, **given}, "kas1") == {
-        "refusals": refusals,
-        "warnings": [],
-        "chart_values": {},
-        "other_values": [],
-        "commands": {},
-    }
+    assert FILTERS["kas_chart_check"]({**GIVEN, **given}, "kas1") == {"refusals": refusals, "warnings": []}
+    with pytest.raises(AnsibleFilterError) as values:
+        FILTERS["kas_chart_values"]({**GIVEN, **given}, "kas1")
+    assert str(values.value) == "\n".join(refusals)
 
 
-@pytest.mark.parametrize("wrap", [dict, lazy])
-def test_secrets(wrap: Any) -> None:
-    secret = base64.b64encode(b"a" * 32).decode()
-    given = {**GIVEN, "kas_secrets_values": {"api_secret_key": secret}}
-    assert FILTERS["kas_chart_secrets"](wrap(given), "kas1") == [
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": "gitlab-kas", "namespace": "gitlab"},
-            "type": "Opaque",
-            "stringData": {"kas_shared_secret": secret},
-        }
-    ]
-    assert secret not in json.dumps(FILTERS["kas_chart_values"](wrap(given), "kas1"))
+def test_secrets_that_are_refused() -> None:
+    """Each filter has rules of its own: the values need no secrets, and the Secrets no URL."""
+    given = {**GIVEN, "kas_secrets_values": {"api_secret_key": "hunter2"}}
+    assert FILTERS["kas_chart_values"](given, "kas1") == VALUES
+    with pytest.raises(AnsibleFilterError) as error:
+        FILTERS["kas_chart_secrets"]({**given, "kas_chart_gitlab_url": ""}, "kas1")
+    assert str(error.value) == (
+        "kas1: kas_secrets_values.api_secret_key is not strict Base64 (one line, no spaces, padded with '='), and"
+        " kas_chart_api_secret names the Kubernetes Secret for it; set the nodes' gitlab_kas['api_secret_key'] (32"
+        " bytes in strict Base64)."
+    )
 
 
-@pytest.mark.parametrize("wrap", [lambda value: value, lazy])
-@pytest.mark.parametrize(
-    ("releases", "current", "others", "expected"),
-    [
-        ([], None, [], "there is no such release"),
-        ([{"name": "gitlab", "status": "deployed", "chart": "gitlab-8.5.1"}], VALUES, [], ""),
-        ([{"name": "gitlab", "status": "deployed", "chart": "gitlab-8.5.1"}], VALUES, [None, {}], ""),
-        ([{"name": "gitlab", "status": "deployed", "chart": "gitlab-8.5.1"}], VALUES, [{"a": 1}], "its values differ"),
-    ],
-)
-def test_owed(wrap: Any, releases: Any, current: Any, others: Any, expected: str) -> None:
-    owed = FILTERS["kas_chart_owed"]
-    assert owed(wrap(releases), "8.5.1", wrap(VALUES), current=wrap(current), others=wrap(others)) == expected
-
-
-def test_undefined() -> None:
+@pytest.mark.parametrize("name", FILTERS)
+def test_undefined(name: str) -> None:
     with pytest.raises(UndefinedError, match="'nope' is undefined"):
-        FILTERS["kas_chart_values"]({**GIVEN, "kas_external_url": StrictUndefined(name="nope")}, "kas1")
+        FILTERS[name]({**GIVEN, "kas_external_url": StrictUndefined(name="nope")}, "kas1")
 
 
 @pytest.mark.parametrize("name", FILTERS)

@@ -5,33 +5,32 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible.utils.vars import merge_hash
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._chart import (
     CHART_VARIABLES,
     Chart,
-    commands,
     helm_values,
-    manifests,
-    merged,
-    owed,
     read_chart,
     refusals,
+    secrets_manifest,
+    secrets_refusals,
     warnings,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import SPEC_TYPES
+
+ROOT = Path(__file__).resolve().parents[4]
 
 API = base64.b64encode(b"a" * 32).decode()
 PRIVATE = base64.b64encode(b"p" * 32).decode()
 TOKEN = base64.b64encode(b"t" * 72).decode()
 
-GIVEN = {
-    "kas_chart_values_path": "/root/kas-values.yml",
-    "kas_chart_gitlab_url": "https://gitlab.example.com",
-}
+GIVEN = {"kas_chart_gitlab_url": "https://gitlab.example.com"}
 # KAS in Kubernetes for Rails on packages, and the other way round.
 ONLY_KAS = {
     **GIVEN,
@@ -197,12 +196,12 @@ def chart(given: dict[str, Any]) -> Chart:
             id="both, KAS off",
         ),
         pytest.param(
-            {"kas_chart_values_path": "/v.yml", "kas_chart_runs": "kas", "kas_enabled": False},
+            {"kas_chart_runs": "kas", "kas_enabled": False},
             "global: {kas: {enabled: false}}",
             id="only KAS, off",
         ),
         pytest.param(
-            {"kas_chart_values_path": "/v.yml", "kas_chart_runs": "rails", "kas_enabled": False},
+            {"kas_chart_runs": "rails", "kas_enabled": False},
             "global: {kas: {enabled: false}, appConfig: {gitlab_kas: {enabled: false}}}",
             id="only Rails, KAS off",
         ),
@@ -214,121 +213,91 @@ def test_values(given: dict[str, Any], expected: str) -> None:
     assert helm_values(asked) == yaml.safe_load(expected)
 
 
+# All that Helm is given for KAS alone, as it was rendered with charts 7.0.9 to 9.9.1: nothing but KAS and jobs.
+KAS_ALONE = """
+global:
+  hosts: {domain: example.com, kas: {name: kas.gitlab.example.com}}
+  redis: {host: redis.internal.example.com, auth: {secret: redis, key: password}}
+  ingress: {configureCertmanager: false, tls: {secretName: kas-certificate}}
+  gitaly: {enabled: false, external: [{name: default, hostname: unused.invalid}]}
+  minio: {enabled: false}
+  appConfig:
+    artifacts: {enabled: false}
+    lfs: {enabled: false}
+    uploads: {enabled: false}
+    packages: {enabled: false}
+    gitlab_kas: {secret: gitlab-kas, key: kas_shared_secret}
+  kas: {enabled: true, service: {apiExternalPort: 8153}, tls: {enabled: false}}
+gitlab:
+  webservice: {enabled: false}
+  sidekiq: {enabled: false}
+  toolbox: {enabled: false}
+  gitlab-shell: {enabled: false}
+  gitlab-exporter: {enabled: false}
+  migrations: {enabled: false}
+  kas: {customConfig: {gitlab: {address: https://gitlab.example.com, external_url: https://gitlab.example.com}}}
+registry: {enabled: false}
+redis: {install: false}
+postgresql: {install: false}
+prometheus: {install: false}
+gitlab-runner: {install: false}
+nginx-ingress: {enabled: false}
+installCertmanager: false
+"""
+
+
+def test_guide() -> None:
+    """The variables and the values of one's own that the guide has for KAS alone come to what was rendered."""
+    guide = (ROOT / "docs" / "helm-chart.md").read_text().split("## KAS in Kubernetes, Rails on Linux-package nodes")[1]
+    given, own = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)[:2])
+    asked = chart(given)
+    assert (refusals(asked), warnings(asked)) == ([], [])
+    assert merge_hash(own, helm_values(asked)) == yaml.safe_load(KAS_ALONE)
+
+
+SECRETS = {"api_secret_key": API, "private_api_secret_key": PRIVATE, "websocket_token_secret_key": TOKEN}
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        pytest.param({}, [], id="none named"),
         pytest.param(
-            {"kas_chart_api_secret": "gitlab-kas"}, [("gitlab-kas", {"kas_shared_secret": API})], id="default key"
+            {"kas_chart_api_secret": "gitlab-kas"},
+            [("gitlab-kas", "gitlab", {"kas_shared_secret": API})],
+            id="default key and namespace",
         ),
         pytest.param(
             {
                 "kas_chart_api_secret": "shared/api",
-                "kas_chart_private_api_secret": "private",
+                "kas_chart_private_api_secret": "kas.private",
                 "kas_chart_websocket_token_secret": "shared",
+                "kas_chart_namespace": "ns",
             },
             [
-                ("shared", {"api": API, "kas_websocket_token_secret": TOKEN}),
-                ("private", {"kas_private_api_secret": PRIVATE}),
+                ("shared", "ns", {"api": API, "kas_websocket_token_secret": TOKEN}),
+                ("kas.private", "ns", {"kas_private_api_secret": PRIVATE}),
             ],
             id="two in one",
         ),
     ],
 )
-def test_manifests(given: dict[str, Any], expected: list[tuple[str, dict[str, str]]]) -> None:
-    secrets = {"api_secret_key": API, "private_api_secret_key": PRIVATE, "websocket_token_secret_key": TOKEN}
-    assert manifests(chart({**BOTH, **given, "kas_secrets_values": secrets, "kas_chart_namespace": "ns"})) == [
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name, "namespace": "ns"},
-            "type": "Opaque",
-            "stringData": data,
-        }
-        for name, data in expected
-    ]
-
-
-IN_GITLAB = "--namespace gitlab"
-UPGRADE = f"helm upgrade gitlab gitlab/gitlab --install {IN_GITLAB} --version 8.5.1"
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        pytest.param(
-            {},
+def test_secrets_manifest(given: dict[str, Any], expected: list[tuple[str, str, dict[str, str]]]) -> None:
+    asked = chart({**given, "kas_secrets_values": SECRETS})
+    assert secrets_refusals(asked) == []
+    assert secrets_manifest(asked) == {
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [
             {
-                "list": f"helm list {IN_GITLAB} --filter ^gitlab$ --output json",
-                "get_values": f"helm get values gitlab {IN_GITLAB} --output json",
-                "dry_run": f"{UPGRADE} --reset-then-reuse-values --values - --dry-run=server",
-                "upgrade": f"{UPGRADE} --reset-then-reuse-values --values /root/kas-values.yml",
-            },
-            id="keeps the release's values",
-        ),
-        pytest.param(
-            {
-                "kas_chart_helm": "/bin/helm",
-                "kas_chart_release": "kas",
-                "kas_chart_namespace": "ns",
-                "kas_chart_reference": "/srv/gitlab.tgz",
-                "kas_chart_other_values": "/a.yml, /b.yml",
-            },
-            {
-                "list": "/bin/helm list --namespace ns --filter ^kas$ --output json",
-                "get_values": "/bin/helm get values kas --namespace ns --output json",
-                "dry_run": "/bin/helm upgrade kas /srv/gitlab.tgz --install --namespace ns --version 8.5.1"
-                " --values /a.yml --values /b.yml --values - --dry-run=server",
-                "upgrade": "/bin/helm upgrade kas /srv/gitlab.tgz --install --namespace ns --version 8.5.1"
-                " --values /a.yml --values /b.yml --values /root/kas-values.yml",
-            },
-            id="with other values",
-        ),
-    ],
-)
-def test_commands(given: dict[str, Any], expected: dict[str, str]) -> None:
-    found = commands(chart({**BOTH, "kas_chart_version": "8.5.1", **given}))
-    assert {name: " ".join(arguments) for name, arguments in found.items()} == expected
-
-
-DEPLOYED = {"name": "gitlab", "status": "deployed", "chart": "gitlab-8.5.1"}
-WANTED = {"global": {"kas": {"enabled": True}}}
-MORE = {"global": {"kas": {"enabled": True, "ingress": {}}, "edition": "ce"}, "redis": {"install": False}}
-
-
-@pytest.mark.parametrize(
-    ("releases", "current", "others", "expected"),
-    [
-        pytest.param([], None, [], "there is no such release", id="none"),
-        pytest.param([{**DEPLOYED, "status": "failed"}], WANTED, [], "its status is failed", id="failed"),
-        pytest.param([{**DEPLOYED, "chart": "gitlab-8.4.9"}], WANTED, [], "its chart is gitlab-8.4.9", id="older"),
-        pytest.param([{**DEPLOYED, "chart": "gitlab-18.5.1"}], WANTED, [], "its chart is gitlab-18.5.1", id="newer"),
-        pytest.param([DEPLOYED], WANTED, [], "", id="as wanted"),
-        pytest.param([DEPLOYED], MORE, [], "", id="has values besides, which stay"),
-        pytest.param([DEPLOYED], {"global": {"kas": {"enabled": False}}}, [], "its values differ", id="another value"),
-        pytest.param([DEPLOYED], None, [], "its values differ", id="no values"),
-        pytest.param([DEPLOYED], MORE, [MORE], "", id="as the files say"),
-        pytest.param([DEPLOYED], MORE, [{"redis": {"install": False}}], "its values differ", id="more than files say"),
-        pytest.param([DEPLOYED], WANTED, [{"a": 1}], "its values differ", id="less than the files say"),
-        pytest.param([DEPLOYED], WANTED, [None], "", id="an empty file"),
-    ],
-)
-def test_owed(releases: list[dict[str, str]], current: Any, others: list[Any], expected: str) -> None:
-    assert owed(releases, version="8.5.1", values=WANTED, current=current, others=others) == expected
-
-
-@pytest.mark.parametrize(
-    ("trees", "expected"),
-    [
-        ([], {}),
-        ([{"a": 1}], {"a": 1}),
-        ([{"a": {"b": 1, "c": [1]}}, {"a": {"c": [2]}}, {"d": None}], {"a": {"b": 1, "c": [2]}, "d": None}),
-        ([{"a": {"b": 1}}, {"a": 2}], {"a": 2}),
-        ([{"a": 2}, {"a": {"b": 1}}], {"a": {"b": 1}}),
-    ],
-)
-def test_merged(trees: list[dict[str, Any]], expected: dict[str, Any]) -> None:
-    assert merged(*trees) == expected
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": name, "namespace": namespace},
+                "type": "Opaque",
+                "stringData": data,
+            }
+            for name, namespace, data in expected
+        ],
+    }
 
 
 @pytest.mark.parametrize(
@@ -341,8 +310,10 @@ def test_merged(trees: list[dict[str, Any]], expected: dict[str, Any]) -> None:
         ),
         ({"kas_chart_api_port": 0}, "kas_chart_api_port is 0; set a port from 1 to 65535."),
         ({"kas_chart_api_secret": ["x"]}, "kas_chart_api_secret is a list; set text (a number or boolean in quotes)."),
-        ({"kas_chart_version": 8.5}, "kas_chart_version is 8.5; set text (a number or boolean in quotes)."),
-        ({"kas_chart_apply": "perhaps"}, "kas_chart_apply is 'perhaps'; set true or false."),
+        (
+            {"kas_chart_values_path": "kas-values.yml"},
+            "kas_chart_values_path is 'kas-values.yml'; set an absolute path on the node.",
+        ),
         ({"kas_enabled": "perhaps"}, "kas_enabled is 'perhaps'; set true or false."),
     ],
 )
@@ -356,8 +327,8 @@ NO_GITLAB_URL = (
     " https://gitlab.example.com"
 )
 NO_API_SECRET = (
-    "kas_chart_api_secret is not set, and kas_chart_runs is '{}', so the chart must not make one of its own; set the"
-    " name of the Kubernetes Secret that holds the nodes' api_secret_key"
+    "kas_chart_api_secret is not set, and kas_chart_runs is '{}', so KAS and Rails share one that the chart cannot make"
+    "; set the name of the Kubernetes Secret that holds the nodes' api_secret_key"
 )
 NO_AGENTS_URL = (
     "kas_external_url is not set, and kas_chart_runs is '{}'; set where agents connect, such as"
@@ -368,7 +339,14 @@ IN_CONFIG = (
     "kas_chart_custom_config.{} holds a secret, which would stand in the values; set the path of a file that is"
     " mounted from a Kubernetes Secret"
 )
-MANIFEST = {"kas_chart_secret_manifest_path": "/root/secrets.yml"}
+OWN_HOST = (
+    "kas_external_url is '{}', which is GitLab's own host, and both the chart's KAS and GitLab would claim its path /;"
+    " set a name of its own, such as wss://kas.gitlab.example.com"
+)
+DOT = (
+    "{} names a key with a dot, and the chart's job overwrites such a key at every upgrade; set one without a dot, such"
+    " as gitlab-kas/{}"
+)
 
 
 @pytest.mark.parametrize(
@@ -376,11 +354,7 @@ MANIFEST = {"kas_chart_secret_manifest_path": "/root/secrets.yml"}
     [
         pytest.param(
             {},
-            [
-                "kas_chart_values_path is not set, and the values have no place; set the file to write, such as"
-                " /root/kas-values.yml",
-                NO_GITLAB_URL,
-            ],
+            [NO_GITLAB_URL],
             id="nothing",
         ),
         pytest.param(
@@ -397,27 +371,14 @@ MANIFEST = {"kas_chart_secret_manifest_path": "/root/secrets.yml"}
             id="Rails",
         ),
         pytest.param(
-            {**BOTH, "kas_chart_apply": True},
-            [
-                "kas_chart_version is not set, and Helm would take the newest GitLab; set the chart's version that is"
-                " installed, or that is wanted"
-            ],
-            id="no version",
+            {**BOTH, "kas_chart_namespace": "-n"},
+            ["kas_chart_namespace is '-n'; set lower-case letters, digits and '-', at most 63 characters"],
+            id="namespace",
         ),
         pytest.param(
-            {**BOTH, "kas_chart_release": "GitLab", "kas_chart_namespace": "-n"},
-            [
-                "kas_chart_release is 'GitLab'; set lower-case letters, digits and '-', at most 53 characters",
-                "kas_chart_namespace is '-n'; set lower-case letters, digits and '-', at most 63 characters",
-            ],
-            id="names",
-        ),
-        pytest.param(
-            {**BOTH, "kas_chart_release": "g" * 54},
-            [
-                f"kas_chart_release is '{'g' * 54}'; set lower-case letters, digits and '-', at most 53 characters",
-            ],
-            id="long name",
+            {**BOTH, "kas_chart_namespace": "n" * 64},
+            [f"kas_chart_namespace is '{'n' * 64}'; set lower-case letters, digits and '-', at most 63 characters"],
+            id="long namespace",
         ),
         pytest.param(
             {**BOTH, "kas_chart_tls_secret": "kas_tls"},
@@ -434,6 +395,22 @@ MANIFEST = {"kas_chart_secret_manifest_path": "/root/secrets.yml"}
             ],
             id="the secret itself is not shown",
         ),
+        pytest.param(
+            {
+                **BOTH,
+                "kas_chart_api_secret": "gitlab.kas/api.txt",
+                "kas_chart_private_api_secret": "kas/private.",
+                "kas_chart_websocket_token_secret": "kas/.token",
+            },
+            [
+                DOT.format("kas_chart_api_secret", "kas_shared_secret"),
+                DOT.format("kas_chart_private_api_secret", "kas_private_api_secret"),
+                DOT.format("kas_chart_websocket_token_secret", "kas_websocket_token_secret"),
+            ],
+            id="a dot in a key",
+        ),
+        pytest.param({**BOTH, "kas_chart_api_secret": "gitlab.kas/2_api-key"}, [], id="a dot in a name only"),
+        pytest.param({**ONLY_RAILS, "kas_chart_api_secret": "kas/api.txt"}, [], id="a dot where the job does nothing"),
         pytest.param(
             {**BOTH, "kas_chart_api_secret": "kas/x", "kas_chart_websocket_token_secret": "kas/x"},
             [
@@ -470,6 +447,14 @@ MANIFEST = {"kas_chart_secret_manifest_path": "/root/secrets.yml"}
                 " its own and no path; set it without one, such as wss://kas.gitlab.example.com"
             ],
             id="path",
+        ),
+        *(
+            pytest.param({**of, "kas_external_url": url}, [OWN_HOST.format(url)], id=f"GitLab's own host, {url}")
+            for of, url in (
+                (BOTH, "wss://gitlab.example.com"),
+                (BOTH, "wss://GitLab.example.com:8443/"),
+                (ONLY_KAS, "wss://gitlab.example.com"),
+            )
         ),
         pytest.param(
             {**ONLY_RAILS, "kas_external_url": "wss://gitlab.example.com/-/kubernetes-agent"},
@@ -528,52 +513,79 @@ MANIFEST = {"kas_chart_secret_manifest_path": "/root/secrets.yml"}
             [IN_CONFIG.format("observability.sentry.dsn"), IN_CONFIG.format("list.api_token")],
             id="secrets in the configuration",
         ),
-        pytest.param(
-            {**BOTH, **MANIFEST},
-            [
-                "kas_chart_secret_manifest_path is set, but no variable names a Kubernetes Secret; set"
-                " kas_chart_api_secret"
-            ],
-            id="nothing for the manifest",
-        ),
-        pytest.param(
-            {
-                **ONLY_KAS,
-                "kas_chart_secret_manifest_path": GIVEN["kas_chart_values_path"],
-                "kas_secrets_values": {"api_secret_key": API},
-            },
-            [
-                "kas_chart_secret_manifest_path and kas_chart_values_path are both '/root/kas-values.yml'; set another"
-                " one for each"
-            ],
-            id="manifest over the values",
-        ),
-        pytest.param(
-            {
-                **BOTH,
-                **MANIFEST,
-                "kas_chart_api_secret": "a",
-                "kas_chart_private_api_secret": "b",
-                "kas_chart_websocket_token_secret": "c",
-                "kas_secrets_values": {"api_secret_key": "hunter2", "websocket_token_secret_key": TOKEN},
-            },
-            [
-                "kas_secrets_values.api_secret_key is not strict Base64 (one line, no spaces, padded with '='), and"
-                " kas_chart_secret_manifest_path asks for it; set the nodes' gitlab_kas['api_secret_key'] (32 bytes in"
-                " strict Base64), or leave kas_chart_api_secret out",
-                "kas_secrets_values.private_api_secret_key is not set, and kas_chart_secret_manifest_path asks for it;"
-                " set the nodes' gitlab_kas['private_api_secret_key'] (32 bytes in strict Base64), or leave"
-                " kas_chart_private_api_secret out",
-            ],
-            id="secrets for the manifest",
-        ),
-        pytest.param(
-            {"kas_chart_values_path": "/v.yml", "kas_enabled": False, "kas_internal_url": "unix:///x"}, [], id="off"
-        ),
+        pytest.param({"kas_enabled": False, "kas_internal_url": "unix:///x"}, [], id="off"),
     ],
 )
 def test_refusals(given: dict[str, Any], messages: list[str]) -> None:
     assert refusals(chart(given)) == [f"host: {message}." for message in messages]
+
+
+NOT_SET = (
+    "kas_secrets_values.{0} is not set, and {1} names the Kubernetes Secret for it; set the nodes' gitlab_kas['{0}']"
+    " ({2} bytes in strict Base64)"
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "messages"),
+    [
+        pytest.param(
+            {"kas_secrets_values": SECRETS},
+            ["no variable names a Kubernetes Secret; set kas_chart_api_secret"],
+            id="none named",
+        ),
+        pytest.param(
+            {
+                "kas_chart_api_secret": "a",
+                "kas_chart_private_api_secret": "b",
+                "kas_chart_websocket_token_secret": "c",
+            },
+            [
+                NOT_SET.format("api_secret_key", "kas_chart_api_secret", 32),
+                NOT_SET.format("private_api_secret_key", "kas_chart_private_api_secret", 32),
+                NOT_SET.format("websocket_token_secret_key", "kas_chart_websocket_token_secret", 72),
+            ],
+            id="none given",
+        ),
+        pytest.param(
+            {"kas_chart_api_secret": "a", "kas_secrets_values": {"api_secret_key": "hunter2"}},
+            [
+                "kas_secrets_values.api_secret_key is not strict Base64 (one line, no spaces, padded with '='), and"
+                " kas_chart_api_secret names the Kubernetes Secret for it; set the nodes' gitlab_kas['api_secret_key']"
+                " (32 bytes in strict Base64)"
+            ],
+            id="no secret",
+        ),
+        pytest.param(
+            {
+                "kas_chart_api_secret": "kas/x.y",
+                "kas_chart_private_api_secret": "kas/x",
+                "kas_chart_websocket_token_secret": "kas/x",
+                "kas_chart_namespace": "N",
+                "kas_secrets_values": SECRETS,
+            },
+            [
+                "kas_chart_namespace is 'N'; set lower-case letters, digits and '-', at most 63 characters",
+                DOT.format("kas_chart_api_secret", "kas_shared_secret"),
+                "kas_chart_websocket_token_secret names the same key of the same Secret as"
+                " kas_chart_private_api_secret; set another one for each",
+            ],
+            id="names",
+        ),
+        pytest.param(
+            {
+                "kas_chart_runs": "rails",
+                "kas_chart_api_secret": "a",
+                "kas_chart_private_api_secret": "b",
+                "kas_secrets_values": SECRETS,
+            },
+            [OF_NO_KAS.format("kas_chart_private_api_secret")],
+            id="no KAS in the chart",
+        ),
+    ],
+)
+def test_secrets_refusals(given: dict[str, Any], messages: list[str]) -> None:
+    assert secrets_refusals(chart(given)) == [f"host: {message}." for message in messages]
 
 
 BESIDE = (
@@ -585,6 +597,15 @@ OTHER_PROXY = (
     " set kas_external_url to what is above it"
 )
 PROXY = "https://kas.gitlab.example.com/k8s-proxy/"
+NO_CA = (
+    "kas_chart_tls_ca_secret is not set, and from chart 10.0 (GitLab 19.0) on the Gateway always checks the certificate"
+    " of KAS by it; set the name of the Kubernetes Secret that holds the CA"
+)
+NO_VERIFY = (
+    "kas_chart_tls_verify is false, which only an Ingress heeds: from chart 10.0 (GitLab 19.0) on the Gateway always"
+    " checks the certificate of KAS; see that it holds the name RELEASE-kas.gitlab.svc"
+)
+TLS = {"kas_chart_tls_secret": "kas-tls"}
 
 
 @pytest.mark.parametrize(
@@ -624,6 +645,28 @@ PROXY = "https://kas.gitlab.example.com/k8s-proxy/"
             [OTHER_PROXY.format("https://gitlab.example.com/proxy/")],
             id="another proxy",
         ),
+        pytest.param({**BOTH, **TLS}, [NO_CA], id="TLS without a CA"),
+        pytest.param({**BOTH, **TLS, "kas_chart_tls_ca_secret": "ca"}, [], id="TLS with a CA"),
+        pytest.param({**BOTH, **TLS, "kas_chart_tls_verify": False}, [NO_CA, NO_VERIFY], id="unchecked TLS"),
+        pytest.param(
+            {**ONLY_KAS, **TLS, "kas_chart_tls_ca_secret": "ca", "kas_chart_tls_verify": False},
+            [NO_VERIFY],
+            id="unchecked TLS with a CA",
+        ),
+        pytest.param({**BOTH, "kas_chart_tls_verify": False}, [], id="no TLS to check"),
+        *(
+            pytest.param(
+                {**BOTH, "kas_external_url": f"{scheme}://kas.gitlab.example.com:8443"},
+                [
+                    f"kas_external_url is '{scheme}://kas.gitlab.example.com:8443', but the chart's Ingress passes gRPC"
+                    " to KAS only with gitlab.kas.ingress.grpc.enabled, which older charts do not have; set it in"
+                    " values of your own, or use wss://kas.gitlab.example.com:8443"
+                ],
+                id=scheme,
+            )
+            for scheme in ("grpc", "grpcs")
+        ),
+        pytest.param({**ONLY_RAILS, "kas_external_url": "grpcs://kas.gitlab.example.com"}, [], id="grpcs to nodes"),
         pytest.param(
             {
                 **BOTH,
@@ -653,7 +696,7 @@ def test_warnings(given: dict[str, Any], messages: list[str]) -> None:
 
 def test_role() -> None:
     """The role's argument specs and the variables known here say the same."""
-    specs = Path(__file__).parents[4] / "roles" / "kas_chart" / "meta" / "argument_specs.yml"
+    specs = ROOT / "roles" / "kas_chart" / "meta" / "argument_specs.yml"
     options = yaml.safe_load(specs.read_text())["argument_specs"]["main"]["options"]
     assert {name for name in options if name.startswith("kas_chart_")} == {*CHART_VARIABLES, "kas_chart_host"}
     for name, variable in CHART_VARIABLES.items():
