@@ -140,13 +140,15 @@ class Reading(NamedTuple):
     settings: Tree
     """The literals in effect."""
     unreadable: dict[str, str]
-    """What is set, or may be, to what only running the file would tell, and where: ``{"external_url": "line 3"}``.
+    """What is set to something that only running the file would tell, and where: ``{"external_url": "line 3"}``.
 
-    A section or hash stands here for all of its keys that are in neither part.
+    A section or hash stands here for all of its keys that are in neither part, ``*`` for every other setting: there
+    is a line that may set anything.
     """
 
 
 _UNSET = State("unset")
+ANYTHING = "*"  # in Reading.unreadable
 _ANY_OTHER = "\0"  # in a path: a key that the file does not mention
 
 
@@ -198,8 +200,8 @@ class Document:
                 put(settings, path, _plain(state.value.literal))
             elif (*path, _ANY_OTHER) in mentioned:
                 continue  # a hash: its keys are looked at one by one
-            elif _is_unreadable(state) and where_unreadable(unreadable, path) != _where(state):
-                unreadable[show(path[:-1] if path[-1] == _ANY_OTHER else path)] = _where(state)
+            elif _is_unreadable(state) and unreadable.get(unreadable_as(path, unreadable) or "") != _where(state):
+                unreadable[_name(path, state)] = _where(state)
         return Reading(settings, unreadable)
 
     def state(self, path: Path) -> State:
@@ -384,10 +386,10 @@ def _descend(value: Value, rest: Path) -> State:
     return State("missing", value=value, rest=rest)
 
 
-def where_unreadable(unreadable: Mapping[str, str], path: Path) -> str | None:
-    """Of a setting that is not among the literals read, the line that may set it; None if it is not set."""
-    names = (show(path[:size]) for size in range(len(path), 0, -1))
-    return next((unreadable[name] for name in names if name in unreadable), None)
+def unreadable_as(path: Path, unreadable: Mapping[str, str]) -> str | None:
+    """What stands for a setting that is not among the literals read; None if it is not set."""
+    names = [*(show(path[:size]) for size in range(len(path), 0, -1)), ANYTHING]
+    return next((name for name in names if name in unreadable), None)
 
 
 def _pairs_below(path: Path, value: Value) -> Iterator[Path]:
@@ -413,6 +415,13 @@ def _is_unreadable(state: State) -> bool:
     if state.kind == "found":
         return state.value is not None and state.value.literal is NO_LITERAL
     return state.kind in ("beyond", "blocked")
+
+
+def _name(path: Path, state: State) -> str:
+    """What a setting is called among those that cannot be read."""
+    if state.event and state.event.kind == "unknown":
+        return ANYTHING
+    return show(path[:-1] if path[-1] == _ANY_OTHER else path)
 
 
 def _where(state: State) -> str:

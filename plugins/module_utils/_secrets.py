@@ -41,8 +41,11 @@ class Node(NamedTuple):
     """What one node has; names are those of SECRETS."""
 
     host: str
-    rails: bool  # runs Rails, whose data depend on its API secret
+    rails: bool  # runs Rails, which signs with its API secret
     secrets: Mapping[str, Found]
+    runs_kas: bool = False  # now
+    to_run_kas: bool = False  # by the inventory
+    configured: bool = True  # a reconfigure has put in effect what it has
 
 
 class Choice(NamedTuple):
@@ -86,16 +89,15 @@ def fingerprint(value: str) -> str:
 def choose(nodes: Sequence[Node], *, seed: bytes, given: Mapping[str, str] | None = None) -> Choice:
     """Choose one set of secrets: given, else adopted from a node that has a valid one, else made from the seed.
 
-    A gitlab.rb was written by a person and is in effect before any gitlab-secrets.json, which every package
-    makes for itself; Rails nodes come before nodes with KAS alone; else the order of nodes decides. A given
-    secret that is not valid raises SecretError.
+    Which one is told by _claim; with equal claims the order of nodes decides. A given secret that is not valid
+    raises SecretError.
     """
     given = given or {}
     secrets: dict[str, str] = {}
     origins: dict[str, str] = {}
     for name in SECRETS:
         found = [(node, node.secrets[name]) for node in nodes if name in node.secrets]
-        found.sort(key=lambda pair: (pair[1].source != GITLAB_RB, not pair[0].rails))
+        found.sort(key=lambda pair: _claim(name, *pair))
         valid = [(node, secret) for node, secret in found if problem(name, secret.value) is None]
         if name in given:
             cause = problem(name, given[name])
@@ -108,6 +110,19 @@ def choose(nodes: Sequence[Node], *, seed: bytes, given: Mapping[str, str] | Non
         else:
             secrets[name], origins[name] = make(name, seed), "made"
     return Choice(secrets, origins)
+
+
+def _claim(name: str, node: Node, secret: Found) -> tuple[bool, ...]:
+    """What makes a secret the one to adopt; the least comes first.
+
+    A gitlab.rb was written by a person and is in effect before any gitlab-secrets.json, which every package makes for
+    itself, whether anything uses it or not. Rails uses the API secret, but the others are used by KAS alone: those of
+    a node that is to have none are in nobody's way.
+    """
+    is_made = secret.source != GITLAB_RB
+    if name == "api_secret_key":
+        return (is_made, not node.configured, not node.rails)
+    return (not node.to_run_kas, is_made, not node.configured, not node.runs_kas)
 
 
 def seal(text: str, key: str) -> str:

@@ -143,7 +143,8 @@ kas:
       description:
         - Which of these settings are computed, or set in some cases only, so that only running gitlab.rb would tell
           what they are, and the line that does it.
-        - A section or hash stands for all of its keys that are not in RV(kas.settings).
+        - A section or hash stands for all of its keys that are not in RV(kas.settings), and C(*) for every setting that
+          is not there, such as after an included file that cannot be read.
       type: dict
       sample:
         external_url: line 3

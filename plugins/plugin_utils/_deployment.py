@@ -10,8 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import (
+    ANYTHING,
+    show,
+    unreadable_as,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
     PrivateApiError,
     own_private_api_url,
@@ -27,7 +32,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import
     Release,
     wants_url,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS, VARIABLES
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS, VARIABLES, shown
 
 KAS_GROUP = "gitlab_kas"
 RAILS_GROUP = "gitlab_rails"
@@ -84,6 +89,25 @@ VARIABLE_OF_KEY = {
 }
 
 Tree = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A setting of a gitlab.rb that is set, or may be, to what only running the file would tell."""
+
+    name: str  # as it stands there
+    where: str  # such as line 3
+    is_set: bool  # else it only may be, such as in an included file
+
+    def __str__(self) -> str:
+        if not self.is_set:
+            return f"{self.name} may be set by {self.where}, which cannot be read without running it"
+        return f"{self.name} ({self.where}) is computed and cannot be read without running it"
+
+
+def is_computed(found: Any) -> bool:
+    """Whether a setting is there, but cannot be read. Where it only may be, ours goes behind it."""
+    return isinstance(found, Unread) and found.is_set
 
 
 @dataclass(frozen=True)
@@ -145,17 +169,31 @@ class Host:
         return self.version is not None and self.version >= release
 
     def setting(self, *path: str) -> Any:
-        """What its gitlab.rb says now; None if nothing, or nothing that can be read without running it."""
+        """What its gitlab.rb says now: a literal, None if it is not set, or Unread."""
         found: Any = self.reported.get("settings")
         for key in path:
-            found = found.get(key) if isinstance(found, Mapping) else None
+            if not isinstance(found, Mapping) or key not in found:
+                unreadable = self.reported.get("unreadable") or {}
+                name = unreadable_as(path, unreadable)
+                return Unread(show(path), unreadable[name], name != ANYTHING) if name else None
+            found = found[key]
         return found
 
     @property
     def external_url(self) -> str:
-        """GitLab's URL in its gitlab.rb, '' if there is none that can be read."""
+        """GitLab's URL in its gitlab.rb, '' if there is none to derive anything from: no_external_url says why."""
         url = self.setting("external_url")
-        return url if isinstance(url, str) and re.match(r"https?://[^/@\s]+", url) and _port_of(url) is not None else ""
+        return url if isinstance(url, str) and _web_parts(url) else ""
+
+    @property
+    def no_external_url(self) -> str:
+        """Why nothing can be derived from external_url, as part of a sentence."""
+        url = self.setting("external_url")
+        if isinstance(url, Unread):
+            return str(url)
+        if url:
+            return f"external_url in gitlab.rb is {shown(url)}, which is no HTTP URL"
+        return "gitlab.rb has no external_url to derive it from"
 
     @property
     def own_scheme(self) -> str:
@@ -194,6 +232,7 @@ class Part:
 
     settings: Tree = field(default_factory=dict)
     remove: Tree = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)  # sentences about what stays, since it cannot be read
 
     def set(self, value: Any, *path: str) -> None:
         """Set one setting, whatever the value."""
@@ -207,6 +246,14 @@ class Part:
         """Set one setting if a value was given for it; else leave it alone."""
         if value != "":
             self.set(value, *path)
+
+    def derive(self, host: Host, variable: str, value: Any, *path: str) -> None:
+        """Offer what the variable says, or else this value, which must not replace what cannot be read."""
+        given, found = host.values[variable], host.setting(*path)
+        if value != "" and not given and is_computed(found):
+            self.left.append(f"{found}, so it stays as it is; set {variable} to decide it here")
+        else:
+            self.offer(value, *path)
 
     def decide(self, value: Any, *path: str) -> None:
         """Set one setting if a value was given for it; else see that it does not remain."""
@@ -302,11 +349,11 @@ def kas_part(host: Host, deployment: Deployment) -> Part:
         return part
     if values["kas_standalone"]:
         _standalone(part, host, deployment)
-    part.offer(_underived_agents_url(host), "gitlab_kas_external_url")
+    part.derive(host, "kas_external_url", _underived_agents_url(host), "gitlab_kas_external_url")
     for key, name in _KEYS.items():
         part.offer(values[name], "gitlab_kas", key)
     if values["kas_gitlab_address"] or gitlab_address(host, deployment) != host.external_url:
-        part.offer(gitlab_address(host, deployment), "gitlab_kas", "gitlab_address")
+        part.derive(host, "kas_gitlab_address", gitlab_address(host, deployment), "gitlab_kas", "gitlab_address")
     _allowed_headers(part, host)
     _redis(part, host)
     for key, value in values["kas_settings"].items():
@@ -344,9 +391,12 @@ def rails_part(host: Host, deployment: Deployment) -> Part:
         proxy = values["kas_k8s_proxy_url"] or proxy_url(agents)
     for key in stale_urls(host, deployment):
         part.clear("gitlab_rails", key)
-    part.offer(internal, "gitlab_rails", "gitlab_kas_internal_url")
-    part.offer(agents, "gitlab_rails", "gitlab_kas_external_url")
-    part.offer(proxy, "gitlab_rails", "gitlab_kas_external_k8s_proxy_url")
+    for key, variable, url in (
+        ("gitlab_kas_internal_url", "kas_internal_url", internal),
+        ("gitlab_kas_external_url", "kas_external_url", agents),
+        ("gitlab_kas_external_k8s_proxy_url", "kas_k8s_proxy_url", proxy),
+    ):
+        part.derive(host, variable, url, "gitlab_rails", key)
     return part
 
 
@@ -383,8 +433,13 @@ def _allowed_headers(part: Part, host: Host) -> None:
     headers, key = host.values["kas_extra_allowed_response_headers"], ("gitlab_kas", "extra_config_command")
     if headers:
         part.set(f"{ALLOWLIST}[{', '.join(headers)}]}}}}", *key)
-    elif not host.values["kas_extra_config_command"] and str(host.setting(*key)).startswith(ALLOWLIST):
+    elif not host.values["kas_extra_config_command"] and is_allowlist(host.setting(*key)):
         part.clear(*key)
+
+
+def is_allowlist(command: object) -> bool:
+    """Whether it is a command of kas_extra_allowed_response_headers."""
+    return isinstance(command, str) and command.startswith(ALLOWLIST)
 
 
 def has_own_redis(host: Host) -> bool:
@@ -462,11 +517,12 @@ def _internal_api(part: Part, host: Host, deployment: Deployment) -> None:
 
 def _internal_tls_is_over(host: Host, deployment: Deployment) -> bool:
     """Whether a certificate of the internal API remains in gitlab.rb, but no Rails that uses this KAS speaks TLS."""
-    remains = any(host.setting("gitlab_kas", f"internal_api_{file}_file") for file in ("certificate", "key"))
+    files = [host.setting("gitlab_kas", f"internal_api_{file}_file") for file in ("certificate", "key")]
     users = [rails for rails in deployment.rails if rails is host or not rails.runs_kas]
-    if not (remains and users) or host.values["kas_internal_api_certificate"]:
+    urls = [_used_internal_url(rails, deployment) for rails in users]
+    if not (any(files) and users) or host.values["kas_internal_api_certificate"]:
         return False
-    return not any(_used_internal_url(rails, deployment).startswith("grpcs:") for rails in users)
+    return not any(isinstance(found, Unread) or str(found).startswith("grpcs:") for found in (*files, *urls))
 
 
 def _internal_listener(host: Host, deployment: Deployment) -> str:
@@ -507,7 +563,9 @@ def agents_url(host: Host) -> str:
 
 
 def proxy_url(agents: str) -> str:
-    """The Kubernetes API proxy beside the URL of the agents: below their path, or on KAS's own name."""
+    """The Kubernetes API proxy beside the URL of the agents: below their path, or on KAS's own name; '' without one."""
+    if not agents:
+        return ""
     parts = urlsplit(agents)
     path = parts.path if parts.path.endswith(AGENT_PATH) else "/"
     return f"{_web_scheme(parts.scheme)}://{parts.netloc}{path}k8s-proxy/"
@@ -528,7 +586,8 @@ def _url_from_elsewhere(kas: Host, deployment: Deployment) -> str:
         return ""
     name, port = split(listener)
     if is_wildcard(name):
-        name = split(urlsplit(urls[0]).netloc)[0]
+        host = parse_url(urls[0]).host
+        name = f"[{host}]" if ":" in host else host
     url = f"{'grpcs' if kas.values['kas_internal_api_certificate'] else 'grpc'}://{name}:{port}"
     return "" if unreachable_reason(url) else url
 
@@ -537,7 +596,8 @@ def node_url(host: Host, deployment: Deployment) -> str:
     """The external_url of a node: its own, or what a node with nothing but KAS is given; '' if nothing tells it."""
     agents = urlsplit(host.values["kas_external_url"])
     has_own_name = agents.hostname and agents.hostname != urlsplit(gitlab_address(host, deployment)).hostname
-    if host.external_url or not (host.values["kas_standalone"] and has_own_name):
+    has_url = host.external_url or isinstance(host.setting("external_url"), Unread)
+    if has_url or not (host.values["kas_standalone"] and has_own_name):
         return host.external_url
     return f"{_web_scheme(agents.scheme)}://{agents.netloc}"
 
@@ -588,7 +648,7 @@ def _has_stale_internal_url(host: Host, deployment: Deployment) -> bool:
     if not isinstance(found, str) or host.values["kas_internal_url"]:
         return False
     listener = host.setting("gitlab_kas", "internal_api_listen_address") or f"localhost:{INTERNAL_API_PORT}"
-    name, port = split(str(listener))
+    name, port = split(listener) if isinstance(listener, str) else ("", "")
     written = [f"//{'localhost' if is_wildcard(name) else name}:{port}"]
     written += [_url_from_elsewhere(kas, deployment).partition(":")[2] for kas in deployment.kas]
     scheme, _colon, rest = found.partition(":")
@@ -596,13 +656,17 @@ def _has_stale_internal_url(host: Host, deployment: Deployment) -> bool:
     return is_ours and not underived_internal_url(host, deployment)
 
 
-def _used_internal_url(host: Host, deployment: Deployment) -> str:
+def _used_internal_url(host: Host, deployment: Deployment) -> str | Unread:
     """The internal URL that Rails on this host will have, '' if the package derives it."""
+    found = host.setting("gitlab_rails", "gitlab_kas_internal_url")
+    if host.values["kas_internal_url"]:
+        return str(host.values["kas_internal_url"])
+    if is_computed(found):
+        return found
     if not host.runs_kas:
         return internal_url(host, deployment)
-    given = host.values["kas_internal_url"] or underived_internal_url(host, deployment)
-    stale = _has_stale_internal_url(host, deployment)
-    return str(given or (not stale and host.setting("gitlab_rails", "gitlab_kas_internal_url")) or "")
+    stays = found if found and not _has_stale_internal_url(host, deployment) else ""
+    return underived_internal_url(host, deployment) or (stays if isinstance(stays, Unread) else str(stays))
 
 
 def gitlab_address(host: Host, deployment: Deployment) -> str:
@@ -642,13 +706,20 @@ def _web_scheme(scheme: str) -> str:
     return "https" if scheme in ("wss", "grpcs") else "http"
 
 
-def _port_of(url: str) -> int | None:
-    """The port of an HTTP URL, None if it is not a number."""
-    parts = urlsplit(url)
+def _web_parts(url: str) -> SplitResult | None:
+    """The parts of an HTTP URL, None if it is none. Anything may stand in a gitlab.rb."""
     try:
-        return parts.port or _DEFAULT_PORTS[parts.scheme]
+        parts = urlsplit(url)
+        is_url = url.startswith(("http://", "https://")) and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return None
+    return parts if is_url and not re.search(r"[\s@]", url) else None
+
+
+def _port_of(url: str) -> int:
+    """The port of an HTTP URL."""
+    parts = urlsplit(url)
+    return parts.port or _DEFAULT_PORTS[parts.scheme]
 
 
 def _grow(tree: Tree, path: Sequence[str], value: Any) -> None:

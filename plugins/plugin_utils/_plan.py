@@ -55,10 +55,12 @@ def make_plan(hosts: Sequence[Host], roles: Collection[str] = ROLES, *, seed: by
     forbidden = _rules.secret_refusals(deployment, choice)
     if forbidden and "kas_secrets" in roles:
         return Plan(refusals=forbidden)
+    parts = {host.name: _parts(host, deployment, choice, roles) for host in deployment.hosts if host.in_play}
+    left = [f"{name}: {text}." for name, of_host in parts.items() for part in of_host.values() for text in part.left]
     return Plan(
-        warnings=_rules.warnings(deployment, choice),
-        parts={host.name: _parts(host, deployment, choice, roles) for host in deployment.hosts if host.in_play},
-        own_urls={host.name: deployment.urls[host.name] for host in deployment.kas if deployment.manages(host)},
+        warnings=_rules.warnings(deployment, choice) + left,
+        parts=parts,
+        own_urls={host.name: deployment.urls.get(host.name, []) for host in deployment.kas if deployment.manages(host)},
         peer_urls={host.name: _peer_urls(host, deployment) for host in deployment.kas},
         secret_names={host.name: secret_names(host, deployment) for host in deployment.hosts},
         socket_dirs={
@@ -90,4 +92,5 @@ def _peer_urls(host: Host, deployment: Deployment) -> list[str]:
 def _secret_node(host: Host) -> Node:
     sources = {name: found["source"] for name, found in (host.reported.get("secrets") or {}).items()}
     found = {name: Found(value, sources[name]) for name, value in host.secrets.items()}
-    return Node(host.name, host.in_rails, found)
+    runs_kas = bool(host.reported.get("enabled"))
+    return Node(host.name, host.in_rails, found, runs_kas, host.runs_kas, host.is_configured)

@@ -25,7 +25,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _rules_releases
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     AGENT_PATH,
-    ALLOWLIST,
     INTERNAL_API_PORT,
     KAS_GROUP,
     OWN_NAMES,
@@ -36,11 +35,14 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     VARIABLE_OF_KEY,
     Deployment,
     Host,
+    Unread,
     agents_url,
     gitlab_address,
     has_own_redis,
     internal_url,
     ip_version,
+    is_allowlist,
+    is_computed,
     is_ip,
     is_wildcard,
     node_url,
@@ -96,10 +98,12 @@ def refusals(deployment: Deployment, roles: Iterable[str]) -> list[str]:
     """Everything that forbids what these roles would do."""
     found = []
     writes_urls = "kas" in roles or "kas_rails" in roles
+    is_told_why = bool(deployment.errors) and "kas" in roles
     for hosts, rules in (
         (deployment.kas, _KAS_RULES if "kas" in roles else []),
         (deployment.rails, [_standalone_with_rails, _cookie_where("error")] if writes_urls else []),
         (deployment.rails, [_rails] if "kas_rails" in roles else []),
+        (deployment.rails, [_internal_url] if "kas_rails" in roles and not is_told_why else []),
         (deployment.hosts, [_rules_releases.git_data_dirs, _secrets, _one_value_of_secrets]),
     ):
         found += [f"{host.name}: {text}." for host in hosts for rule in rules for text in rule(host, deployment)]
@@ -113,8 +117,8 @@ def secret_refusals(deployment: Deployment, choice: Choice) -> list[str]:
     if not (silent and made and deployment.kas):
         return []
     return [
-        f"{', '.join(silent)}: cannot be asked for {' and '.join(made)}, which no other node has; mend"
-        " the connection, or set kas_secrets_values."
+        f"{', '.join(silent)}: cannot be asked for {' and '.join(made)}, which no other node has;"
+        " restore the connection, or set kas_secrets_values."
     ]
 
 
@@ -336,10 +340,11 @@ def _allowed_headers(host: Host, deployment: Deployment) -> Iterator[str]:
             f" {shown(command)}; set only one of them, and let the command print the headers, too"
         )
     found = host.setting("gitlab_kas", "extra_config_command")
-    if headers and not command and found and not str(found).startswith(ALLOWLIST):
+    if headers and not command and _is_there(found) and not is_allowlist(found):
+        is_one = "gitlab_kas['extra_config_command'] in gitlab.rb is a command already"
         yield (
-            f"kas_extra_allowed_response_headers is {shown(_text(headers))}, but gitlab_kas['extra_config_command'] in"
-            " gitlab.rb is a command already; let that one print the headers, or remove it there"
+            f"kas_extra_allowed_response_headers is {shown(_text(headers))}, but"
+            f" {found if is_computed(found) else is_one}; let that one print the headers, or remove it there"
         )
     for header in headers:
         if not _HEADER.fullmatch(header):
@@ -382,10 +387,21 @@ def _standalone(host: Host, deployment: Deployment) -> Iterator[str]:
             "kas_standalone is true, which turns the node's own Redis off, but kas_redis has neither host, socket nor"
             " sentinels; set where the Redis of GitLab is"
         )
-    if not gitlab_address(host, deployment):
+
+
+def _gitlab_address(host: Host, deployment: Deployment) -> Iterator[str]:
+    """A KAS apart from Rails asks its own node for GitLab's API, unless it is told better."""
+    found = host.setting("gitlab_kas", "gitlab_address")
+    if host.in_rails or gitlab_address(host, deployment) or _is_there(found):
+        return
+    unread = next((rails for rails in deployment.rails if isinstance(rails.setting("external_url"), Unread)), None)
+    remedy = "set where KAS reaches GitLab, such as https://gitlab.example.com"
+    if unread and not isinstance(host.setting("external_url"), Unread):
+        yield f"kas_gitlab_address is not set, and on {unread.name} {unread.no_external_url}; {remedy}"
+    elif host.values["kas_standalone"]:
         yield (
             f"kas_standalone is true, but kas_gitlab_address is not set, and no host of group {RAILS_GROUP} has an"
-            " external_url to derive it from; set where KAS reaches GitLab, such as https://gitlab.example.com"
+            f" external_url to derive it from; {remedy}"
         )
 
 
@@ -431,6 +447,7 @@ def _redis_tls(redis: Mapping[str, Any], ssl: str, prefix: str) -> Iterator[str]
 
 _KAS_RULES: list[Rule] = [
     _standalone,
+    _gitlab_address,
     _redis,
     _unix_sockets,
     _listeners,
@@ -451,16 +468,20 @@ _KAS_RULES: list[Rule] = [
 
 
 def _rails(host: Host, deployment: Deployment) -> Iterator[str]:
-    """A Rails node without KAS must be told everything."""
+    """A Rails node without KAS must be told where agents connect."""
     if host.runs_kas or not deployment.kas or not host.in_play:
         return
     yield from slash_missing(host)
     if not agents_url(host):
         yield (
-            "kas_external_url is not set, KAS runs on other nodes, and gitlab.rb has no external_url to derive it"
-            " from; set where agents connect, such as wss://kas.gitlab.example.com/"
+            f"kas_external_url is not set, KAS runs on other nodes, and {host.no_external_url}; set where agents"
+            " connect, such as wss://kas.gitlab.example.com/"
         )
-    if not (deployment.errors or internal_url(host, deployment)):
+
+
+def _internal_url(host: Host, deployment: Deployment) -> Iterator[str]:
+    """Where a Rails node without KAS reaches it."""
+    if deployment.kas and host.in_play and not host.runs_kas and not internal_url(host, deployment):
         nodes = ", ".join(kas.name for kas in deployment.kas)
         cause = "on several nodes" if deployment.several else "on a node whose address for others is not known"
         yield (
@@ -489,7 +510,12 @@ def _secrets(host: Host, deployment: Deployment) -> Iterator[str]:
     for name in secret_names(host, deployment):
         found = _found_secret(host, name)
         is_given = any(name in other.values["kas_secrets_values"] for other in deployment.hosts)
-        if found.get("problem") and found.get("source") == GITLAB_RB and not is_given:
+        if found.get("computed") and not is_given:
+            yield (
+                f"gitlab_kas['{name}'] ({found['computed']}) is computed and cannot be read without running it; set"
+                f" kas_secrets_values.{name} to what it comes to, or write that there"
+            )
+        elif found.get("problem") and found.get("source") == GITLAB_RB and not is_given:
             yield (
                 f"gitlab_kas['{name}'] in gitlab.rb {found['problem']}; correct it or remove it there, or set"
                 f" kas_secrets_values.{name}"
@@ -554,8 +580,9 @@ def _other_urls(host: Host, deployment: Deployment) -> Iterator[str]:
         ),
     ):
         found = host.setting("gitlab_rails", key)
-        if found and not is_written and key not in stale:
-            yield f"gitlab_rails['{key}'] in gitlab.rb is {shown(found)}, although KAS runs on this node; {remedy}"
+        if _is_there(found) and not is_written and key not in stale:
+            is_set = found if is_computed(found) else f"gitlab_rails['{key}'] in gitlab.rb is {shown(found)}"
+            yield f"{is_set}, although KAS runs on this node; {remedy}"
 
 
 def _replaced_secrets(choice: Choice) -> Rule:
@@ -570,6 +597,11 @@ def _replaced_secrets(choice: Choice) -> Rule:
                     f"gitlab_kas['{name}'] in gitlab.rb (fingerprint {found['fingerprint']}) gives way to"
                     f" {agreed}, which is {choice.origins[name]}"
                 )
+            elif host.in_play and found.get("computed"):
+                yield (
+                    f"gitlab_kas['{name}'] ({found['computed']}), which is computed, gives way to {agreed}, which is"
+                    f" {choice.origins[name]}"
+                )
 
     return rule
 
@@ -579,6 +611,11 @@ def _found_secret(host: Host, name: str) -> Mapping[str, Any]:
 
 
 # -- Small things --
+
+
+def _is_there(found: object) -> bool:
+    """Whether somebody has set this, and not only perhaps."""
+    return is_computed(found) or bool(found and not isinstance(found, Unread))
 
 
 def _half_pair(values: Mapping[str, Any], first: str, second: str, of: str = "") -> Iterator[str]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import Reading, where_unreadable
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import Reading, unreadable_as
 from grammar import SECTIONS, GeneratedFile, Name, Settings, leaves, value_at
 from referee import Typed, typed
 
@@ -165,7 +165,7 @@ def overlooked(reading: Reading, real: Typed, path: Name) -> list[str]:
     if pairs is not None:
         names = {key: (*path, key.split(":", 1)[1]) for key in pairs}
         return [text for key, item in pairs.items() for text in overlooked(reading, item, names[key])]
-    if real is None or where_unreadable(reading.unreadable, path):
+    if real is None or unreadable_as(path, reading.unreadable):
         return []
     above = value_at(reading.settings, path[:-1]) if path[1:] else reading.settings
     return [] if isinstance(above, Mapping) and path[-1] in above else [f"{path} is {real}, but was read as not set"]

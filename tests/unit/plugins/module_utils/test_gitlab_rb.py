@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRb, GitlabRbError
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import where_unreadable
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import unreadable_as
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby
 
 ENABLE = {"gitlab_kas": {"enable": True}}
@@ -472,7 +472,7 @@ READINGS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
     "an unreadable file": (
         "external_url 'x'\nfrom_file '/nowhere'\ngitlab_kas['a'] = 1\n",
         {"gitlab_kas": {"a": 1}},
-        {"external_url": "line 2", "gitlab_kas": "line 2", "git_data_dirs": "line 2"},
+        {"*": "line 2"},
     ),
     "a computed value in a file": (
         "from_file '/included.rb'\n",
@@ -504,17 +504,18 @@ def test_reading(ruby: Ruby, text: str, settings: dict[str, Any], unreadable: di
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        (("external_url",), "line 1"),
+        (("external_url",), "external_url"),
         (("gitlab_kas",), None),
         (("gitlab_kas", "enable"), None),
-        (("gitlab_kas", "env"), "line 2"),
-        (("gitlab_kas", "env", "A"), "line 2"),
-        (("gitlab_kas", "env", "B"), "line 3"),
+        (("gitlab_kas", "env"), "gitlab_kas['env']"),
+        (("gitlab_kas", "env", "A"), "gitlab_kas['env']"),
+        (("gitlab_kas", "env", "B"), "gitlab_kas['env']['B']"),
     ],
 )
-def test_where_unreadable(path: tuple[str, ...], expected: str | None) -> None:
+def test_unreadable_as(path: tuple[str, ...], expected: str | None) -> None:
     unreadable = {"external_url": "line 1", "gitlab_kas['env']": "line 2", "gitlab_kas['env']['B']": "line 3"}
-    assert where_unreadable(unreadable, path) == expected
+    assert unreadable_as(path, unreadable) == expected
+    assert unreadable_as(path, {**unreadable, "*": "line 4"}) == (expected or "*")
 
 
 def test_masked_diff(ruby: Ruby) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
+from typing import Any
 
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
@@ -87,8 +88,8 @@ API = {name: encoded(size, bytes([48 + number])) for number, (name, size) in enu
 OTHER = {name: encoded(size, bytes([65 + number])) for number, (name, size) in enumerate(SECRETS.items())}
 
 
-def node(host: str, source: str, values: dict[str, str], rails: bool = False) -> Node:
-    return Node(host, rails, {name: Found(value, source) for name, value in values.items()})
+def node(host: str, source: str, values: dict[str, str], rails: bool = False, **more: bool) -> Node:
+    return Node(host, rails, {name: Found(value, source) for name, value in values.items()}, **more)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +145,35 @@ def test_choose(nodes: list[Node], given: dict[str, str], expected: str, origin:
     assert choice.secrets["api_secret_key"] == expected
     assert choice.origins["api_secret_key"] == origin
     assert list(choice.secrets) == list(choice.origins) == list(SECRETS)
+
+
+IN_RB, MADE = GITLAB_RB, SECRETS_JSON
+KAS = {"to_run_kas": True, "runs_kas": True}
+TO_COME = {"to_run_kas": True}
+NEVER = {"to_run_kas": True, "configured": False}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "api", "others"),
+    [
+        pytest.param((MADE, {"rails": True}), (MADE, KAS), 1, 2, id="Rails without KAS, and KAS"),
+        pytest.param((IN_RB, {"rails": True}), (MADE, KAS), 1, 2, id="the same, written into gitlab.rb of Rails"),
+        pytest.param((MADE, {"rails": True}), (IN_RB, KAS), 2, 2, id="the same, written into gitlab.rb of KAS"),
+        pytest.param((MADE, {"rails": True, "runs_kas": True}), (MADE, TO_COME), 1, 2, id="KAS moves away from Rails"),
+        pytest.param((MADE, {"runs_kas": True}), (MADE, KAS), 1, 2, id="KAS that is to be turned off"),
+        pytest.param((MADE, TO_COME), (MADE, KAS), 1, 2, id="KAS that does not run yet"),
+        pytest.param((IN_RB, TO_COME), (MADE, KAS), 1, 1, id="KAS that does not run yet, written into gitlab.rb"),
+        pytest.param((IN_RB, NEVER), (IN_RB, KAS), 2, 2, id="a gitlab.rb that was never in effect"),
+        pytest.param((MADE, {"rails": True, **KAS}), (MADE, KAS), 1, 1, id="KAS with and without Rails"),
+        pytest.param((MADE, KAS), (MADE, {"rails": True, **KAS}), 2, 1, id="KAS without and with Rails"),
+    ],
+)
+def test_which_secret_is_in_use(first: Any, second: Any, api: int, others: int) -> None:
+    """Rails counts for the API secret only."""
+    rows = ((first, API), (second, OTHER))
+    nodes = [node(f"n{i}", source, values, **more) for i, ((source, more), values) in enumerate(rows, 1)]
+    origins = [origin.split()[2] for origin in choose(nodes, seed=SEED).origins.values()]
+    assert origins == [f"n{api}", f"n{others}", f"n{others}"]
 
 
 def test_choose_takes_each_secret_for_itself() -> None:

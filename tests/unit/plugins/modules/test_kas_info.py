@@ -271,7 +271,7 @@ def test_what_an_included_file_may_set_is_not_computed(node: Node) -> None:
     node.gitlab_rb.write_text("from_file '/nowhere'\n")
     kas = node.look(seal_key=KEY)
     assert {name: secret["source"] for name, secret in kas["secrets"].items()} == dict.fromkeys(SECRETS, SECRETS_JSON)
-    assert kas["unreadable"]["gitlab_kas"] == "line 1"
+    assert kas["unreadable"] == {"*": "line 1"}
 
 
 def test_settings_that_cannot_be_read(node: Node) -> None:

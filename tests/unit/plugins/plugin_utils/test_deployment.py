@@ -440,6 +440,59 @@ def test_standalone(found, agents, address, external_url, written_address, hosts
     assert written == ALONE
 
 
+@pytest.mark.parametrize("name", ["external_url", "*"])
+def test_an_external_url_that_cannot_be_read_stays(name, hosts_of):
+    """Case of the field: external_url ENV['NODE_URL'] || 'https://kas0.example.com' gave way to another host."""
+    unread = {"info": {"settings": {}, "unreadable": {name: "line 3"}}}
+    hosts = hosts_of(
+        {"kas1": {"in": "k", **unread}, "rails1": {"in": "r"}},
+        kas_standalone=True,
+        kas_external_url="wss://kas.example.com/-/kubernetes-agent/",
+        **CIDR,
+    )
+    written = kas_part(hosts[0], Deployment(hosts)).settings
+    assert "external_url" not in written
+    assert written["gitlab_kas"]["gitlab_address"] == "https://gitlab.example.com"
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "extra", "expected"),
+    [
+        pytest.param({}, {}, "https://gitlab.example.com", id="not set"),
+        pytest.param({"*": "line 3"}, {}, "https://gitlab.example.com", id="perhaps set before ours"),
+        pytest.param({"gitlab_kas['gitlab_address']": "line 3"}, {}, None, id="computed"),
+        pytest.param(
+            {"gitlab_kas['gitlab_address']": "line 3"},
+            {"kas_gitlab_address": "https://gitlab.internal"},
+            "https://gitlab.internal",
+            id="computed, but given",
+        ),
+    ],
+)
+def test_what_only_follows_does_not_replace_what_cannot_be_read(unreadable, extra, expected, hosts_of):
+    rows = {"kas1": {"in": "k", "info": {"settings": {}, "unreadable": unreadable}}, "rails1": {"in": "r"}}
+    hosts = hosts_of(rows, **CIDR, **extra)
+    part = kas_part(hosts[0], Deployment(hosts))
+    assert part.settings["gitlab_kas"].get("gitlab_address") == expected
+    assert bool(part.left) is (expected is None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "unreadable", "is_cleared"),
+    [
+        ({"internal_api_certificate_file": "/c", "internal_api_key_file": "/k"}, {}, True),
+        ({"internal_api_certificate_file": "/c"}, {"gitlab_kas['internal_api_key_file']": "line 3"}, False),
+        ({}, {"gitlab_kas": "line 3"}, False),
+        ({"internal_api_certificate_file": "/c"}, {"gitlab_rails['gitlab_kas_internal_url']": "line 3"}, False),
+        ({"internal_api_certificate_file": "/c"}, {"*": "line 3"}, False),
+    ],
+)
+def test_tls_of_the_internal_api_stays_where_something_cannot_be_read(settings, unreadable, is_cleared, hosts_of):
+    hosts = hosts_of({"kas1": {"info": {"settings": {"gitlab_kas": settings}, "unreadable": unreadable}}})
+    remove = kas_part(hosts[0], Deployment(hosts)).remove
+    assert ("internal_api_certificate_file" in remove.get("gitlab_kas", {})) is is_cleared
+
+
 def rails(enabled, internal=None, external=None, proxy=None):
     found = {
         "gitlab_kas_enabled": enabled,

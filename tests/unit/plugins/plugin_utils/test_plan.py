@@ -41,6 +41,16 @@ def has(secrets, source="gitlab.rb"):
             id="KAS nodes first, when both have Rails",
         ),
         pytest.param(
+            {
+                "rails1": {"in": "r", **has(OTHER, "gitlab-secrets.json")},
+                "kas1": {"in": "k", **has(ADOPTED, "gitlab-secrets.json")},
+                "kas2": {"in": "k", **has(ADOPTED, "gitlab-secrets.json")},
+            },
+            {"kas_internal_url": "grpc://lb:8153"},
+            {**ADOPTED, "api_secret_key": OTHER["api_secret_key"]},
+            id="of a Rails node without KAS only the API secret is in use",
+        ),
+        pytest.param(
             {"kas1": has({"api_secret_key": OTHER["api_secret_key"]})},
             {"kas_secrets_values": {"api_secret_key": ADOPTED["api_secret_key"]}},
             {**MADE, "api_secret_key": ADOPTED["api_secret_key"]},
@@ -84,6 +94,50 @@ def test_a_role_checks_what_it_is_about(roles, expected, hosts_of):
     plan = make_plan(hosts, roles, seed=SEED)
     assert [sentence.split(",")[0].split(": ")[1] for sentence in plan.refusals] == expected
     assert [sorted(parts) for parts in plan.parts.values()] == ([] if expected else [roles] * 3)
+
+
+NO_MATCH = {"kas_own_private_api_cidr": "192.168.0.0/16"}
+
+
+@pytest.mark.parametrize(
+    ("kas", "roles", "refusals"),
+    [
+        pytest.param(NO_MATCH, ["kas_secrets"], [], id="secrets need no URL"),
+        pytest.param(
+            NO_MATCH,
+            ["kas_rails"],
+            [
+                "rails1: kas_internal_url is not set, and KAS runs on a node whose address for others is not known"
+                " (kas1); set where Rails reaches KAS, such as grpc://kas.internal.example.com:8153."
+            ],
+            id="Rails needs one",
+        ),
+        pytest.param(
+            NO_MATCH, ["kas_rails", "kas_secrets"], ["rails1: kas_internal_url is not set"], id="both without kas"
+        ),
+        pytest.param(
+            NO_MATCH,
+            ["kas", "kas_rails", "kas_secrets"],
+            ["kas1: kas_own_private_api_cidr is '192.168.0.0/16', but none of the host's addresses"],
+            id="said once",
+        ),
+        pytest.param(
+            {"kas_own_private_api_url": "grpc://kas1"},
+            ["kas", "kas_rails"],
+            ["kas1: kas_own_private_api_url is 'grpc://kas1', which has no port; set it with one"],
+            id="a URL without a port",
+        ),
+        pytest.param({"kas_own_private_api_url": "grpc://kas1"}, ["kas_rails"], [], id="Rails needs no port of it"),
+    ],
+)
+def test_a_kas_that_has_no_url(kas, roles, refusals, hosts_of):
+    hosts = hosts_of({"kas1": {"in": "k", **kas}, "rails1": {"in": "r"}})
+    plan = make_plan(hosts, roles, seed=SEED)
+    assert [found[: len(text)] for found, text in zip(plan.refusals, refusals)] == refusals
+    assert len(plan.refusals) == len(refusals)
+    if not refusals and "kas_rails" in roles:
+        rails = plan.parts["rails1"]["kas_rails"].settings["gitlab_rails"]
+        assert rails["gitlab_kas_internal_url"] == "grpc://kas1:8153"
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,16 @@ def version(text):
     return {"info": {"gitlab_version": text}}
 
 
+def unreadable(**more):
+    """A host whose external_url only running its gitlab.rb would tell."""
+    return {"info": {"settings": {}, "unreadable": {"external_url": "line 3"}}, **more}
+
+
+def computed(name):
+    found = {"fingerprint": None, "source": "gitlab.rb", "problem": None, "computed": "line 7"}
+    return {"info": {"secrets": {name: found}}}
+
+
 def secret(problem=None, value=SECRET, source="gitlab.rb"):
     found = {"fingerprint": fingerprint(value), "source": source, "problem": problem}
     return {"info": {"secrets": {"api_secret_key": found}}, "secrets": {"api_secret_key": value}}
@@ -767,6 +777,94 @@ REFUSALS = [
         ],
     ),
     ({"rails1": {**RAILS, "in_play": False}, "kas1": KAS}, {}, []),
+    # what cannot be read without running gitlab.rb is not the same as what is not set
+    (
+        {"rails1": unreadable(**RAILS), "kas1": KAS},
+        {**CIDR, "kas_gitlab_address": "https://gitlab.example.com"},
+        [
+            "rails1: kas_external_url is not set, KAS runs on other nodes, and external_url (line 3) is computed and"
+            " cannot be read without running it; set where agents connect, such as wss://kas.gitlab.example.com/."
+        ],
+    ),
+    *(
+        (
+            {"rails1": {**RAILS, "info": {"settings": {"external_url": url}}}, "kas1": KAS},
+            {**CIDR, "kas_gitlab_address": "https://gitlab.example.com"},
+            [
+                f"rails1: kas_external_url is not set, KAS runs on other nodes, and external_url in gitlab.rb is"
+                f" {shown}, which is no HTTP URL; set where agents connect, such as wss://kas.gitlab.example.com/."
+            ],
+        )
+        for url, shown in (
+            ("https://[x", "'https://[x'"),
+            ("https://gitlab.example.com:x", "'https://gitlab.example.com:x'"),
+            ("https://gitlab.example.com:99999", "'https://gitlab.example.com:99999'"),
+            ("https://git lab", "'https://git lab'"),
+            ("gitlab.example.com", "'gitlab.example.com'"),
+            ("https://me:secret@gitlab.example.com", "'https://***@gitlab.example.com'"),
+            ("https://\u2100.example.com", "'https://\u2100.example.com'"),
+            (42, "42"),
+            (["a"], "a list"),
+        )
+    ),
+    (
+        {"kas1": {**KAS, "kas_standalone": True}, "rails1": unreadable(**RAILS)},
+        {**CIDR, "kas_redis": {"host": "redis"}, "kas_external_url": "wss://kas.example.com/-/kubernetes-agent/"},
+        [
+            "kas1: kas_gitlab_address is not set, and on rails1 external_url (line 3) is computed and cannot be read"
+            " without running it; set where KAS reaches GitLab, such as https://gitlab.example.com."
+        ],
+    ),
+    (
+        {"kas1": KAS, "rails1": unreadable(**RAILS)},
+        {**CIDR, "kas_external_url": "wss://kas.example.com/"},
+        [
+            "kas1: kas_gitlab_address is not set, and on rails1 external_url (line 3) is computed and cannot be read"
+            " without running it; set where KAS reaches GitLab, such as https://gitlab.example.com."
+        ],
+    ),
+    # by default KAS asks for the API at its own external_url, which is computed in the same way
+    ({"kas1": unreadable(**KAS), "rails1": unreadable(**RAILS)}, {**CIDR, "kas_external_url": "wss://kas/"}, []),
+    *(
+        ({"kas1": {**KAS, "info": info}, "rails1": unreadable(**RAILS)}, {**CIDR, "kas_external_url": "wss://k/"}, [])
+        for info in (
+            {"settings": {"gitlab_kas": {"gitlab_address": "https://gitlab.internal"}}},
+            {"settings": {}, "unreadable": {"gitlab_kas['gitlab_address']": "line 5"}},
+        )
+    ),
+    # by an included file that cannot be read, for one
+    (
+        {"rails1": {**RAILS, "info": {"settings": {}, "unreadable": {"*": "line 9"}}}, "kas1": KAS},
+        {**CIDR, "kas_gitlab_address": "https://gitlab.example.com"},
+        [
+            "rails1: kas_external_url is not set, KAS runs on other nodes, and external_url may be set by line 9, which"
+            " cannot be read without running it; set where agents connect, such as wss://kas.gitlab.example.com/."
+        ],
+    ),
+    (
+        {"kas1": {"info": {"unreadable": {"*": "line 5"}}}},
+        {"kas_extra_allowed_response_headers": "X-One"},
+        [],
+    ),
+    (
+        {"kas1": {"info": {"unreadable": {"gitlab_kas['extra_config_command']": "line 5"}}}},
+        {"kas_extra_allowed_response_headers": "X-One"},
+        [
+            "kas1: kas_extra_allowed_response_headers is 'X-One', but gitlab_kas['extra_config_command'] (line 5) is"
+            " computed and cannot be read without running it; let that one print the headers, or remove it there."
+        ],
+    ),
+    (
+        {"kas1": computed("api_secret_key"), "kas2": {}},
+        CIDR,
+        [
+            "kas1: gitlab_kas['api_secret_key'] (line 7) is computed and cannot be read without running it; set"
+            " kas_secrets_values.api_secret_key to what it comes to, or write that there."
+        ],
+    ),
+    ({"kas1": computed("api_secret_key")}, {"kas_secrets_values": {"api_secret_key": SECRET}}, []),
+    # Rails without KAS has no use for this one
+    ({"kas1": KAS, "rails1": {**RAILS, **computed("private_api_secret_key")}}, CIDR, []),
     ({"rails1": RAILS, "kas1": {**KAS, "kas_enabled": False}}, {}, []),
     # raw settings
     (
@@ -853,7 +951,7 @@ REFUSALS = [
         CIDR,
         [
             "kas2, kas3: cannot be asked for api_secret_key and private_api_secret_key and websocket_token_secret_key,"
-            " which no other node has; mend the connection, or set kas_secrets_values."
+            " which no other node has; restore the connection, or set kas_secrets_values."
         ],
     ),
     (
@@ -1115,6 +1213,37 @@ OTHER = base64.b64encode(32 * b"o").decode()
             ],
         ),
         ({"kas1": secret(), "kas2": secret(value=OTHER, source="gitlab-secrets.json")}, CIDR, []),
+        (
+            {"kas1": computed("api_secret_key")},
+            {"kas_secrets_values": {"api_secret_key": SECRET}},
+            [
+                "kas1: gitlab_kas['api_secret_key'] (line 7), which is computed, gives way to"
+                f" {fingerprint(SECRET)}, which is given."
+            ],
+        ),
+        (
+            {"kas1": {"info": {"unreadable": {"gitlab_rails": "line 4"}}}},
+            {},
+            [
+                "kas1: gitlab_rails['gitlab_kas_internal_url'] (line 4) is computed and cannot be read without running"
+                " it, although KAS runs on this node; remove it there, or set kas_internal_url.",
+                "kas1: gitlab_rails['gitlab_kas_external_url'] (line 4) is computed and cannot be read without running"
+                " it, although KAS runs on this node; remove it there, since the package then makes no virtual host for"
+                " KAS, and set kas_external_url if needed.",
+            ],
+        ),
+        ({"kas1": {"info": {"unreadable": {"*": "line 9"}}}}, {}, []),
+        (
+            {
+                "kas1": KAS,
+                "rails1": {**RAILS, "info": {"unreadable": {"gitlab_rails['gitlab_kas_internal_url']": "line 4"}}},
+            },
+            CIDR,
+            [
+                "rails1: gitlab_rails['gitlab_kas_internal_url'] (line 4) is computed and cannot be read without"
+                " running it, so it stays as it is; set kas_internal_url to decide it here."
+            ],
+        ),
         (
             {"kas1": {}, "kas2": {"info": None, "unreachable": "timed out", "in_play": False}},
             {"kas_secrets_values": GIVEN, **CIDR},
