@@ -12,11 +12,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import (
-    ANYTHING,
-    show,
-    unreadable_as,
-)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import show, unreadable_as
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
     PrivateApiError,
     own_private_api_url,
@@ -93,21 +89,22 @@ Tree = dict[str, Any]
 
 @dataclass(frozen=True)
 class Unread:
-    """A setting of a gitlab.rb that is set, or may be, to what only running the file would tell."""
+    """A setting of a gitlab.rb that is set, or may be, to what only running the file would tell.
+
+    It is true where it is set. Where it only may be, such as in an included file, ours goes behind it.
+    """
 
     name: str  # as it stands there
     where: str  # such as line 3
-    is_set: bool  # else it only may be, such as in an included file
+    is_set: bool
+
+    def __bool__(self) -> bool:
+        return self.is_set
 
     def __str__(self) -> str:
         if not self.is_set:
             return f"{self.name} may be set by {self.where}, which cannot be read without running it"
         return f"{self.name} ({self.where}) is computed and cannot be read without running it"
-
-
-def is_computed(found: Any) -> bool:
-    """Whether a setting is there, but cannot be read. Where it only may be, ours goes behind it."""
-    return isinstance(found, Unread) and found.is_set
 
 
 @dataclass(frozen=True)
@@ -175,9 +172,14 @@ class Host:
             if not isinstance(found, Mapping) or key not in found:
                 unreadable = self.reported.get("unreadable") or {}
                 name = unreadable_as(path, unreadable)
-                return Unread(show(path), unreadable[name], name != ANYTHING) if name else None
+                return Unread(show(path), unreadable[name], name == show(path)) if name else None
             found = found[key]
         return found
+
+    def says(self, *path: str) -> str:
+        """What its gitlab.rb makes of a setting that is there, as part of a sentence."""
+        found = self.setting(*path)
+        return str(found) if isinstance(found, Unread) else f"{show(path)} in gitlab.rb is {shown(found)}"
 
     @property
     def external_url(self) -> str:
@@ -191,9 +193,9 @@ class Host:
         url = self.setting("external_url")
         if isinstance(url, Unread):
             return str(url)
-        if url:
-            return f"external_url in gitlab.rb is {shown(url)}, which is no HTTP URL"
-        return "gitlab.rb has no external_url to derive it from"
+        if not url:
+            return "gitlab.rb has no external_url to derive it from"
+        return f"{self.says('external_url')}, which is no HTTP URL"
 
     @property
     def own_scheme(self) -> str:
@@ -250,7 +252,7 @@ class Part:
     def derive(self, host: Host, variable: str, value: Any, *path: str) -> None:
         """Offer what the variable says, or else this value, which must not replace what cannot be read."""
         given, found = host.values[variable], host.setting(*path)
-        if value != "" and not given and is_computed(found):
+        if value != "" and not given and found and isinstance(found, Unread):
             self.left.append(f"{found}, so it stays as it is; set {variable} to decide it here")
         else:
             self.offer(value, *path)
@@ -661,12 +663,13 @@ def _used_internal_url(host: Host, deployment: Deployment) -> str | Unread:
     found = host.setting("gitlab_rails", "gitlab_kas_internal_url")
     if host.values["kas_internal_url"]:
         return str(host.values["kas_internal_url"])
-    if is_computed(found):
+    if found and isinstance(found, Unread):
         return found
     if not host.runs_kas:
         return internal_url(host, deployment)
-    stays = found if found and not _has_stale_internal_url(host, deployment) else ""
-    return underived_internal_url(host, deployment) or (stays if isinstance(stays, Unread) else str(stays))
+    stale = _has_stale_internal_url(host, deployment)
+    stays = found if isinstance(found, Unread) else "" if stale else str(found or "")
+    return underived_internal_url(host, deployment) or stays
 
 
 def gitlab_address(host: Host, deployment: Deployment) -> str:

@@ -42,7 +42,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     internal_url,
     ip_version,
     is_allowlist,
-    is_computed,
     is_ip,
     is_wildcard,
     node_url,
@@ -340,11 +339,11 @@ def _allowed_headers(host: Host, deployment: Deployment) -> Iterator[str]:
             f" {shown(command)}; set only one of them, and let the command print the headers, too"
         )
     found = host.setting("gitlab_kas", "extra_config_command")
-    if headers and not command and _is_there(found) and not is_allowlist(found):
+    if headers and not command and found and not is_allowlist(found):
         is_one = "gitlab_kas['extra_config_command'] in gitlab.rb is a command already"
         yield (
             f"kas_extra_allowed_response_headers is {shown(_text(headers))}, but"
-            f" {found if is_computed(found) else is_one}; let that one print the headers, or remove it there"
+            f" {found if isinstance(found, Unread) else is_one}; let that one print the headers, or remove it there"
         )
     for header in headers:
         if not _HEADER.fullmatch(header):
@@ -392,7 +391,7 @@ def _standalone(host: Host, deployment: Deployment) -> Iterator[str]:
 def _gitlab_address(host: Host, deployment: Deployment) -> Iterator[str]:
     """A KAS apart from Rails asks its own node for GitLab's API, unless it is told better."""
     found = host.setting("gitlab_kas", "gitlab_address")
-    if host.in_rails or gitlab_address(host, deployment) or _is_there(found):
+    if host.in_rails or gitlab_address(host, deployment) or found:
         return
     unread = next((rails for rails in deployment.rails if isinstance(rails.setting("external_url"), Unread)), None)
     remedy = "set where KAS reaches GitLab, such as https://gitlab.example.com"
@@ -580,9 +579,8 @@ def _other_urls(host: Host, deployment: Deployment) -> Iterator[str]:
         ),
     ):
         found = host.setting("gitlab_rails", key)
-        if _is_there(found) and not is_written and key not in stale:
-            is_set = found if is_computed(found) else f"gitlab_rails['{key}'] in gitlab.rb is {shown(found)}"
-            yield f"{is_set}, although KAS runs on this node; {remedy}"
+        if found and not is_written and key not in stale:
+            yield f"{host.says('gitlab_rails', key)}, although KAS runs on this node; {remedy}"
 
 
 def _replaced_secrets(choice: Choice) -> Rule:
@@ -611,11 +609,6 @@ def _found_secret(host: Host, name: str) -> Mapping[str, Any]:
 
 
 # -- Small things --
-
-
-def _is_there(found: object) -> bool:
-    """Whether somebody has set this, and not only perhaps."""
-    return is_computed(found) or bool(found and not isinstance(found, Unread))
 
 
 def _half_pair(values: Mapping[str, Any], first: str, second: str, of: str = "") -> Iterator[str]:

@@ -260,7 +260,7 @@ def _user_of_rails(host: Host, deployment: Deployment) -> Iterator[str]:
     is_told = has_own or "password" in host.values["kas_redis"]
     if host.runs_kas and user and not is_told and known.not_yet(host.version):
         yield (
-            f"gitlab_rails['redis_username'] in gitlab.rb is {shown(user)}, but {_gitlab(host)} does not tell KAS,"
+            f"{host.says('gitlab_rails', 'redis_username')}, but {_gitlab(host)} does not tell KAS,"
             " which logs in to Redis as default, with that user's password; set kas_redis.password to the password of"
             f" default, or install {known.since} or later"
         )

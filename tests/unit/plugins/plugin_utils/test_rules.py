@@ -1222,7 +1222,15 @@ OTHER = base64.b64encode(32 * b"o").decode()
             ],
         ),
         (
-            {"kas1": {"info": {"unreadable": {"gitlab_rails": "line 4"}}}},
+            {
+                "kas1": {
+                    "info": {
+                        "unreadable": {
+                            f"gitlab_rails['gitlab_kas_{key}']": "line 4" for key in ("internal_url", "external_url")
+                        }
+                    }
+                }
+            },
             {},
             [
                 "kas1: gitlab_rails['gitlab_kas_internal_url'] (line 4) is computed and cannot be read without running"
@@ -1232,7 +1240,10 @@ OTHER = base64.b64encode(32 * b"o").decode()
                 " KAS, and set kas_external_url if needed.",
             ],
         ),
-        ({"kas1": {"info": {"unreadable": {"*": "line 9"}}}}, {}, []),
+        *(
+            ({"kas1": {"info": {"unreadable": {name: "line 9"}}}}, {}, [])
+            for name in ("*", "gitlab_rails", "gitlab_kas")
+        ),
         (
             {
                 "kas1": KAS,
