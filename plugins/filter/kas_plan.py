@@ -56,11 +56,12 @@ def kas_plan(
         wrong += unknown + sentences
     wrong += node_refusals(hosts)
     if wrong:
-        return {"refusals": wrong, "warnings": [], "nodes": {}}
+        return {"refusals": wrong, "warnings": [], "upgrade": [], "nodes": {}}
     plan = make_plan(hosts, [str(role) for role in roles], seed=key.encode())
     return {
         "refusals": plan.refusals,
         "warnings": plan.warnings,
+        "upgrade": plan.upgrade,
         "nodes": {
             host.name: {
                 "state": "present" if host.is_present else "reverted",

@@ -20,14 +20,16 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     secret_names,
     secrets_part,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._upgrade import upgrade
 
 
 @dataclass
 class Plan:
-    """What a deployment comes to; with refusals there is nothing else."""
+    """What a deployment comes to; with refusals there is nothing else but what an upgrade means."""
 
     refusals: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    upgrade: list[str] = field(default_factory=list)  # what breaks or changes on the way to kas_target_version
     parts: dict[str, dict[str, Part]] = field(default_factory=dict)  # host → role → settings, for hosts of the play
     own_urls: dict[str, list[str]] = field(default_factory=dict)  # host → its private API's URLs, if decided here
     peer_urls: dict[str, list[str]] = field(default_factory=dict)  # host → those that others should reach by now
@@ -45,20 +47,22 @@ def make_plan(hosts: Sequence[Host], roles: Collection[str] = ROLES, *, seed: by
     Only what the roles are about is checked: a role may be used without the variables of the others.
     """
     deployment = Deployment(hosts)
+    to_come = upgrade(hosts, roles)
     forbidden = _rules.refusals(deployment, roles)
     if forbidden:
-        return Plan(refusals=forbidden)
+        return Plan(refusals=forbidden, upgrade=to_come)
     # KAS nodes first: with equal claims the first one's secret is taken.
     ordered = sorted(deployment.hosts, key=lambda host: not host.runs_kas)
     given = {name: value for host in deployment.hosts for name, value in host.values["kas_secrets_values"].items()}
     choice = choose([_secret_node(host) for host in ordered], seed=seed, given=given)
     forbidden = _rules.secret_refusals(deployment, choice)
     if forbidden and "kas_secrets" in roles:
-        return Plan(refusals=forbidden)
+        return Plan(refusals=forbidden, upgrade=to_come)
     parts = {host.name: _parts(host, deployment, choice, roles) for host in deployment.hosts if host.in_play}
     left = [f"{name}: {text}." for name, of_host in parts.items() for part in of_host.values() for text in part.left]
     return Plan(
         warnings=_rules.warnings(deployment, choice) + left,
+        upgrade=to_come,
         parts=parts,
         own_urls={host.name: deployment.urls.get(host.name, []) for host in deployment.kas if deployment.manages(host)},
         peer_urls={host.name: _peer_urls(host, deployment) for host in deployment.kas},

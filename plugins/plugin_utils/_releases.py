@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 
@@ -56,6 +56,12 @@ class Known(NamedTuple):
     def default(self, release: Release) -> str:
         """What it is by default in a release, as Ruby writes it; '' if the table does not tell."""
         return next((self.defaults[since] for since in sorted(self.defaults, reverse=True) if since <= release), "")
+
+    def changes(self) -> Iterator[tuple[Release, str, str]]:
+        """Each release in which the default changed, with the one before and the new one."""
+        releases = sorted(self.defaults)
+        for older, newer in zip(releases, releases[1:]):
+            yield newer, self.defaults[older], self.defaults[newer]
 
 
 def _table(rows: Mapping[str, tuple[str, str, Mapping[str, str]]]) -> dict[str, Known]:

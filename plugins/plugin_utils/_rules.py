@@ -95,7 +95,11 @@ def node_refusals(hosts: Sequence[Host]) -> list[str]:
 
 def refusals(deployment: Deployment, roles: Iterable[str]) -> list[str]:
     """Everything that forbids what these roles would do."""
-    found = []
+    return [f"{host.name}: {text}." for host, text in refused(deployment, roles)]
+
+
+def refused(deployment: Deployment, roles: Iterable[str]) -> Iterator[tuple[Host, str]]:
+    """Each host that a rule forbids, and why."""
     writes_urls = "kas" in roles or "kas_rails" in roles
     is_told_why = bool(deployment.errors) and "kas" in roles
     for hosts, rules in (
@@ -105,8 +109,7 @@ def refusals(deployment: Deployment, roles: Iterable[str]) -> list[str]:
         (deployment.rails, [_internal_url] if "kas_rails" in roles and not is_told_why else []),
         (deployment.hosts, [_rules_releases.git_data_dirs, _secrets, _one_value_of_secrets]),
     ):
-        found += [f"{host.name}: {text}." for host in hosts for rule in rules for text in rule(host, deployment)]
-    return found
+        yield from ((host, text) for host in hosts for rule in rules for text in rule(host, deployment))
 
 
 def secret_refusals(deployment: Deployment, choice: Choice) -> list[str]:

@@ -32,6 +32,7 @@ SPEC_TYPES = {
     "path": "str",
     "port": "int",
     "redis": "dict",
+    "release": "str",
     "seconds": "int",
     "sentinels": "list",
     "text": "str",
@@ -117,6 +118,7 @@ VARIABLES: dict[str, Variable] = {
     "kas_ca_certificates": Variable("authorities", []),
     "kas_certificate_min_valid_days": Variable("days", 30),
     # how the work is done
+    "kas_target_version": Variable("release"),
     "kas_serial": Variable("batch", "1"),
     "kas_gitlab_rb_path": Variable("path", "/etc/gitlab/gitlab.rb"),
     "kas_gitlab_rb_backup": Variable("boolean", False),
@@ -162,6 +164,7 @@ _AUTHORITY: dict[str, Variable] = {
 _TRUE = {"true", "yes", "on", "1", "y", "t"}
 _FALSE = {"false", "no", "off", "0", "n", "f"}
 _USER_INFO = re.compile(r"//[^/@]*@")
+_RELEASE = re.compile(r"\d+\.\d+\.\d+([-+][\w.+-]*)?")
 _LISTENER = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]*):(?P<port>\d+)\Z")
 _SHOWN_CHARACTERS = 80
 
@@ -270,6 +273,12 @@ def _days(name: str, variable: Variable, value: object, load: Load) -> int:
 def _batch(name: str, variable: Variable, value: object, load: Load) -> str:
     if isinstance(value, bool) or not re.fullmatch(r"\s*[1-9][0-9]{0,4}%?\s*", str(value)):
         raise _wrong(name, variable, value, "set a number of nodes from 1 on, or a percentage such as 25%")
+    return str(value).strip()
+
+
+def _release(name: str, variable: Variable, value: object, load: Load) -> str:
+    if not isinstance(value, str) or not _RELEASE.fullmatch(value.strip()):
+        raise _wrong(name, variable, value, "set a release of GitLab with all three numbers, such as '19.3.0'")
     return str(value).strip()
 
 
@@ -389,6 +398,7 @@ _CONVERTERS: dict[str, Callable[[str, Variable, object, Load], Any]] = {
     "path": _path,
     "port": _port,
     "redis": _redis,
+    "release": _release,
     "seconds": _seconds,
     "sentinels": _sentinels,
     "text": _text,

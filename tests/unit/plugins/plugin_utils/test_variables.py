@@ -33,6 +33,8 @@ def test_unset_is_the_default(name, unset):
         ("kas_own_private_api_port", "8155", 8155),
         ("kas_own_private_api_port", 8155, 8155),
         ("kas_ready_timeout_s", " 60 ", 60),
+        ("kas_target_version", " 19.3.0 ", "19.3.0"),
+        ("kas_target_version", "19.3.0-ee.0", "19.3.0-ee.0"),
         ("kas_serial", 2, "2"),
         ("kas_serial", " 25% ", "25%"),
         ("kas_serial", "", "1"),
@@ -84,6 +86,14 @@ def test_given(name, given, expected):
         ("kas_own_private_api_port", "abc", "kas_own_private_api_port is 'abc'; set a port from 1 to 65535."),
         ("kas_own_private_api_port", 70000, "kas_own_private_api_port is 70000; set a port from 1 to 65535."),
         ("kas_own_private_api_port", True, "kas_own_private_api_port is true; set a port from 1 to 65535."),
+        *(
+            (
+                "kas_target_version",
+                value,
+                f"kas_target_version is {said}; set a release of GitLab with all three numbers, such as '19.3.0'.",
+            )
+            for value, said in ((19.3, "19.3"), ("19.3", "'19.3'"), ("latest", "'latest'"), (["19.3.0"], "a list"))
+        ),
         *(
             (
                 "kas_serial",
