@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import is_secret
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import is_secret, secrets
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError, unreachable_reason
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, problem
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
@@ -390,7 +390,7 @@ def _secrets_in_config(chart: Chart) -> Iterator[str]:
 
 
 def _secret_paths(tree: Any, path: str = "") -> Iterator[str]:
-    """The paths of secrets in a tree, as far as their names tell them."""
+    """The paths of secrets in a tree, as far as their names tell them, and of URLs with a password."""
     if isinstance(tree, Mapping):
         for key, value in tree.items():
             below = f"{path}.{key}".lstrip(".")
@@ -401,6 +401,8 @@ def _secret_paths(tree: Any, path: str = "") -> Iterator[str]:
     elif isinstance(tree, (list, tuple)):
         for item in tree:
             yield from _secret_paths(item, path)
+    elif any(secrets(tree)):
+        yield path
 
 
 def _secrets(chart: Chart) -> Iterator[str]:

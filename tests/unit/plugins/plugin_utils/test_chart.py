@@ -507,10 +507,15 @@ DOT = (
                 "kas_chart_custom_config": {
                     "observability": {"sentry": {"dsn": "https://x@y/1"}},
                     "list": [{"api_token": "x", "password_file": "/x"}],
+                    "urls": {"plain": "https://a.example.com/b@c", "secret": ["https://user:hunter2@a.example.com"]},
                     "agent": {"kubernetes_api": {"websocket_token_secret_file": "/x"}},
                 },
             },
-            [IN_CONFIG.format("observability.sentry.dsn"), IN_CONFIG.format("list.api_token")],
+            [
+                IN_CONFIG.format("observability.sentry.dsn"),
+                IN_CONFIG.format("list.api_token"),
+                IN_CONFIG.format("urls.secret"),
+            ],
             id="secrets in the configuration",
         ),
         pytest.param({"kas_enabled": False, "kas_internal_url": "unix:///x"}, [], id="off"),
