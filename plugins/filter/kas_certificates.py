@@ -8,17 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import plain
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import APIS, TRUSTED_CERTS
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
-    INTERNAL_API_PORT,
     KAS_GROUP,
     RAILS_GROUP,
-    is_wildcard,
-    split,
+    Deployment,
+    Host,
+    tls_names,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS_FILES, normalise, shown
 
@@ -41,10 +40,10 @@ def kas_certificates(
     read_at_start: list[str] = []
     is_present = values["kas_state"] == "present"
     if is_present and host in groups.get(KAS_GROUP, ()) and values["kas_enabled"]:
-        names = {
-            "private_api": list(filter(None, dict.fromkeys([*server_names, values["kas_own_private_api_host"]]))),
-            "internal_api": _internal_names(values, host in groups.get(RAILS_GROUP, ())),
-        }
+        members = frozenset(group for group in (KAS_GROUP, RAILS_GROUP) if host in groups.get(group, ()))
+        this = Host(host, members, values)
+        names = tls_names(this, Deployment([this]))
+        names["private_api"] = list(dict.fromkeys(filter(None, [*server_names, *names["private_api"]])))
         for api, variable in APIS.items():
             refusals += _incomplete(variable, values)
             if values[f"{variable}_certificate"]:
@@ -163,16 +162,6 @@ def _incomplete(variable: str, values: Mapping[str, Any]) -> Iterator[str]:
                 f"{name} is {shown(values[name])}, but no {missing} is set; set {missing}, {missing}_src or"
                 f" {missing}_content"
             )
-
-
-def _internal_names(values: Mapping[str, Any], in_rails: bool) -> list[str]:
-    """By which name Rails asks for the internal API: that of its URL, or where KAS listens on the same node."""
-    url = urlsplit(values["kas_internal_url"])
-    if url.scheme:
-        return [url.hostname] if url.scheme == "grpcs" and url.hostname else []
-    listener = values["kas_internal_api_listen_address"] or f"localhost:{INTERNAL_API_PORT}"
-    name = split(listener)[0].strip("[]")
-    return [name] if in_rails and not is_wildcard(name) and not listener.startswith("/") else []
 
 
 class FilterModule:

@@ -13,10 +13,14 @@ import yaml
 from ansible.errors import AnsibleError, AnsibleFilterError
 from ansible.template import Templar
 from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import plain, private_api_addresses
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError, parse_url
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
+    PrivateApiError,
+    ip_version,
+    parse_url,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SecretError, seal, unseal
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _report
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import KAS_GROUP, RAILS_GROUP, Host, is_ip
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import KAS_GROUP, RAILS_GROUP, Host
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, make_plan
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import node_refusals
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import normalise, shown
@@ -174,7 +178,7 @@ def _host(
     elif query and not in_play:
         # Its facts are not there; what its KAS has published is what the query chose.
         published = [parse_url(url).host for url in (info or {}).get("own_private_api_urls") or []]
-        candidates = [address for address in published if is_ip(address)] or None
+        candidates = [address for address in published if ip_version(address)] or None
     host = Host(
         name=name,
         groups=groups,

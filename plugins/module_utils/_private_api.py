@@ -46,6 +46,21 @@ class PrivateApiError(Exception):
     """KAS cannot name itself so; the text is one sentence: what was found, and what to give."""
 
 
+class HostPort(NamedTuple):
+    """HOST:PORT, where something listens on TCP."""
+
+    host: str  # a name, or an address without brackets; empty for all addresses of the node
+    port: int
+
+    @property
+    def is_wildcard(self) -> bool:
+        ip = _ip(self.host)
+        return not self.host or (ip is not None and ip.is_unspecified)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
 class Endpoint(NamedTuple):
     """Where a URL leads: a host and its TCP port, or (scheme unix) the path of a socket."""
 
@@ -84,9 +99,9 @@ def own_private_api_url(candidates: object, **options: Any) -> str:
             )
         return settings.url_of(hosts[0])
     listener = settings.known_listener()
-    if listener.network == "unix":
+    if not listener.where:
         return f"unix://{listener.address}"
-    if listener.is_wildcard:  # KAS up to 17.7 refuses it too, but for :8155, which it took over as grpc://:8155
+    if listener.where.is_wildcard:  # KAS up to 17.7 refuses it too, but for :8155, which it took over as grpc://:8155
         raise PrivateApiError(
             f"listen_address {listener.address} stands for all of the host's addresses ({_listed(known)}),"
             " but one URL takes one; give a cidr that holds exactly one of them, or the url itself."
@@ -107,9 +122,9 @@ def own_private_api_urls(candidates: object, **options: Any) -> list[str]:
         hosts = _matches(known, settings.networks)
     else:
         listener = settings.known_listener()
-        if listener.network == "unix":
+        if not listener.where:
             return [f"unix://{listener.address}"]
-        hosts = _published(known, listener)
+        hosts = _published(known, listener, listener.where)
     return [settings.url_of(host) for host in hosts]
 
 
@@ -119,8 +134,8 @@ def parse_url(url: object) -> Endpoint:
     parts = _URL.fullmatch(text)
     if parts and parts["path"]:
         return Endpoint("unix", "", None, parts["path"])
-    where = _host_port(parts["authority"], _DEFAULT_PORTS[parts["scheme"]]) if parts else None
-    if not parts or not where or not where[0]:
+    where = host_port(parts["authority"], _DEFAULT_PORTS[parts["scheme"]]) if parts else None
+    if not parts or not where or not where.host:
         raise PrivateApiError(
             f"{text!r} is not the URL of a private API;"
             " give grpc://HOST:PORT, grpcs://HOST:PORT or unix:///PATH, with an IPv6 address in brackets."
@@ -146,17 +161,11 @@ def unreachable_reason(url: object) -> str | None:
 
 
 class _Listener(NamedTuple):
-    """Where KAS listens for other KAS; on a UNIX socket host is empty and port None."""
+    """Where KAS listens for other KAS: HOST:PORT, or a UNIX socket and where is None."""
 
     network: str
     address: str
-    host: str
-    port: int | None
-
-    @property
-    def is_wildcard(self) -> bool:
-        ip = _ip(self.host)
-        return not self.host or (ip is not None and ip.is_unspecified)
+    where: HostPort | None
 
 
 class _Settings:
@@ -196,12 +205,12 @@ class _Settings:
 
     def url_of(self, host: str) -> str:
         """The URL of an address or a name, with the given port, else the listener's."""
-        port = self._port or (self._listener.port if self._listener else None)
+        port = self._port or (self._listener.where.port if self._listener and self._listener.where else None)
         if port is None:
             raise PrivateApiError(
                 f"The port for the URL of {host} is not known, because the listener names none; give port."
             )
-        return f"{self.scheme}://[{host}]:{port}" if ":" in host else f"{self.scheme}://{host}:{port}"
+        return f"{self.scheme}://{HostPort(host, port)}"
 
 
 def _matches(known: list[str], networks: Mapping[str, Network]) -> list[str]:
@@ -220,13 +229,13 @@ def _matches(known: list[str], networks: Mapping[str, Network]) -> list[str]:
     return found
 
 
-def _published(known: list[str], listener: _Listener) -> list[str]:
+def _published(known: list[str], listener: _Listener, where: HostPort) -> list[str]:
     """The hosts that KAS 17.8 or later publishes for a TCP listener without a CIDR: at least one."""
-    fixed = _ip(listener.host)
-    if listener.is_wildcard:
+    fixed = _ip(where.host)
+    if where.is_wildcard:
         ips = [ip for ip in map(ip_address, known) if not (ip.is_loopback or ip.is_link_local)]
     elif fixed is None:
-        return [listener.host]
+        return [where.host]
     else:
         ips = [fixed]
     published = [str(ip) for ip in ips if ip.version in _IP_VERSIONS[listener.network]]
@@ -291,22 +300,28 @@ def _listener(network: str, address: str) -> _Listener | None:
     if not network or not address:
         return None
     if network == "unix":
-        return _Listener(network, address, "", None)
-    where = _host_port(address)
+        return _Listener(network, address, None)
+    where = host_port(address)
     if where is None:
         raise PrivateApiError(
             f"listen_address must be HOST:PORT, such as 10.0.0.1:8155, [fd00::1]:8155 or :8155, not {address!r}."
         )
-    return _Listener(network, address, *where)
+    return _Listener(network, address, where)
 
 
-def _host_port(text: str, default_port: int | None = None) -> tuple[str, int] | None:
-    """The two parts of HOST:PORT, the host without brackets and perhaps empty; None if the text is not that."""
+def host_port(text: str, default_port: int | None = None) -> HostPort | None:
+    """The two parts of HOST:PORT; None if the text is not that."""
     parts = _HOST_PORT.fullmatch(text)
     if not parts or (parts["ipv6"] and not _ip(parts["ipv6"])):
         return None
     port = default_port if parts["port"] is None else _port_number(parts["port"])
-    return (parts["ipv6"] or parts["host"], port) if port else None
+    return HostPort(parts["ipv6"] or parts["host"], port) if port else None
+
+
+def ip_version(host: str) -> int | None:
+    """4 or 6 of an address, None of a name."""
+    ip = _ip(host)
+    return ip.version if ip else None
 
 
 def _port_number(text: str) -> int | None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import show, unreadable_as
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
+    HostPort,
     PrivateApiError,
+    host_port,
+    ip_version,
     own_private_api_url,
     own_private_api_urls,
     parse_url,
@@ -541,8 +543,8 @@ def _wildcard(urls: Iterable[str], port: int) -> str:
 
     Not [::]: the package writes the address into its YAML without quotes, where [::]:8155 is not text.
     """
-    hosts = [parse_url(url).host for url in urls]
-    return f"0.0.0.0:{port}" if hosts and all(is_ip(host) and ":" not in host for host in hosts) else f":{port}"
+    versions = {ip_version(parse_url(url).host) for url in urls}
+    return f"0.0.0.0:{port}" if versions == {4} else f":{port}"
 
 
 def _environment_text(value: Any) -> str:
@@ -583,14 +585,11 @@ def internal_url(host: Host, deployment: Deployment) -> str:
 def _url_from_elsewhere(kas: Host, deployment: Deployment) -> str:
     """How others reach the internal API of a KAS; '' if nothing tells it."""
     urls = deployment.urls.get(kas.name, [])
-    listener = kas.values["kas_internal_api_listen_address"] or f":{INTERNAL_API_PORT}"
-    if len(urls) != 1 or unreachable_reason(urls[0]) or listener.startswith("/"):
+    listener = host_port(kas.values["kas_internal_api_listen_address"] or f":{INTERNAL_API_PORT}")
+    if len(urls) != 1 or unreachable_reason(urls[0]) or not listener:
         return ""
-    name, port = split(listener)
-    if is_wildcard(name):
-        host = parse_url(urls[0]).host
-        name = f"[{host}]" if ":" in host else host
-    url = f"{'grpcs' if kas.values['kas_internal_api_certificate'] else 'grpc'}://{name}:{port}"
+    where = HostPort(parse_url(urls[0]).host, listener.port) if listener.is_wildcard else listener
+    url = f"{'grpcs' if kas.values['kas_internal_api_certificate'] else 'grpc'}://{where}"
     return "" if unreachable_reason(url) else url
 
 
@@ -621,12 +620,11 @@ def _underived_proxy_url(host: Host) -> str:
 
 def underived_internal_url(host: Host, deployment: Deployment) -> str:
     """The internal URL of a node's own KAS where the package derives it wrong: from a wildcard, and never grpcs."""
-    address = _internal_listener(host, deployment) or f"localhost:{INTERNAL_API_PORT}"
+    listener = host_port(_internal_listener(host, deployment) or f"localhost:{INTERNAL_API_PORT}")
     scheme = "grpcs" if host.values["kas_internal_api_certificate"] else "grpc"
-    name, port = split(address)
-    if address.startswith("/") or not (scheme == "grpcs" or is_wildcard(name)):
+    if not listener or not (scheme == "grpcs" or listener.is_wildcard):
         return ""
-    return f"{scheme}://{'localhost' if is_wildcard(name) else name}:{port}"
+    return f"{scheme}://{_from_here(listener)}"
 
 
 def stale_urls(host: Host, deployment: Deployment) -> list[str]:
@@ -650,8 +648,8 @@ def _has_stale_internal_url(host: Host, deployment: Deployment) -> bool:
     if not isinstance(found, str) or host.values["kas_internal_url"]:
         return False
     listener = host.setting("gitlab_kas", "internal_api_listen_address") or f"localhost:{INTERNAL_API_PORT}"
-    name, port = split(listener) if isinstance(listener, str) else ("", "")
-    written = [f"//{'localhost' if is_wildcard(name) else name}:{port}"]
+    where = host_port(listener) if isinstance(listener, str) else None
+    written = [f"//{_from_here(where)}"] if where else []
     written += [_url_from_elsewhere(kas, deployment).partition(":")[2] for kas in deployment.kas]
     scheme, _colon, rest = found.partition(":")
     is_ours = scheme in ("grpc", "grpcs") and rest in written
@@ -672,6 +670,28 @@ def _used_internal_url(host: Host, deployment: Deployment) -> str | Unread:
     return underived_internal_url(host, deployment) or stays
 
 
+def tls_names(host: Host, deployment: Deployment) -> dict[str, list[str]]:
+    """The names by which others ask for the certificates of a KAS: those of the private and of the internal API."""
+    users = [rails for rails in deployment.rails if rails is host or not rails.runs_kas]
+    urls = [host.values["kas_internal_url"], *(_used_internal_url(rails, deployment) for rails in users)]
+    names = {
+        # Every KAS asks every other one for its own OWN_PRIVATE_API_HOST.
+        "private_api": [host.values["kas_own_private_api_host"]]
+        + [kas.values["kas_own_private_api_host"] for kas in deployment.kas],
+        "internal_api": [_tls_name(url) for url in urls if isinstance(url, str)],
+    }
+    return {api: list(dict.fromkeys(filter(None, found))) for api, found in names.items()}
+
+
+def _tls_name(url: str) -> str:
+    """The name in the certificate that a client of this URL asks for; '' if it asks for none."""
+    try:
+        endpoint = parse_url(url)
+    except PrivateApiError:  # a gitlab.rb may hold anything
+        return ""
+    return endpoint.host if endpoint.scheme == "grpcs" else ""
+
+
 def gitlab_address(host: Host, deployment: Deployment) -> str:
     """Where a KAS reaches GitLab's API if not at its node's own external_url; '' if that does, or nothing tells it."""
     if host.values["kas_gitlab_address"] or host.in_rails:
@@ -682,26 +702,9 @@ def gitlab_address(host: Host, deployment: Deployment) -> str:
 # -- Small things --
 
 
-def split(address: str) -> tuple[str, str]:
-    """Host and port of ADDRESS:PORT; an IPv6 address keeps its brackets."""
-    name, _colon, port = address.rpartition(":")
-    return name, port
-
-
-def ip_version(name: str) -> int | None:
-    """4 or 6 of an address, None of a name."""
-    try:
-        return ip_address(name.strip("[]")).version
-    except ValueError:
-        return None
-
-
-def is_ip(name: str) -> bool:
-    return ip_version(name) is not None
-
-
-def is_wildcard(name: str) -> bool:
-    return not name or (is_ip(name) and ip_address(name.strip("[]")).is_unspecified)
+def _from_here(listener: HostPort) -> HostPort:
+    """Where the node itself reaches a listener of its own."""
+    return HostPort("localhost", listener.port) if listener.is_wildcard else listener
 
 
 def _web_scheme(scheme: str) -> str:

@@ -19,6 +19,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     rails_part,
     secret_names,
     secrets_part,
+    tls_names,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._upgrade import upgrade
 
@@ -33,6 +34,7 @@ class Plan:
     parts: dict[str, dict[str, Part]] = field(default_factory=dict)  # host → role → settings, for hosts of the play
     own_urls: dict[str, list[str]] = field(default_factory=dict)  # host → its private API's URLs, if decided here
     peer_urls: dict[str, list[str]] = field(default_factory=dict)  # host → those that others should reach by now
+    tls_names: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # host → API → names in its certificate
     secret_names: dict[str, list[str]] = field(default_factory=dict)  # host → the secrets that it shares
     socket_dirs: dict[str, str] = field(default_factory=dict)  # host → the directory that its sockets need
     spare_dirs: dict[str, str] = field(default_factory=dict)  # host → such a directory that no socket needs any more
@@ -66,6 +68,7 @@ def make_plan(hosts: Sequence[Host], roles: Collection[str] = ROLES, *, seed: by
         parts=parts,
         own_urls={host.name: deployment.urls.get(host.name, []) for host in deployment.kas if deployment.manages(host)},
         peer_urls={host.name: _peer_urls(host, deployment) for host in deployment.kas},
+        tls_names={host.name: tls_names(host, deployment) for host in deployment.kas},
         secret_names={host.name: secret_names(host, deployment) for host in deployment.hosts},
         socket_dirs={
             host.name: host.values["kas_socket_dir"] for host in deployment.kas if host.values["kas_unix_sockets"]

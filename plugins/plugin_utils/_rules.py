@@ -14,7 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import parse_url, unreachable_reason
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
+    host_port,
+    ip_version,
+    parse_url,
+    unreachable_reason,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
     GITLAB_RB,
     SECRETS,
@@ -40,13 +45,9 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     gitlab_address,
     has_own_redis,
     internal_url,
-    ip_version,
     is_allowlist,
-    is_ip,
-    is_wildcard,
     node_url,
     secret_names,
-    split,
     stale_urls,
     underived_internal_url,
 )
@@ -169,11 +170,11 @@ def _listeners(host: Host, deployment: Deployment) -> Iterator[str]:
         if host.values[name].startswith("/"):
             yield f"{name} is {shown(host.values[name])}, but it takes no UNIX socket; set ADDRESS:PORT"
     for name in (*_TCP_ONLY, "kas_private_api_listen_address", "kas_internal_api_listen_address"):
-        if host.values[name].startswith("["):
-            port = split(host.values[name])[1]
+        listener = host_port(host.values[name])
+        if listener and ":" in listener.host:
             yield (
                 f"{name} is {shown(host.values[name])}, but the Linux package writes it into YAML without quotes, where"
-                f" it is no text; set ':{port}', or a name and the port"
+                f" it is no text; set ':{listener.port}', or a name and the port"
             )
 
 
@@ -242,7 +243,6 @@ def _reach(host: Host, deployment: Deployment) -> Iterator[str]:
             " set ADDRESS:PORT"
         )
         return
-    name = split(address)[0]
     reason = _listens_for_itself(address)
     if reason:
         yield (
@@ -259,8 +259,9 @@ def _reach(host: Host, deployment: Deployment) -> Iterator[str]:
                 " cannot reach it; set kas_own_private_api_cidr or kas_own_private_api_url to what they reach"
             )
     hosts = [parse_url(url).host for url in urls]
-    is_fixed = is_ip(name) and not is_wildcard(name)
-    if values["kas_own_private_api_cidr"] and is_fixed and hosts and name.strip("[]") not in hosts:
+    listener = host_port(address)
+    is_fixed = listener and ip_version(listener.host) and not listener.is_wildcard
+    if values["kas_own_private_api_cidr"] and listener and is_fixed and hosts and listener.host not in hosts:
         yield (
             f"kas_private_api_listen_address is {shown(address)}, but kas_own_private_api_cidr"
             f" {shown(_text(values['kas_own_private_api_cidr']))} makes {', '.join(hosts)} its own address; set an"

@@ -12,15 +12,13 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import parse_url
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import host_port, ip_version, parse_url
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
+    PRIVATE_API_PORT,
     VARIABLE_OF_KEY,
     Deployment,
     Host,
     has_own_redis,
-    is_ip,
-    is_wildcard,
-    split,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import (
     ALLOWLIST_SINCE,
@@ -91,13 +89,13 @@ def _too_new_ways(host: Host, deployment: Deployment) -> Iterator[str]:
     """What KAS itself cannot do yet."""
     values = host.values
     way, cidr = values["kas_own_private_api_discovery"], values["kas_own_private_api_cidr"]
-    listens_on_all = is_wildcard(split(values["kas_private_api_listen_address"])[0])
+    listener = host_port(values["kas_private_api_listen_address"] or f":{PRIVATE_API_PORT}")
     for name, is_asked, since, remedy in (
         ("kas_own_private_api_discovery", way == "cidr", CIDR_SINCE, "set it to 'url'"),
         ("kas_own_private_api_cidr", way == "cidr" and len(cidr) > 1, SEVERAL_URLS_SINCE, "set one CIDR"),
         (
             "kas_own_private_api_discovery",
-            way == "listener" and listens_on_all,
+            way == "listener" and listener and listener.is_wildcard,
             SEVERAL_URLS_SINCE,
             "set kas_private_api_listen_address to one address, or discovery to 'url'",
         ),
@@ -112,6 +110,7 @@ def _own_url_of_release(host: Host, deployment: Deployment) -> Iterator[str]:
     values = host.values
     way = values["kas_own_private_api_discovery"]
     address, port = values["kas_private_api_listen_address"], values["kas_own_private_api_port"]
+    listener = host_port(address)
     if way != "url" and wants_url(host.version):
         yield (
             f"kas_own_private_api_discovery is '{way}', with which {_kas_of(host)} does not start; set it to 'url', or"
@@ -119,12 +118,12 @@ def _own_url_of_release(host: Host, deployment: Deployment) -> Iterator[str]:
         )
     elif way == "url" and wants_address(host.version):
         for name in [parse_url(url).host for url in deployment.urls.get(host.name, [])]:
-            if name and not is_ip(name):
+            if name and not ip_version(name):
                 yield (
                     f"{source(host)}, but {_kas_of(host)} does not start with a name in its own URL; set an address"
                     f" instead of {name}, or install {_next_patch(host)} or later"
                 )
-    elif way == "listener" and host.before(SEVERAL_URLS_SINCE) and port and split(address)[1] not in ("", str(port)):
+    elif way == "listener" and host.before(SEVERAL_URLS_SINCE) and port and listener and listener.port != port:
         yield (
             f"kas_own_private_api_port is {port}, but {_kas_of(host)} takes the port from"
             f" kas_private_api_listen_address, which is {shown(address)}; leave the port out, or install"
@@ -177,7 +176,7 @@ def _name_in_url(host: Host, deployment: Deployment) -> Iterator[str]:
     """Not tried: its message speaks of addresses and a host, and it resolves no names."""
     if host.in_play and wants_url(host.version) and not wants_address(host.version):
         for name in [parse_url(url).host for url in deployment.urls.get(host.name, [])]:
-            if name and not is_ip(name):
+            if name and not ip_version(name):
                 yield (
                     f"{source(host)}, and {_kas_of(host)} most likely does not start with a name in its own URL; set an"
                     f" address instead of {name}, or install {_next_patch(host)} or later"

@@ -8,13 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import unreachable_reason
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
-    Deployment,
-    Host,
-    is_wildcard,
-    split,
-)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import host_port, unreachable_reason
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Deployment, Host
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 Rule = Callable[[Host, Deployment], Iterator[str]]
@@ -30,7 +25,8 @@ def source(host: Host) -> str:
 
 def listens_for_itself(address: str) -> str | None:
     """Why nobody else reaches a listener on this ADDRESS:PORT; None if others may."""
-    return None if is_wildcard(split(address)[0]) else unreachable_reason(f"grpc://{address}")
+    where = host_port(address)
+    return unreachable_reason(f"grpc://{where}") if where and not where.is_wildcard else None
 
 
 def listed(value: Any) -> str:

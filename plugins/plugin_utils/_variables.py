@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import APIS, default_paths
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import host_port
 
 # What a role's argument_specs.yml calls the type of each kind. 'flag' is a boolean that may stay unset.
 SPEC_TYPES = {
@@ -165,7 +166,6 @@ _TRUE = {"true", "yes", "on", "1", "y", "t"}
 _FALSE = {"false", "no", "off", "0", "n", "f"}
 _USER_INFO = re.compile(r"//[^/@]*@")
 _RELEASE = re.compile(r"\d+\.\d+\.\d+([-+][\w.+-]*)?")
-_LISTENER = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]*):(?P<port>\d+)\Z")
 _SHOWN_CHARACTERS = 80
 
 Load = Callable[[str], object]
@@ -291,8 +291,7 @@ def _path(name: str, variable: Variable, value: object, load: Load) -> str:
 def _listener(name: str, variable: Variable, value: object, load: Load) -> str:
     if isinstance(value, str):
         text = str(value).strip()
-        match = _LISTENER.match(text)
-        if text.startswith("/") or (match and 0 < int(match["port"]) < 65536):
+        if text.startswith("/") or host_port(text):
             return text
     raise _wrong(
         name, variable, value, "set ADDRESS:PORT (IPv6 in brackets), or a socket's absolute path with network unix"

@@ -118,7 +118,8 @@ def test_on_the_node_already() -> None:
         ({}, "both", ["localhost"]),
         ({"kas_internal_api_listen_address": "10.0.0.1:8153"}, "both", ["10.0.0.1"]),
         ({"kas_internal_api_listen_address": "[fd00::1]:8153"}, "both", ["fd00::1"]),
-        ({"kas_internal_api_listen_address": "0.0.0.0:8153"}, "both", []),
+        ({"kas_internal_api_listen_address": "0.0.0.0:8153"}, "both", ["localhost"]),
+        ({"kas_internal_api_listen_address": ":9153"}, "both", ["localhost"]),
         ({"kas_internal_api_listen_address": "/run/kas/internal.socket"}, "both", []),
     ],
 )

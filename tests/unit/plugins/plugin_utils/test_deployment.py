@@ -12,6 +12,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     kas_part,
     rails_part,
     secret_names,
+    tls_names,
 )
 
 ONE = {"kas1": {}}
@@ -675,3 +676,60 @@ def test_each_role_writes_only_on_its_hosts(hosts_of):
 def test_secret_names(row, extra, expected, hosts_of):
     hosts = hosts_of({"node1": row, "kas1": {}}, **extra)
     assert secret_names(hosts[0], Deployment(hosts)) == expected
+
+
+INTERNAL_PAIR = {"kas_internal_api_certificate": "/i.crt", "kas_internal_api_key": "/i.key"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "extra", "expected"),
+    [
+        pytest.param(ONE, INTERNAL_PAIR, ["localhost"], id="Rails on the node"),
+        pytest.param(
+            ONE,
+            {**INTERNAL_PAIR, "kas_internal_api_listen_address": "0.0.0.0:8153"},
+            ["localhost"],
+            id="on all addresses",
+        ),
+        pytest.param(
+            ONE,
+            {**INTERNAL_PAIR, "kas_internal_api_listen_address": "10.0.0.1:9153"},
+            ["10.0.0.1"],
+            id="on one address",
+        ),
+        pytest.param(ONE, {**INTERNAL_PAIR, "kas_unix_sockets": True}, [], id="on a socket"),
+        pytest.param(ONE, {}, [], id="without TLS"),
+        pytest.param(APART, {**CIDR, **INTERNAL_PAIR}, ["10.0.0.1"], id="Rails elsewhere, by the own URL"),
+        pytest.param(
+            APART,
+            {**INTERNAL_PAIR, "kas_own_private_api_url": "grpc://KAS1.internal"},
+            ["KAS1.internal"],
+            id="by a name",
+        ),
+        pytest.param(
+            APART,
+            {**CIDR, **INTERNAL_PAIR, "kas_internal_url": "grpcs://kas.internal:8153"},
+            ["kas.internal"],
+            id="Rails elsewhere, a URL given",
+        ),
+        pytest.param(
+            {"kas1": {"in": "k"}, "kas2": {}, "rails1": {"in": "r", "kas_internal_url": "grpcs://lb:8153"}},
+            {**CIDR, **INTERNAL_PAIR},
+            ["lb"],
+            id="not what Rails on another KAS node asks its own for",
+        ),
+        pytest.param(
+            {"kas1": of_file(gitlab_rails={"gitlab_kas_internal_url": "grpcs://[x"})}, {}, [], id="no URL in gitlab.rb"
+        ),
+    ],
+)
+def test_names_in_the_certificate_of_the_internal_api(rows, extra, expected, hosts_of):
+    hosts = hosts_of(rows, **extra)
+    assert tls_names(hosts[0], Deployment(hosts))["internal_api"] == expected
+
+
+def test_names_in_the_certificate_of_the_private_api(hosts_of):
+    hosts = hosts_of(
+        {"kas1": {"kas_own_private_api_host": "one"}, "kas2": {"kas_own_private_api_host": "two"}, "kas3": {}}, **CIDR
+    )
+    assert tls_names(hosts[1], Deployment(hosts))["private_api"] == ["two", "one"]
