@@ -134,6 +134,15 @@ def test_given(name, given, expected):
             "kas_private_api_listen_address is 'fd00::1:8155'; set ADDRESS:PORT (IPv6 in brackets), or a socket's"
             " absolute path with network unix.",
         ),
+        *(
+            (
+                "kas_listen_address",
+                address,
+                f"kas_listen_address is '{address}'; set ADDRESS:PORT (IPv6 in brackets), or a socket's absolute path"
+                " with network unix.",
+            )
+            for address in ("[::::]:8150", "a?b:8150", "me@kas1:8150", "kas1:0", "kas1:65536", "kas1:\u0661", "kas1:")
+        ),
         (
             "kas_external_url",
             "https://gitlab.example.com/",
