@@ -178,6 +178,12 @@ class Host:
             found = found[key]
         return found
 
+    def sets(self, *path: str) -> bool:
+        """Whether its gitlab.rb sets it, be it to nil or to what cannot be read."""
+        section, key = self.setting(*path[:-1]), path[-1]
+        found = self.setting(*path)
+        return bool(found) if isinstance(found, Unread) else isinstance(section, Mapping) and key in section
+
     def says(self, *path: str) -> str:
         """What its gitlab.rb makes of a setting that is there, as part of a sentence."""
         found = self.setting(*path)
@@ -449,6 +455,15 @@ def is_allowlist(command: object) -> bool:
 def has_own_redis(host: Host) -> bool:
     """Whether kas_redis says where Redis is; else Rails' settings do."""
     return any(host.values["kas_redis"].get(option) for option in ("host", "socket", "sentinels"))
+
+
+def inherits_redis(host: Host) -> bool:
+    """Whether KAS gets the Redis settings of Rails (libraries/gitlab_kas.rb): not so with a host or socket of its own,
+    be it nil."""
+    options = ("host", "socket")
+    if has_own_redis(host):
+        return not any(option in host.values["kas_redis"] for option in options)
+    return not any(host.sets("gitlab_kas", f"redis_{option}") for option in options)
 
 
 def _redis(part: Part, host: Host) -> None:

@@ -18,7 +18,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     VARIABLE_OF_KEY,
     Deployment,
     Host,
-    has_own_redis,
+    Unread,
+    inherits_redis,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import (
     ALLOWLIST_SINCE,
@@ -143,7 +144,8 @@ def _websockets_on_own_name(host: Host, deployment: Deployment) -> Iterator[str]
 
 def git_data_dirs(host: Host, deployment: Deployment) -> Iterator[str]:
     """Not about KAS, but no reconfigure gets past it (package/libraries/deprecations.rb)."""
-    if host.in_play and host.setting("git_data_dirs") and host.since(NO_GIT_DATA_DIRS_SINCE):
+    found = host.setting("git_data_dirs")
+    if host.in_play and found and not isinstance(found, Unread) and host.since(NO_GIT_DATA_DIRS_SINCE):
         yield (
             f"git_data_dirs is set in gitlab.rb, with which {_gitlab(host)} refuses to reconfigure; set"
             " gitaly['configuration'] with its storage there instead"
@@ -250,18 +252,24 @@ def _deprecated_nginx(host: Host, deployment: Deployment) -> Iterator[str]:
         )
 
 
+def _computed_git_data_dirs(host: Host, deployment: Deployment) -> Iterator[str]:
+    found = host.setting("git_data_dirs")
+    if host.in_play and found and isinstance(found, Unread) and host.since(NO_GIT_DATA_DIRS_SINCE):
+        yield (
+            f"{found}; {_gitlab(host)} refuses to reconfigure if it holds anything, and gitaly['configuration'] takes"
+            " its place"
+        )
+
+
 def _user_of_rails(host: Host, deployment: Deployment) -> Iterator[str]:
     """Without Redis settings of its own, KAS gets those of Rails, and of the user only the password."""
-    user, known = host.setting("gitlab_rails", "redis_username"), KEYS["redis_username"]
-    has_own = has_own_redis(host) or any(
-        host.setting("gitlab_kas", f"redis_{option}") for option in ("host", "socket", "password")
-    )
-    is_told = has_own or "password" in host.values["kas_redis"]
-    if host.runs_kas and user and not is_told and known.not_yet(host.version):
+    path, known = ("gitlab_rails", "redis_username"), KEYS["redis_username"]
+    has_password = "password" in host.values["kas_redis"] or host.setting("gitlab_kas", "redis_password")
+    gets_password = host.runs_kas and inherits_redis(host) and not has_password
+    if gets_password and host.setting(*path) and known.not_yet(host.version):
         yield (
-            f"{host.says('gitlab_rails', 'redis_username')}, but {_gitlab(host)} does not tell KAS,"
-            " which logs in to Redis as default, with that user's password; set kas_redis.password to the password of"
-            f" default, or install {known.since} or later"
+            f"{host.says(*path)}, but {_gitlab(host)} does not tell KAS, which logs in to Redis as default, with that"
+            f" user's password; set kas_redis.password to the password of default, or install {known.since} or later"
         )
 
 
@@ -283,6 +291,7 @@ WARNINGS: list[Rule] = [
     _nginx_to_kas,
     _settings_without_effect,
     _deprecated_nginx,
+    _computed_git_data_dirs,
     _user_of_rails,
     _announced_grpcs,
 ]

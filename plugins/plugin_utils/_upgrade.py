@@ -9,9 +9,8 @@ the installed release, so that hosts of different releases share it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _rules, _rules_releases
@@ -21,6 +20,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     Deployment,
     Host,
     agents_url,
+    inherits_redis,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import (
     ALLOWLIST_SINCE,
@@ -48,11 +48,6 @@ class Way:
         """Whether a release lies on the way, its end included."""
         installed = self.host.version
         return installed is not None and release is not None and installed < release <= self.target
-
-    def written(self, *path: str) -> Mapping[str, Any]:
-        """What stands in a hash of gitlab.rb now."""
-        found = self.host.setting(*path)
-        return found if isinstance(found, Mapping) else {}
 
 
 Change = tuple[Release, str]
@@ -153,16 +148,18 @@ def _behind_the_table(way: Way) -> Iterator[Change]:
 
 def _keys(way: Way) -> Iterator[Change]:
     """Keys that somebody has set, and that a release on the way begins or ceases to know."""
-    raw, written = way.host.values["kas_settings"], way.written("gitlab_kas")
-    for key in {**raw, **written} if way.host.runs_kas else ():
-        known, name = KEYS.get(key), f"kas_settings.{key}" if key in raw else f"gitlab_kas['{key}'] in gitlab.rb"
-        if known and known.since and way.passes(known.since):
+    raw = way.host.values["kas_settings"]
+    for key, known in KEYS.items() if way.host.runs_kas else ():
+        if not (key in raw or way.host.sets("gitlab_kas", key)):
+            continue
+        name = f"kas_settings.{key}" if key in raw else f"gitlab_kas['{key}'] in gitlab.rb"
+        if known.since and way.passes(known.since):
             yield (
                 known.since,
                 f"{name} is ignored up to now, and counts from GitLab {known.since} on; see that it is meant",
             )
         # Of kas_settings the rules speak.
-        if known and known.before and way.passes(known.before) and key not in raw:
+        if known.before and way.passes(known.before) and key not in raw:
             yield known.before, f"{name} is ignored from GitLab {known.before} on; remove it there"
 
 
@@ -171,7 +168,7 @@ def _defaults(way: Way) -> Iterator[Change]:
     values = way.host.values
     for key, known in KEYS.items() if way.host.runs_kas else ():
         variable = VARIABLE_OF_KEY.get(key, f"kas_settings.{key}")
-        is_set = key in values["kas_settings"] or key in way.written("gitlab_kas") or values.get(variable)
+        is_set = key in values["kas_settings"] or way.host.sets("gitlab_kas", key) or values.get(variable)
         for release, old, new in known.changes():
             if way.passes(release) and not is_set and not known.no_longer(way.target) and new not in _NOTHING:
                 yield (
@@ -183,21 +180,22 @@ def _defaults(way: Way) -> Iterator[Change]:
 
 def _environment(way: Way) -> Iterator[Change]:
     """What the package's own environment of KAS gains; that of gitlab.rb is merged over it name by name."""
-    own = {**way.written("gitlab_kas", "env"), **way.host.values["kas_env"]}
-    for name, known in ENVIRONMENT.items() if way.host.runs_kas else ():
+    host = way.host
+    for name, known in ENVIRONMENT.items() if host.runs_kas else ():
         if known.since and way.passes(known.since):
+            is_set = name in host.values["kas_env"] or host.sets("gitlab_kas", "env", name)
             here = f", but {name} is set here and takes its place; see that it need not say that, too"
             yield (
                 known.since,
                 f"KAS has {name}={_plain(known.default(known.since))} in its environment from GitLab {known.since} on"
-                f"{here if name in own else ''}",
+                f"{here if is_set else ''}",
             )
 
 
 def _default_url(way: Way) -> Iterator[Change]:
     """The package's own OWN_PRIVATE_API_URL goes. It counted for a KAS alone, and was taken away for others."""
     host, known = way.host, ENVIRONMENT["OWN_PRIVATE_API_URL"]
-    found = way.written("gitlab_kas", "env").get("OWN_PRIVATE_API_URL")
+    found = host.setting("gitlab_kas", "env", "OWN_PRIVATE_API_URL")
     if not (host.runs_kas and known.before and way.passes(known.before)):
         return
     if found == "":
@@ -232,10 +230,14 @@ def _response_headers(way: Way) -> Iterator[Change]:
 
 
 def _gitops_in_command(way: Way) -> Iterator[Change]:
-    found = str(way.written("gitlab_kas").get("extra_config_command") or "")
-    written = "" if found.startswith(ALLOWLIST) else found
-    name = "kas_extra_config_command" if way.host.values["kas_extra_config_command"] else "extra_config_command"
-    if way.host.runs_kas and way.passes(NO_GITOPS_SINCE) and (written or name.startswith("kas_")):
+    found = way.host.setting("gitlab_kas", "extra_config_command")
+    if way.host.values["kas_extra_config_command"]:
+        name = "kas_extra_config_command"
+    elif found and not str(found).startswith(ALLOWLIST):
+        name = "gitlab_kas['extra_config_command'] in gitlab.rb"
+    else:
+        return
+    if way.host.runs_kas and way.passes(NO_GITOPS_SINCE):
         yield (
             NO_GITOPS_SINCE,
             f"KAS does not start with agent.gitops in its configuration from GitLab {NO_GITOPS_SINCE} on; see that what"
@@ -244,7 +246,7 @@ def _gitops_in_command(way: Way) -> Iterator[Change]:
 
 
 def _redis(way: Way) -> Iterator[Change]:
-    redis, written = way.host.values["kas_redis"], way.written("gitlab_kas")
+    host, redis = way.host, way.host.values["kas_redis"]
     sentinels, username = KEYS["redis_sentinels_ssl"].since, KEYS["redis_username"].since
     if sentinels and way.passes(sentinels) and redis.get("sentinels") and redis.get("ssl"):
         yield (
@@ -252,14 +254,14 @@ def _redis(way: Way) -> Iterator[Change]:
             f"from GitLab {sentinels} on TLS to the Sentinels has settings of its own; set kas_redis.sentinels_ssl and"
             " its files if the Sentinels take TLS",
         )
-    user = way.host.setting("gitlab_rails", "redis_username")
-    inherits = not any(option in redis or f"redis_{option}" in written for option in ("host", "socket", "username"))
-    if username and way.passes(username) and way.host.runs_kas and user and inherits:
+    user = ("gitlab_rails", "redis_username")
+    inherits = inherits_redis(host) and not ("username" in redis or host.sets("gitlab_kas", "redis_username"))
+    if username and way.passes(username) and host.runs_kas and host.setting(*user) and inherits:
         password = "; kas_redis.password must then be that user's" if "password" in redis else ""
         yield (
             username,
-            f"from GitLab {username} on KAS logs in to Redis as '{user}', the user of Rails, and no longer as default;"
-            f" see that it may use the channel kas_events{password}",
+            f"{host.says(*user)}; from GitLab {username} on KAS logs in to Redis as that user, too, and no longer as"
+            f" default; see that it may use the channel kas_events{password}",
         )
 
 

@@ -578,6 +578,7 @@ REFUSALS = [
         )
         for installed, refused in (("17.11.7", []), ("18.0.1", ["kas1", "rails1"]), (None, []))
     ),
+    ({"kas1": {"info": {"unreadable": {"git_data_dirs": "line 3"}}}}, {}, []),
     ({"kas1": version(None)}, TLS, []),
     # TLS
     (
@@ -1175,10 +1176,29 @@ OTHER = base64.b64encode(32 * b"o").decode()
                 ("19.3.0", {"gitlab_rails": {"redis_username": "rails"}}, {}),
                 ("19.2.9", {"gitlab_rails": {"redis_username": "rails"}}, {"kas_redis": {"host": "redis"}}),
                 ("19.2.9", {"gitlab_rails": {"redis_username": "rails"}}, {"kas_redis": {"password": "secret"}}),
+                ("19.2.9", {"gitlab_rails": {"redis_username": "rails"}, "gitlab_kas": {"redis_host": None}}, {}),
+            )
+        ),
+        *(
+            (
+                {"kas1": {"info": {"gitlab_version": installed, "unreadable": unreadable}}},
+                {},
+                [f"kas1: {sentence}." for sentence in sentences],
+            )
+            for installed, unreadable, *sentences in (
+                ("17.11.7", {"git_data_dirs": "line 3"}),
+                (
+                    "18.0.1",
+                    {"git_data_dirs": "line 3"},
+                    "git_data_dirs (line 3) is computed and cannot be read without running it; GitLab 18.0.1 refuses to"
+                    " reconfigure if it holds anything, and gitaly['configuration'] takes its place",
+                ),
                 (
                     "19.2.9",
-                    {"gitlab_rails": {"redis_username": "rails"}, "gitlab_kas": {"redis_host": "redis"}},
-                    {},
+                    {"gitlab_rails['redis_username']": "line 4"},
+                    "gitlab_rails['redis_username'] (line 4) is computed and cannot be read without running it, but"
+                    " GitLab 19.2.9 does not tell KAS, which logs in to Redis as default, with that user's password;"
+                    " set kas_redis.password to the password of default, or install 19.3.0 or later",
                 ),
             )
         ),

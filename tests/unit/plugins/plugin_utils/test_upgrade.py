@@ -225,7 +225,7 @@ def by_hand(**settings):
             )
             for name, settings, variables in (
                 ("kas_extra_config_command", {}, {"kas_extra_config_command": "/bin/kas"}),
-                ("extra_config_command", by_hand(extra_config_command="/bin/kas"), {}),
+                ("gitlab_kas['extra_config_command'] in gitlab.rb", by_hand(extra_config_command="/bin/kas"), {}),
             )
         ),
         pytest.param(
@@ -281,8 +281,9 @@ def by_hand(**settings):
             {"gitlab_rails": {"redis_username": "rails"}},
             {"kas_redis": {"password": "secret"}},
             [
-                "from GitLab 19.3.0 on KAS logs in to Redis as 'rails', the user of Rails, and no longer as default;"
-                " see that it may use the channel kas_events; kas_redis.password must then be that user's"
+                "gitlab_rails['redis_username'] in gitlab.rb is 'rails'; from GitLab 19.3.0 on KAS logs in to Redis as"
+                " that user, too, and no longer as default; see that it may use the channel kas_events;"
+                " kas_redis.password must then be that user's"
             ],
             id="the Redis user of Rails",
         ),
