@@ -85,6 +85,8 @@ def plain(value: Any) -> Any:
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, str):
         return str.__str__(value)
+    if getattr(value, "__ENCRYPTED__", False):
+        return str(value)  # !vault in YAML, which before ansible-core 2.19 is a sequence of characters
     if isinstance(value, Sequence):
         return [plain(item) for item in value]
     return value

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections import UserDict, UserList
+from collections import UserDict, UserList, UserString
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,12 @@ COOKIE = (
 
 class Text(str):
     """Text of a type of its own, as Ansible's texts are."""
+
+
+class Vaulted(UserString):
+    """A text after !vault, as ansible-core before 2.19 has it: a sequence, but no str."""
+
+    __ENCRYPTED__ = True
 
 
 class HostVars(UserDict):
@@ -139,6 +145,11 @@ def test_secrets_that_are_refused() -> None:
         " kas_chart_api_secret names the Kubernetes Secret for it; set the nodes' gitlab_kas['api_secret_key'] (32"
         " bytes in strict Base64)."
     )
+
+
+def test_vault() -> None:
+    given = {**GIVEN, "kas_secrets_values": {"api_secret_key": Vaulted(SECRET)}}
+    assert FILTERS["kas_chart_secrets"](given, "kas1") == MANIFEST
 
 
 @pytest.mark.parametrize("name", FILTERS)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections import UserDict, UserList
+from collections import UserDict, UserList, UserString
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,12 @@ class Text(str):
     """Text of a type of its own, as Ansible's texts are."""
 
 
+class Vaulted(UserString):
+    """A text after !vault, as ansible-core before 2.19 has it: a sequence, but no str."""
+
+    __ENCRYPTED__ = True
+
+
 def lazy(value: Any) -> Any:
     """The same in mappings and lists that are neither dict nor list, and texts that are not quite str."""
     if isinstance(value, dict):
@@ -120,6 +126,7 @@ def test_private_api_addresses(value: Any, query: Any, expected: list[str]) -> N
             "grpcs://[fd00::1]:1",
         ),
         ("own_private_api_url", [], {"url": Text("grpc://kas-1:8155")}, "grpc://kas-1:8155"),
+        ("own_private_api_url", [Vaulted("192.0.2.0/24")], {}, "grpc://192.0.2.1:8155"),
         ("own_private_api_urls", ["10.0.0.0/8"], {}, ["grpc://10.0.0.1:8155", "grpc://10.0.0.2:8155"]),
         ("own_private_api_urls", [], {"listen_network": "tcp6", "listen_address": ":1"}, ["grpc://[fd00::1]:1"]),
         ("own_private_api_urls", [], {"query": "eth1.[ipv4.address]", "listen_address": ":1"}, ["grpc://192.0.2.1:1"]),
