@@ -246,13 +246,29 @@ installCertmanager: false
 """
 
 
-def test_guide() -> None:
+GUIDE = [
+    list(yaml.safe_load_all(block))
+    for block in re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "helm-chart.md").read_text(), re.DOTALL)
+]
+
+
+def test_guide_for_kas_alone() -> None:
     """The variables and the values of one's own that the guide has for KAS alone come to what was rendered."""
-    guide = (ROOT / "docs" / "helm-chart.md").read_text().split("## KAS in Kubernetes, Rails on Linux-package nodes")[1]
-    given, own = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)[:2])
+    (given,) = next(documents for documents in GUIDE if "kas_chart_runs" in documents[0])
+    (own,) = next(documents for documents in GUIDE if "installCertmanager" in documents[0])
     asked = chart(given)
     assert (refusals(asked), warnings(asked)) == ([], [])
     assert merge_hash(own, helm_values(asked)) == yaml.safe_load(KAS_ALONE)
+
+
+def test_guide_for_others() -> None:
+    """Nothing is refused and nothing warned of."""
+    both = GUIDE[0][0][0]["tasks"][0]["vars"]
+    only_rails = next(documents for documents in GUIDE if "all" in documents[0])[0]["all"]["vars"]
+    for given, runs in ((both, "both"), (only_rails, "rails")):
+        asked = chart(given)
+        assert asked.values["kas_chart_runs"] == runs
+        assert (refusals(asked), warnings(asked)) == ([], [])
 
 
 SECRETS = {"api_secret_key": API, "private_api_secret_key": PRIVATE, "websocket_token_secret_key": TOKEN}
