@@ -26,7 +26,7 @@ lint: setup ## Check style, types and Ansible's rules
 	  -p ansible_collections.kasops.gitlab_kas.plugins
 	$(ENV) ansible-lint --offline --strict
 
-unit: setup ## Run the unit and the property tests
+unit: setup ## Run the unit and the property tests, and hold the stand-in to the package's answers
 	$(ENV) pytest
 
 molecule: setup ## Run Molecule's scenarios on three test hosts (SCENARIO="-s cluster" for one)

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 engine=${MOLECULE_ENGINE:-podman}
-packages=(iproute2 openssh-client openssl redis-server ruby)
+packages=(iproute2 openssh-client openssl redis-server ruby ruby-chef-utils ruby-mixlib-config)
 if [ -z "${KAS_TEST_INVENTORY:-}" ]; then # hosts of one's own are no containers
   [ "$engine" != podman ] || packages+=(podman runc)
   command -v podman >/dev/null && podman image exists localhost/debian-base:bookworm || packages+=(mmdebstrap)
@@ -16,6 +16,8 @@ needed() {
   case $1 in
     iproute2) command -v ip >/dev/null ;;
     openssh-client) command -v ssh ssh-keygen >/dev/null ;;
+    ruby-chef-utils) ruby -e "require 'chef-utils/mash'" 2>/dev/null ;;
+    ruby-mixlib-config) ruby -e "require 'mixlib/config'" 2>/dev/null ;;
     python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
     *) command -v "$1" >/dev/null ;;
   esac && return 1 || return 0

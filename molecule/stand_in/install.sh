@@ -22,6 +22,6 @@ ln -s /usr/bin/ruby /usr/bin/redis-server /usr/bin/redis-cli /usr/bin/chpst \
   /usr/bin/curl /usr/bin/python3 $embedded/bin
 install -m 0755 gitlab-ctl /opt/gitlab/bin/gitlab-ctl
 ln -s /opt/gitlab/bin/gitlab-ctl /usr/bin/gitlab-ctl
-printf '{"software": {}, "build_version": "18.6.1"}\n' > /opt/gitlab/version-manifest.json
+printf '{"software": {}, "build_version": "19.3.0"}\n' > /opt/gitlab/version-manifest.json
 
 python3 -m compileall -q $embedded/lib/gitlab_kas

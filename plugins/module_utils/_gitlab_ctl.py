@@ -210,7 +210,8 @@ class Package:
     def restart(self, name: str) -> None:
         """Restart a running service; raise GitlabCtlError unless another process takes over.
 
-        sv waits 7 seconds for the old one to end, but KAS first lets its clients finish, which takes longer.
+        gitlab-ctl waits 30 seconds for the old one to end (SVWAIT). KAS first lets its clients finish: that takes 10
+        seconds, and longer where its listeners were given longer grace periods.
         """
         before = self.service(name)
         finished = self._gitlab_ctl("restart", name, timeout_s=_STATUS_TIMEOUT_S)

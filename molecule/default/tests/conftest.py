@@ -30,7 +30,7 @@ class Node:
     def write(self, path: str, text: str) -> None:
         self.host.check_output("printf %s %s > %s", "%s", text, path)
 
-    def reconfigure(self, addition: str = "", version: str = "18.6.1"):
+    def reconfigure(self, addition: str = "", version: str = "19.3.0"):
         """Reconfigure with `addition` at the end of the original gitlab.rb."""
         manifest = f'{{"build_version": "{version}"}}'
         files = "printf %s %s > %s; printf %s %s > %s; gitlab-ctl reconfigure"

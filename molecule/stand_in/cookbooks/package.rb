@@ -2,45 +2,67 @@
 
 require 'json'
 
-# The installed package: its paths, its version, and which of its services gitlab.rb turns on.
+# The installed package: its paths, its version, its accounts, and what it refuses or complains of.
 module Package
   MANIFEST = '/opt/gitlab/version-manifest.json'
-  NON_SERVICE_ROLES = %w[geo_primary geo_secondary].freeze
-  SERVICES_OF_ROLE = {
-    'default' => %w[gitlab_rails gitlab_kas redis],
-    'application' => %w[gitlab_rails gitlab_kas],
-    'redis_master' => %w[redis],
-    'redis_replica' => %w[redis],
-    'sidekiq' => %w[gitlab_rails]
+  # Settings that end a run: in which release the package dropped them.
+  REMOVED = {
+    %w[omnibus_gitconfig] => '17.0.0',
+    %w[git_data_dirs] => '18.0.0',
+    %w[gitlab_shell migration] => '18.0.0',
+    %w[mattermost] => '19.0.0',
+    %w[spamcheck] => '19.0.0'
   }.freeze
 
-  module_function
+  class << self
+    # What stands before every path: nothing on a host, a directory in the tests.
+    attr_accessor :root
 
-  def version
-    @version ||= Gem::Version.new(JSON.parse(File.read(MANIFEST))['build_version'][/\A\d+\.\d+\.\d+/])
+    def path(path)
+      "#{root}#{path}"
+    end
+
+    def version
+      @version ||= Gem::Version.new(JSON.parse(File.read(path(MANIFEST)))['build_version'][/\A\d+\.\d+\.\d+/])
+    end
+
+    def since?(release)
+      version >= Gem::Version.new(release)
+    end
+
+    # From one release on, up to but without another; nil is no bound.
+    def between?(from, to)
+      (from.nil? || since?(from)) && (to.nil? || !since?(to))
+    end
+
+    # The account that GitLab runs as.
+    def user
+      Gitlab['user']['username'] || 'git'
+    end
+
+    def group
+      Gitlab['user']['group'] || 'git'
+    end
+
+    # What is told when the run ends.
+    def deprecations
+      @deprecations ||= []
+    end
+
+    def check_removed
+      found = REMOVED.select { |keys, release| since?(release) && given?(keys) }.keys
+      return if found.empty?
+
+      found.each { |(section, *keys)| warn "* #{section}#{keys.map { |key| "['#{key}']" }.join} was removed." }
+      raise 'Removed configurations found in gitlab.rb. Aborting reconfigure.'
+    end
+
+    private
+
+    def given?(keys)
+      value = keys.reduce(Gitlab.configuration.transform_keys(&:to_s)) { |hash, key| hash && hash[key] }
+      ![nil, {}].include?(Attributes.plain(value))
+    end
   end
-
-  def since?(other)
-    version >= Gem::Version.new(other)
-  end
-
-  # An explicit `enable` beats every role, but for Rails, which application_role turns on all the same.
-  def enabled?(service)
-    chosen = roles
-    Gitlab['gitlab_rails']['enable'] = true if chosen.include?('application')
-    explicit = Gitlab[service]['enable']
-    return explicit unless explicit.nil?
-    return false if service == 'gitlab_kas' && Gitlab['gitlab_rails']['enable'] == false
-
-    chosen.any? { |role| SERVICES_OF_ROLE.fetch(role, []).include?(service) }
-  end
-
-  def roles
-    listed = [Gitlab['roles'] || []].flatten.map { |name| name.to_s.tr('-', '_') }
-    unknown = listed.reject { |name| Gitlab::ROLES.include?(name.delete_suffix('_role')) }
-    raise "The following invalid roles have been set in 'roles': #{unknown.join(', ')}" if unknown.any?
-
-    chosen = Gitlab::ROLES.select { |role| listed.include?("#{role}_role") || Gitlab["#{role}_role"]['enable'] }
-    (chosen - NON_SERVICE_ROLES).empty? ? chosen + ['default'] : chosen
-  end
+  self.root = ''
 end

@@ -4,6 +4,7 @@
 
 require_relative 'settings'
 require_relative 'package'
+require_relative 'roles'
 require_relative 'secrets'
 require_relative 'resources'
 require_relative 'certificates'
@@ -58,9 +59,11 @@ module Reconfigure
     read
     puts "Converging #{Socket.gethostname}"
     sleep(File.exist?(SECONDS) ? Float(File.read(SECONDS)) : 0.3)
-    [Certificates, Redis, Rails, Kas].each { |recipe| recipe.converge(run) }
+    apply(run)
     note
-    puts '', 'Running handlers:', 'Running handlers complete', run.report, 'gitlab Reconfigured!'
+    puts '', 'Running handlers:', 'Running handlers complete', run.report
+    puts '', 'Deprecations:', *Package.deprecations, '' if Package.deprecations.any?
+    puts 'gitlab Reconfigured!'
     0
   rescue StandardError, SyntaxError => e
     complain(e)
@@ -68,20 +71,27 @@ module Reconfigure
     1
   end
 
+  # In the order of the package, which decides what is complained of first.
   def read
-    Gitlab.from_file(GITLAB_RB) if File.exist?(GITLAB_RB)
+    Gitlab.declare
+    Gitlab.from_file(Package.path(GITLAB_RB)) if File.exist?(Package.path(GITLAB_RB))
     Secrets.settle
-    Redis.derive
-    Kas.derive
+    Roles.load
+    [Rails, Redis, Kas].each(&:derive)
+    Package.check_removed
+  end
+
+  def apply(run)
+    run.account(Package.user, Package.group)
+    [Certificates, Redis, Rails, Kas].each { |recipe| recipe.converge(run) }
   end
 
   # What this run applied: a part for everybody, and the whole, secrets included, for root.
   def note
-    enabled = Package::SERVICES_OF_ROLE['default'].to_h { |name| [name, { 'enable' => Package.enabled?(name) }] }
+    enabled = %w[gitlab_rails gitlab_kas redis].to_h { |name| [name, { 'enable' => Roles.enabled?(name) }] }
     shown = { 'gitlab' => { 'external-url' => Gitlab['external_url'] } }.merge(enabled)
     File.write('/var/opt/gitlab/public_attributes.json', "#{JSON.generate(shown)}\n", perm: 0o644)
-    applied = Gitlab::SECTIONS.to_h { |name| [name, Attributes.plain(Gitlab[name])] }
-    applied['external_url'] = Gitlab['external_url']
+    applied = Gitlab.configuration.except(:node).to_h { |name, value| [name, Attributes.plain(value)] }
     FileUtils.mkdir_p(NODES, mode: 0o700)
     File.write("#{NODES}/#{Socket.gethostname}.json", JSON.pretty_generate('normal' => applied), perm: 0o600)
   end
@@ -95,4 +105,4 @@ module Reconfigure
   end
 end
 
-Reconfigure.main
+Reconfigure.main if $PROGRAM_NAME == __FILE__

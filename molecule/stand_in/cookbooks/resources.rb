@@ -3,8 +3,8 @@
 require 'etc'
 require 'fileutils'
 
-# Files, directories, links and services: each is looked at, and touched only where it differs.
-# Every method says whether it changed something; `report` has Chef's closing line.
+# Accounts, files, directories, links and services: each is looked at, and touched only where it differs.
+# Every method says whether it changed something; `report` has Chef's closing line. Paths are those of the package.
 class Resources
   def initialize
     @total = 0
@@ -17,41 +17,52 @@ class Resources
     "Infra Phase #{outcome}, #{@updated}/#{@total} resources updated in #{format('%02d', seconds)} seconds"
   end
 
+  def account(user, group)
+    changed = made?(:getgrnam, group, %w[groupadd --system])
+    changed |= made?(:getpwnam, user, %W[useradd --system --no-create-home --home-dir /var/opt/gitlab --gid #{group}])
+    count("account[#{user}] action create", changed)
+  end
+
   def directory(path, owner: 'root', group: nil, mode: 0o755)
-    changed = !File.directory?(path)
-    FileUtils.mkdir_p(path)
+    changed = !File.directory?(Package.path(path))
+    FileUtils.mkdir_p(Package.path(path))
     changed = own(path, owner, group || owner, mode) || changed
     count("directory[#{path}] action create", changed)
   end
 
   def file(path, content, owner: 'root', group: 'root', mode: 0o644)
-    changed = !File.file?(path) || File.binread(path) != content.b
+    real = Package.path(path)
+    changed = !File.file?(real) || File.binread(real) != content.b
     if changed
       temporary = "#{path}.chef"
-      File.open(temporary, 'wb', 0o600) { |out| out.write(content) }
+      File.open(Package.path(temporary), 'wb', 0o600) { |out| out.write(content) }
       own(temporary, owner, group, mode)
-      File.rename(temporary, path)
+      File.rename(Package.path(temporary), real)
     end
     changed = own(path, owner, group, mode) || changed
     count("file[#{path}] action create", changed)
   end
 
   def delete(path)
-    changed = File.exist?(path) || File.symlink?(path)
-    FileUtils.rm_f(path)
+    real = Package.path(path)
+    changed = File.exist?(real) || File.symlink?(real)
+    FileUtils.rm_f(real)
     count("file[#{path}] action delete", changed)
   end
 
   def link(path, target)
-    changed = !File.symlink?(path) || File.readlink(path) != target
-    FileUtils.ln_s(target, path, force: true) if changed
+    real = Package.path(path)
+    changed = !File.symlink?(real) || File.readlink(real) != target
+    FileUtils.ln_s(target, real, force: true) if changed
     count("link[#{path}] action create", changed)
   end
 
   # A directory for `chpst -e`: one file for each variable, and no others.
   def env_dir(path, variables)
+    raise 'env_dir: property variables must be a Hash' unless variables.is_a?(Hash)
+
     changed = directory(path)
-    (Dir.children(path) - variables.keys).each { |name| changed |= delete(File.join(path, name)) }
+    (Dir.children(Package.path(path)) - variables.keys).each { |name| changed |= delete(File.join(path, name)) }
     variables.each { |name, value| changed |= file(File.join(path, name), value.to_s) }
     changed
   end
@@ -74,7 +85,8 @@ class Resources
     system('sv', 'shutdown', "/opt/gitlab/sv/#{name}", out: File::NULL)
   end
 
-  # As Chef's runit_service: a service that does not restart within sv's seven seconds fails the run.
+  # As Chef's runit_service: a service that does not restart within the time that gitlab-ctl gives sv (SVWAIT)
+  # fails the run.
   def restart_service(name)
     said = sv(name, 'restart')
     raise "sv restart #{name} failed: #{said.strip}" unless said.start_with?('ok: run:')
@@ -83,10 +95,17 @@ class Resources
   end
 
   def service_up?(name)
-    File.symlink?("/opt/gitlab/service/#{name}") && sv(name, 'status').start_with?('run:')
+    File.symlink?(Package.path("/opt/gitlab/service/#{name}")) && sv(name, 'status').start_with?('run:')
   end
 
   private
+
+  def made?(find, name, command)
+    Etc.public_send(find, name)
+    false
+  rescue ArgumentError
+    system(*command, name, exception: true)
+  end
 
   def count(what, changed)
     @total += 1
@@ -98,11 +117,12 @@ class Resources
   def own(path, owner, group, mode)
     uid = Etc.getpwnam(owner).uid
     gid = Etc.getgrnam(group).gid
-    stat = File.stat(path)
+    real = Package.path(path)
+    stat = File.stat(real)
     return false if [stat.uid, stat.gid, stat.mode & 0o7777] == [uid, gid, mode]
 
-    File.chown(uid, gid, path)
-    File.chmod(mode, path)
+    File.chown(uid, gid, real)
+    File.chmod(mode, real)
     true
   end
 

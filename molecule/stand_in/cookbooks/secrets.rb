@@ -23,27 +23,38 @@ module Secrets
 
   def settle
     read
-    HEX.each { |section, keys| keys.each { |key| Gitlab[section][key] ||= SecureRandom.hex(64) } }
-    kas_keys.each { |key, size| settle_kas(key, size) }
-    write
+    generate unless Gitlab['package']['generate_default_secrets'] == false
+    kas_keys.each { |key, size| check(key, size) }
+    write unless Gitlab['package']['generate_secrets_json_file'] == false
   end
 
+  # Any setting can stand in the file, not only secrets.
   def read
-    return unless File.exist?(PATH)
+    return unless File.exist?(Package.path(PATH))
 
-    JSON.parse(File.read(PATH)).each do |section, values|
-      if Gitlab[section]
-        values.each { |key, value| Gitlab[section][key] ||= value }
-      else
-        warn "Ignoring section #{section} in #{PATH}, does not exist in gitlab.rb"
-      end
+    stored = JSON.parse(File.read(Package.path(PATH)))
+    known = Gitlab.configuration.select { |_, section| section }.keys.map(&:to_s)
+    known.each { |section| stored.fetch(section, {}).each { |key, value| take(section, key, value) } }
+    (stored.keys - known).each { |section| warn "Ignoring section #{section} in #{PATH}, does not exist in gitlab.rb" }
+  end
+
+  def take(section, key, value)
+    given = Gitlab[section][key]
+    Gitlab[section][key] = value.is_a?(Hash) && Package.since?('18.4.0') ? value.merge(given || {}) : given || value
+  end
+
+  # KAS' text is hexadecimal digits, one byte for each.
+  def generate
+    HEX.each { |section, keys| keys.each { |key| Gitlab[section][key] ||= SecureRandom.hex(64) } }
+    kas_keys.each do |key, size|
+      Gitlab['gitlab_kas'][key] ||= Base64.strict_encode64(SecureRandom.hex(size / 2))
     end
   end
 
-  # Checked even where KAS is off. The text is hexadecimal digits, one byte for each.
-  def settle_kas(key, size)
-    value = (Gitlab['gitlab_kas'][key] ||= Base64.strict_encode64(SecureRandom.hex(size / 2)))
-    return if Base64.strict_decode64(value).length == size
+  # Checked even where KAS is off.
+  def check(key, size)
+    value = Gitlab['gitlab_kas'][key]
+    return unless value && Base64.strict_decode64(value).length != size
 
     raise "gitlab_kas['#{key}'] should be exactly #{size} bytes"
   end
@@ -51,7 +62,7 @@ module Secrets
   def write
     known = HEX.merge('gitlab_kas' => kas_keys.keys)
     values = known.to_h { |section, keys| [section, keys.to_h { |key| [key, Gitlab[section][key]] }] }
-    File.open(PATH, 'w', 0o600) do |file|
+    File.open(Package.path(PATH), 'w', 0o600) do |file|
       file.puts(JSON.pretty_generate(values))
       file.chmod(0o600)
     end

@@ -6,6 +6,11 @@
 require 'chef-utils/mash'
 require 'mixlib/config'
 require 'socket'
+# What Chef itself has loaded, gitlab.rb may use without a word.
+require 'json'
+require 'securerandom'
+require 'uri'
+require 'yaml'
 
 module Gitlab
   extend Mixlib::Config
@@ -48,30 +53,35 @@ module Gitlab
   end
   extend Reading
 
-  ROLES = %w[
-    application redis_sentinel redis_master redis_replica geo_primary geo_secondary monitoring postgres
-    pgbouncer patroni consul pages sidekiq spamcheck gitaly backup
-  ].freeze
-
   SECTIONS = %w[
     actioncable alertmanager bootstrap consul crond geo_logcursor geo_postgresql geo_secondary git_data_dirs
-    gitaly gitlab_ci gitlab_exporter gitlab_kas gitlab_kas_nginx gitlab_pages gitlab_rails gitlab_shell
-    gitlab_sshd gitlab_workhorse high_availability letsencrypt logging logrotate mailroom manage_accounts
-    manage_storage_directories mattermost mattermost_nginx nginx node_exporter omnibus_gitconfig package
+    gitaly gitlab_backup_cli gitlab_ci gitlab_exporter gitlab_kas gitlab_kas_nginx gitlab_pages gitlab_rails
+    gitlab_shell gitlab_sshd gitlab_workhorse high_availability letsencrypt logging logrotate mailroom
+    manage_accounts manage_storage_directories mattermost mattermost_nginx nginx node_exporter package
     pages_nginx patroni pgbouncer pgbouncer_exporter postgres_exporter postgresql praefect prometheus
-    prometheus_monitoring puma redis redis_exporter registry registry_nginx remote_syslog sentinel sidekiq
-    spamcheck storage_check suggested_reviewers user web_server
+    prometheus_monitoring puma redis redis_exporter registry registry_nginx remote_syslog repmgr repmgrd
+    sentinel sidekiq spamcheck storage_check unicorn user web_server
   ].freeze
-
+  # Sections that only some releases know: the first that does, and the first that does not any more.
+  SECTIONS_BY_RELEASE = {
+    'omnibus_gitconfig' => [nil, '18.2.0'],
+    'suggested_reviewers' => [nil, '18.9.0'],
+    'gitaly_client' => ['18.10.0', nil],
+    'oak' => ['18.11.0', nil]
+  }.freeze
   SCALARS = %w[
-    edition external_url git_data_dir gitlab_kas_external_url mattermost_external_url node pages_external_url
+    external_url git_data_dir gitlab_kas_external_url mattermost_external_url pages_external_url
     registry_external_url roles runtime_dir
   ].freeze
 
-  SCALARS.each { |name| public_send(name, nil) }
-  (SECTIONS + ROLES.map { |name| "#{name}_role" }).each { |name| public_send(name, ConfigMash.new) }
-  edition :ee
-  node ConfigMash.new('hostname' => Socket.gethostname, 'fqdn' => Socket.gethostname)
+  # The names that the installed release knows.
+  def self.declare
+    dated = SECTIONS_BY_RELEASE.select { |_, (from, to)| Package.between?(from, to) }.keys
+    SCALARS.each { |name| public_send(name, nil) }
+    (SECTIONS + dated + Roles.names.map { |role| "#{role}_role" }).each { |name| public_send(name, ConfigMash.new) }
+    edition :ee
+    node ChefUtils::Mash.new('hostname' => Socket.gethostname[/\A[^.]+/], 'fqdn' => Socket.gethostname)
+  end
 end
 
 # What the recipes see: the package's defaults with the user's values over them, key by key.
@@ -86,7 +96,9 @@ module Attributes
   def plain(value)
     return value unless value.is_a?(Hash)
 
-    value.each_with_object({}) { |(key, item), hash| hash[key.to_s] = plain(item) unless item.nil? }
+    value.each_with_object({}) do |(key, item), hash|
+      hash[key.is_a?(Symbol) ? key.to_s : key] = plain(item) unless item.nil?
+    end
   end
 
   def deep_merge(base, over)

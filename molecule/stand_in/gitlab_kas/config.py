@@ -98,6 +98,11 @@ SCHEMA: dict[str, Any] = {
     "private_api": {"listen": API},
     "config": {"command": TEXT},
 }
+GITOPS = {"poll_period": DURATION, "project_info_cache_ttl": DURATION, "project_info_cache_error_ttl": DURATION}
+WORKSPACES = {
+    "enabled": FLAG,
+    "listen": {**LISTEN, "listen_grace_period": DURATION, "shutdown_grace_period": DURATION},
+}
 REQUIRED = (
     ("gitlab", "address"),
     ("gitlab", "authentication_secret_file"),
@@ -126,7 +131,9 @@ def load(path: str, version: tuple[int, ...]) -> dict[str, Any]:
     """The configuration with KAS's defaults under it; raises KasError."""
     schema = SCHEMA
     if version < (18, 0):  # GitOps left with 18.0
-        schema = {**SCHEMA, "agent": {**SCHEMA["agent"], "gitops": {"poll_period": DURATION}}}
+        schema = {**SCHEMA, "agent": {**SCHEMA["agent"], "gitops": GITOPS}}
+    if version >= (18, 4):
+        schema = {**SCHEMA, "workspaces": WORKSPACES}
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
