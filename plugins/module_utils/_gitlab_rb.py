@@ -42,7 +42,14 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import 
     mask_line,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import NOTHING, Mark, Record, digest
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import NO_LITERAL, Span, Symbol, Value, literal
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
+    NO_LITERAL,
+    Span,
+    Statement,
+    Symbol,
+    Value,
+    literal,
+)
 
 _NAME = re.compile(r"[a-z_][A-Za-z0-9_]*")
 
@@ -172,6 +179,10 @@ class GitlabRb(Document):
         for old, new in zip(self._line_numbers(), result._line_numbers()):
             if old != new:
                 self.refuse(old, "this line reads its own number, which would change", "give it a plain value")
+        lost = {result._code(event.statement) for event, _path, is_there in result.grounds() if not is_there}
+        for event, path, is_there in self.grounds():
+            if is_there and self._code(event.statement) in lost:
+                self.refuse(event.line, f"this line needs {show(path)}, which would not be set", "assign it as a whole")
         right = (
             all(is_set(result.state(path), value) for path, value in leaves)
             and all(is_gone(result.state(path)) for path in gone)
@@ -272,6 +283,9 @@ class GitlabRb(Document):
     def _texts(self, where: Iterable[Span]) -> tuple[bytes, ...]:
         """The last line of a file may lack the newline that it gets when something follows."""
         return tuple(self.text[start:end].rstrip(b"\r\n") for start, end in where)
+
+    def _code(self, statement: Statement) -> bytes:
+        return self.text[statement.span[0] : statement.span[1]]
 
     def _line_numbers(self) -> list[int]:
         """The lines that ask Ruby for their number."""

@@ -25,6 +25,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
     Outline,
     Ruby,
     RubyError,
+    Run,
     Span,
     Statement,
     Symbol,
@@ -57,6 +58,7 @@ _REFLECTION = frozenset(
     | {"restore", "reset", "save", "apply", "merge!", "internal_set", "internal_get", "config_context", "from_hash"}
     | {"config_context_list", "config_context_hash", "config_strict_mode", "config_attr_writer", "config_parent"}
     | {"from_json", "from_yaml", "from_toml", "attribute", "attribute_block", "ee_attribute", "role", "from_file"}
+    | {"autoload"}
 )
 
 # Methods that neither change a value nor hand it on.
@@ -80,6 +82,7 @@ _PURE = frozenset(
 )
 
 READS = ("read", "peek")
+_RETURNS = ("return", "return0")
 
 _INSIDE = {
     "if": "an if",
@@ -109,19 +112,19 @@ class GitlabRbError(Exception):
 class Event(NamedTuple):
     """Something that a statement does to a setting, in the order of evaluation."""
 
-    kind: str  # set (plain, top level), read, peek (reads only), touch (may set it), unknown (anything), return
-    path: tuple[str | None, ...]
+    # set (plain, top level), read, peek (reads only), touch (may set it), include (a file that may set it here),
+    # unknown (may set it at any time), return (may end the file)
+    kind: str
+    path: tuple[str | None, ...]  # () is every setting
     line: int
     statement: Statement
     how: str = ""
     deferred: bool = False
-    file: str | None = None  # of a file that from_file includes
+    file: str | None = None  # of a file that is included
     value: Value | None = None
 
     def concerns(self, path: Path) -> bool:
-        return self.kind in ("unknown", "return") or all(
-            mine is None or mine == theirs for mine, theirs in zip(self.path, path)
-        )
+        return all(mine is None or mine == theirs for mine, theirs in zip(self.path, path))
 
 
 class State(NamedTuple):
@@ -156,9 +159,9 @@ class Document:
     """A gitlab.rb as it stands.
 
     ``text`` is the file's content, ``ruby`` the running Ruby that outlines it, ``path`` the name for messages.
-    ``read_file`` reads a file that ``from_file`` includes (absolute path; OSError where it cannot); without it
-    included files count as unreadable. ``commented`` names the settings (name, key) to look for in comments.
-    Raises GitlabRbError where the text is not valid Ruby.
+    ``read_file`` reads a file that it includes (absolute path; OSError where it cannot); without it included files
+    count as unreadable. ``upcoming`` is such a file that does not exist yet, but can be read. ``commented`` names the
+    settings (name, key) to look for in comments. Raises GitlabRbError where the text is not valid Ruby.
     """
 
     def __init__(
@@ -168,12 +171,14 @@ class Document:
         *,
         path: str = "/etc/gitlab/gitlab.rb",
         read_file: Callable[[str], bytes] | None = None,
+        upcoming: str | None = None,
         commented: Sequence[tuple[str, str | None]] = (),
     ) -> None:
         self.text = text
         self._ruby = ruby
         self._path = path
         self._read_file = read_file
+        self._upcoming = upcoming
         self._commented = tuple(commented)
         try:
             self.outline = ruby.outline(text, commented)
@@ -204,17 +209,17 @@ class Document:
                 unreadable[_name(path, state)] = _where(state)
         return Reading(settings, unreadable)
 
-    def state(self, path: Path) -> State:
-        """What the file makes of a setting."""
+    def state(self, path: Path, *, before: Event | None = None) -> State:
+        """What the file makes of a setting, or has made of it before an event."""
         state = _UNSET
         stuck = ended = None
-        for event in self.events(path):
+        for event in itertools.takewhile(lambda event: event is not before, self.events(path)):
             why = _sticks(event, path, state)
             if why:
                 stuck = State("blocked", event, why=why)
             elif event.kind == "return":
                 ended = ended or event
-            elif event.kind == "unknown":
+            elif event.kind in ("include", "unknown"):
                 state = state if state.kind == "blocked" else State("beyond", event)
             elif event.kind == "touch":
                 state = State("blocked", event, why=event.how)
@@ -231,8 +236,22 @@ class Document:
             self._by_name[name] = [e for e in self._all_events if e.path[:1] == (name,) or e.concerns((name,))]
         return (event for event in self._by_name[name] if event.concerns(path))
 
-    def refuse(self, line: int, why: str, remedy: str) -> NoReturn:
-        raise GitlabRbError(f"{self._path}, line {line}: {why}; {remedy}.")
+    def grounds(self) -> Iterator[tuple[Event, Path, bool]]:
+        """What goes into a hash after a file was included: the event, the hash, and whether it is known to be there.
+
+        Until then a hash comes into being when something is set in it; from then on Ruby raises an error.
+        """
+        has_included = False
+        for event in self._all_events:
+            has_included = has_included or bool(event.file or event.statement.runs)
+            path = _known(event.path)
+            if has_included and not event.file and len(path) > 2:
+                state = self.state(path[:-1], before=event)
+                is_hash = state.value is not None and state.value.type == "hash" and not state.rest
+                yield event, path[:-1], state.kind == "below" or (state.kind == "found" and is_hash)
+
+    def refuse(self, line: int, why: str, remedy: str, *, file: str | None = None) -> NoReturn:
+        raise GitlabRbError(f"{file or self._path}, line {line}: {why}; {remedy}.")
 
     # -- Places in the text --
 
@@ -265,12 +284,18 @@ class Document:
         return b"\r\n" if crlf * 2 > self.text.count(b"\n") else b"\n"
 
     @cached_property
+    def end(self) -> int:
+        """Where nothing is evaluated any more: at a plain ``return``, at ``__END__`` or at the end of the text."""
+        ends = (s.span[0] for s in self.outline.statements if s.type in _RETURNS and self.starts_line(s.span[0]))
+        return min((self.line_start(start) for start in ends), default=self.outline.end)
+
+    @cached_property
     def sections(self) -> list[Span]:
         """Our marked sections, from the first byte of BEGIN to the end of the line of END."""
         found = []
         for match in _SECTION.finditer(self.text):
             own_line = self.text[self.line_start(match.start()) : match.start()] in (b"", BOM)
-            if own_line and match.end() <= self.outline.end and not self.inside_code(match.start()):
+            if own_line and match.end() <= self.end and not self.inside_code(match.start()):
                 found.append(match.span())
         return found
 
@@ -296,33 +321,80 @@ class Document:
         return sorted(found, key=lambda path: (len(path), path[-1] != _ANY_OTHER))
 
     def _events_of(
-        self, outline: Outline, include: Statement | None = None, file: str | None = None
+        self, outline: Outline, include: Statement | None = None, files: tuple[str, ...] = ()
     ) -> Iterator[Event]:
+        """What a file does to settings. ``files`` are the included ones around it, the last one its own name."""
+        file = files[-1] if files else None
+        may_have_ended = has_ended = False
         for statement in outline.statements:
-            where = include or statement
-            for mention in statement.mentions:
-                kind, how = _classify(mention.name, mention.access, mention.via, statement.type)
-                yield Event(kind, mention.path, mention.line, where, how, mention.deferred, file)
-            if statement.name == "from_file" and not statement.keys:
-                yield from self._included(statement, where, nested=bool(file))
-            elif statement.name in _REFLECTION:
-                yield Event("unknown", (), statement.line, where, f"may be set through `{statement.name}`")
-            elif statement.name:
-                yield Event("set", statement.path, statement.line, where, file=file, value=statement.value)
+            if has_ended and statement.type != "BEGIN":
+                continue
+            for event in self._events_in(statement, include or statement, files):
+                if event.kind != "return":
+                    yield _perhaps(event, f"is set after a return in {file}") if may_have_ended else event
+                elif not file and not (statement.type in _RETURNS and self.starts_line(statement.span[0])):
+                    yield event
+                else:
+                    # It ends this file alone.
+                    has_ended = has_ended or statement.type in _RETURNS
+                    may_have_ended = bool(file)
 
-    def _included(self, statement: Statement, where: Statement, *, nested: bool) -> Iterator[Event]:
-        """The events of an included file, or one unknown event where it cannot be read."""
-        name = statement.value.literal if statement.value else None
-        how = "includes a file that may set anything"
-        if isinstance(name, str) and name.startswith("/") and self._read_file and not nested:
+    def _events_in(self, statement: Statement, where: Statement, files: tuple[str, ...]) -> Iterator[Event]:
+        file = files[-1] if files else None
+        for mention in statement.mentions:
+            kind, how = _classify(mention.name, mention.access, mention.via, statement.type)
+            everything = kind in ("unknown", "return")
+            if kind == "unknown" and file and not mention.deferred:
+                kind = "include"  # it has run when the file has
+            path = () if everything else mention.path
+            yield Event(kind, path, mention.line, where, how, mention.deferred, file)
+        for run in statement.runs:
+            yield from self._included(run, where, files)
+        if statement.name in _REFLECTION:
+            how = f"may be set through `{statement.name}`"
+            yield Event("include" if file else "unknown", (), statement.line, where, how, file=file)
+        elif statement.name:
+            yield Event("set", statement.path, statement.line, where, file=file, value=statement.value)
+
+    def _included(self, run: Run, where: Statement, files: tuple[str, ...]) -> Iterator[Event]:
+        """The events of the files that a call runs, or one that stands for anything where one cannot be read."""
+        file = files[-1] if files else None
+        if run.deferred:
+            yield Event("unknown", (), run.line, where, f"may be set through `{run.name}`", True, file)
+            return
+        try:
+            for name, outline in self._files(run, files):
+                for event in self._events_of(outline, where, (*files, name)):
+                    yield event if run.always else _perhaps(event, f"may be set by {name}")
+        except (OSError, RubyError):
+            yield Event("include", (), run.line, where, "may be set by what this line includes", file=file)
+
+    def _files(self, run: Run, files: tuple[str, ...]) -> Iterator[tuple[str, Outline]]:
+        """The files that a call runs, in order. Raises OSError or RubyError where one cannot be read."""
+        names: Sequence[str] | None = run.paths
+        if self._read_file is None or not names or not all(name.startswith("/") for name in names):
+            raise FileNotFoundError(run.name)
+        if run.pattern:
+            names = self._ruby.files(names, is_sorted=run.sorted, upcoming=self._upcoming)
+        elif run.sorted:
+            names = sorted(names)
+        for name in names:
+            if name in files:
+                raise OSError(f"{name} includes itself")
             try:
-                outline = self._ruby.outline(self._read_file(name))
-            except (OSError, RubyError):
-                pass
-            else:
-                yield from self._events_of(outline, include=where, file=name)
-                return
-        yield Event("unknown", (), statement.line, where, how)
+                text = self._read_file(name)
+            except FileNotFoundError:
+                if run.guarded or run.pattern:
+                    continue
+                raise
+            yield name, self._ruby.outline(text)
+
+
+def _perhaps(event: Event, how: str) -> Event:
+    """An event that may not take place: nobody knows what the setting is then, until it is set again."""
+    if event.kind not in ("set", "touch") or event.deferred:
+        return event
+    return event._replace(kind="include", how=how, value=None)
 
 
 def _classify(name: str, access: str, via: str | None, statement: str) -> tuple[str, str]:
@@ -351,9 +423,7 @@ def _sticks(event: Event, path: Path, state: State) -> str:
     if event.kind == "set":
         # The section is a plain Hash from then on, to which symbols are not strings.
         return "is set with its whole section" if len(event.path) == 1 < len(path) else ""
-    if event.kind == "unknown":
-        return event.how if event.deferred or event.statement.name != "from_file" else ""
-    return event.how if event.kind == "touch" and event.deferred else ""
+    return event.how if event.kind == "unknown" or (event.kind == "touch" and event.deferred) else ""
 
 
 def _assigned(state: State, event: Event, path: Path) -> State:
@@ -419,7 +489,7 @@ def _is_unreadable(state: State) -> bool:
 
 def _name(path: Path, state: State) -> str:
     """What a setting is called among those that cannot be read."""
-    if state.event and state.event.kind == "unknown":
+    if state.event and not state.event.path:
         return ANYTHING
     return show(path[:-1] if path[-1] == _ANY_OTHER else path)
 
@@ -456,7 +526,7 @@ def put(tree: Tree, path: Path, value: Any) -> None:
 
 
 def takes_one_value(name: str) -> bool:
-    """Whether the package knows a name in call form; ``require 'json'`` is no setting."""
+    """Whether the package knows a name in call form; ``puts 'x'`` is no setting."""
     return name in CALL_FORM or name.endswith("_url") or name == "git_data_dirs"  # which takes a hash
 
 

@@ -36,6 +36,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
     pair,
 )
 
+_SETS = ("set", "touch", "include", "unknown")
+
 
 class Place(NamedTuple):
     """Where new lines go: an offset at the start of a line, or at the end of the code in a section of their own."""
@@ -74,6 +76,7 @@ class Editor:
                 state.event.line,
                 f"{show(path)} {state.why}, so its value cannot be known beforehand",
                 "assign it once, at the top level, or leave it to hand",
+                file=state.event.file,
             )
         self._refuse_deferred_reads(path)
         foreign = bool(state.event and state.event.file)
@@ -87,9 +90,15 @@ class Editor:
     def remove(self, path: Path) -> None:
         document = self._document
         for event in document.events(path):
-            if event.kind in ("touch", "unknown") or (event.kind == "read" and len(event.path) <= len(path)):
+            may_set = event.kind in ("touch", "include", "unknown")
+            if may_set or (event.kind == "read" and len(event.path) <= len(path)):
                 why = event.how or "is handed on to other code"
-                document.refuse(event.line, f"{show(path)} {why}, so it cannot be removed", "edit that line by hand")
+                document.refuse(
+                    event.line,
+                    f"{show(path)} {why}, so it cannot be removed",
+                    "edit that line by hand",
+                    file=event.file,
+                )
         events = [event for event in document.events(path) if event.kind == "set"]
         # A hash that is assigned again later has no effect any more.
         whole = max((number for number, event in enumerate(events) if len(event.path) < len(path)), default=0)
@@ -152,16 +161,17 @@ class Editor:
                     parent.event.line,
                     f"{show(path[:size])} {parent.why}, so {show(path)} cannot be set in it",
                     "assign it once, at the top level, as a hash",
+                    file=parent.event.file,
                 )
-            if parent.kind == "below" and parent.event and not parent.event.file:
+            if is_set(parent, {}):
                 self._line(self._place(path), self._assignment(path[: size + 1], _nest(path[size + 1 :], value)))
                 return
         if state.kind != "unset" and state.event:
-            where = f" of {state.event.file}" if state.event.file else ""
             self._document.refuse(
                 state.event.line,
-                f"this line{where} may set {show(path[:2])} too, and a hash assigned again would replace it",
-                f"assign {show(path[:2])} after it as a whole",
+                f"this line may set {show(path[:2])} too, and a hash assigned again would replace it",
+                f"assign {show(path[:2])} after it as a whole, or keep your settings in a file of their own (include)",
+                file=state.event.file,
             )
         if path[:2] not in self._hashes:
             self._hashes[path[:2]] = (self._place(path[:2]), {})
@@ -172,7 +182,7 @@ class Editor:
         """Take a setting out of one assignment; whether there was something to take."""
         assert event.value is not None
         if event.file:
-            self._document.refuse(event.line, f"{event.file} sets {show(path)}", "remove it there")
+            self._document.refuse(event.line, f"this line sets {show(path)}", "remove it there", file=event.file)
         if len(event.path) >= len(path):
             self._refuse_effects(path, event.value, event.statement)
             self._cut_statement(event.statement)
@@ -208,12 +218,13 @@ class Editor:
         """Where a new assignment of ``path`` goes: the first place that keeps the invariant."""
         document = self._document
         events = list(document.events(path))
-        after = max((extent(e.statement)[1] for e in events if e.kind in ("set", "touch", "unknown")), default=0)
+        after = max((extent(e.statement)[1] for e in events if e.kind in _SETS), default=0)
         readers = [e.statement.span[0] for e in events if e.kind in READS]
         ends = [e for e in events if e.kind == "return"]
         places = [c.span[1] for c in document.outline.commented if c.path == path[:2] and not self._is_inside(c.span)]
+        places = [place for place in places if place <= document.end]
         places += [document.text.rfind(SECTION_END, *section) for section in document.sections]
-        new_section = Place(document.outline.end, in_new_section=True)
+        new_section = Place(document.end, in_new_section=True)
         for place in (*map(Place, places), new_section):
             at = place.offset
             whole_line = place is new_section or document.text[at - 1 : at] == b"\n"
@@ -236,7 +247,10 @@ class Editor:
             own = but is not None and event.statement is but.statement
             if event.kind in READS and event.statement.span[0] >= offset and not own:
                 self._document.refuse(
-                    event.line, f"this line reads {show(path)} and would change with it", "give it a value of its own"
+                    event.line,
+                    f"this line reads {show(path)} and would change with it",
+                    "give it a value of its own",
+                    file=event.file,
                 )
 
     def _refuse_effects(self, path: Path, value: Value, statement: Statement) -> None:
@@ -264,7 +278,10 @@ class Editor:
         for event in self._document.events(path):
             if event.kind in READS and event.deferred:
                 self._document.refuse(
-                    event.line, f"this line reads {show(path)} and may change with it", "give it a value of its own"
+                    event.line,
+                    f"this line reads {show(path)} and may change with it",
+                    "give it a value of its own",
+                    file=event.file,
                 )
 
     # -- Bytes --

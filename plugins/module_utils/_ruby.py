@@ -96,6 +96,25 @@ class Mention(NamedTuple):
         return (self.name, *self.keys)
 
 
+class Run(NamedTuple):
+    """A call that runs another file at its place: ``from_file``, ``load``, ``require`` of a path."""
+
+    name: str
+    paths: tuple[str, ...] | None
+    """None where only running it would tell."""
+    pattern: bool
+    """The paths are patterns of ``Dir.glob``."""
+    sorted: bool
+    """The files are sorted by their whole path."""
+    guarded: bool
+    """A file that is not there is left out."""
+    always: bool
+    """Nothing else decides whether it runs."""
+    deferred: bool
+    """It stands in a block, method or lambda that may be called later."""
+    line: int
+
+
 class Statement(NamedTuple):
     """A statement at the top level. ``name`` and ``value`` are set where it is a plain assignment."""
 
@@ -108,6 +127,7 @@ class Statement(NamedTuple):
     name: str | None = None
     keys: tuple[str, ...] = ()
     value: Value | None = None
+    runs: tuple[Run, ...] = ()
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -179,6 +199,13 @@ class Ruby:
             raise RubyError(f"line {problem['line']} is not valid Ruby{why}", problem["line"])
         return _Reader(skipped).outline(answer)
 
+    def files(self, patterns: Sequence[str], *, is_sorted: bool = False, upcoming: str | None = None) -> list[str]:
+        """The files that ``Dir.glob`` lists for these patterns, in the order of this very Ruby.
+
+        ``upcoming`` is a file that does not exist yet; it is listed if it fits and if its place is known.
+        """
+        return list(self._ask({"glob": list(patterns), "sorted": is_sorted, "upcoming": upcoming}, b"")["files"])
+
     def _ask(self, question: Mapping[str, Any], text: bytes) -> dict[str, Any]:
         process = self._process or self._start()
         try:
@@ -245,6 +272,7 @@ class _Reader:
             name=raw.get("name"),
             keys=tuple(raw.get("keys", ())),
             value=self._value(raw.get("value")),
+            runs=tuple(Run(**{**run, "paths": run["paths"] and tuple(run["paths"])}) for run in raw["runs"]),
         )
 
     def _value(self, raw: Mapping[str, Any] | None) -> Value | None:

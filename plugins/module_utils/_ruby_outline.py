@@ -11,6 +11,7 @@ the separators that Ruby named say so. What it cannot pin down it calls an ``exp
 
 Question, on standard input: a line ``{"bytes": N, "commented": [[name, key or null], …]}`` and N bytes of Ruby.
 Answer, on standard output: a line of JSON, the fields of :class:`_ruby.Outline`, or ``{"problem": …}``.
+Or a line ``{"glob": [pattern, …], "sorted": …, "upcoming": path or null}``, answered with ``{"files": [path, …]}``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Outline < Ripper
     open: %i[tstring_beg words_beg qwords_beg symbols_beg qsymbols_beg symbeg backtick regexp_beg
              lbrace tlambeg embexpr_beg lbracket lparen],
     close: %i[tstring_end heredoc_end regexp_end label_end rbrace embexpr_end rbracket rparen],
-    open_heredoc: %i[heredoc_beg], match: %i[backref gvar]
+    open_heredoc: %i[heredoc_beg], global: %i[backref gvar]
   }.flat_map { |note, events| events.map { |event| [event, note] } }.to_h.freeze
   LISTS = %w[stmts args mlhs qwords words word qsymbols symbols mrhs string xstring regexp].freeze
   # What a literal may be made of: no calls, no variables, no interpolation.
@@ -46,6 +47,10 @@ class Outline < Ripper
                 strict_decode64 hexdigest gethostname positive? negative? zero? round floor ceil abs].freeze
   COMMENT = /\A\s*#+[ \t]*/n.freeze
   MATCHING = %w[sub gsub match scan partition slice].freeze
+  # Methods that run another file, and those that run their block at once.
+  RUNNERS = %w[from_file load require require_relative].freeze
+  LOOPS = %w[each each_with_index reverse_each].freeze
+  EXISTS = %w[exist? exists? file? readable? directory?].freeze
 
   def initialize(source)
     super
@@ -56,6 +61,7 @@ class Outline < Ripper
     @open = []
     @statements = []
     @locals = {}
+    @loops = {}.compare_by_identity
     @comments = []
     @end = @source.bytesize
   end
@@ -154,9 +160,10 @@ class Outline < Ripper
     @open << index unless text == ':' # of a plain symbol, which nothing closes
   end
 
-  # Somebody asks what the last match was.
-  def match(_index, text)
+  # Somebody asks what the last match was, or where libraries are.
+  def global(_index, text)
     @last_match ||= text.match?(/\A\$[~&`'+\d]/)
+    @load_path ||= %w[$: $-I $LOAD_PATH].include?(text)
   end
 
   def close(index, _text)
@@ -225,11 +232,14 @@ class Outline < Ripper
 
   def statement(node, first, last)
     mentions = []
-    found = setting(node, first, last, mentions)
-    walk([node], mentions) unless found
+    @runs = []
+    whole = running(node)
+    @runs << whole.merge(name: 'from_file', always: true, deferred: false, line: line_at(node)) if whole
+    found = setting(node, first, last, mentions) unless whole
+    walk([node], mentions) unless found || whole
     code = span(first, last)
-    { type: node.type, line: line_of(code[0]), span: code, bodies: bodies(first, last), mentions: mentions }
-      .merge(found || {})
+    { type: node.type, line: line_of(code[0]), span: code, bodies: bodies(first, last), mentions: mentions,
+      runs: @runs }.merge(found || {})
   end
 
   # name['key'] = value, name 'value', name('value'): the statements that can be read without guessing.
@@ -256,7 +266,7 @@ class Outline < Ripper
   def call_setting(node, first, last, mentions)
     name, arguments = node.type == :command ? node.args : [node.args[0].args[0], node.args[1].args[0]]
     return unless node.type == :command || node.args[0].type == :fcall
-    return unless arguments.is_a?(Node) && @tokens[first].type == :ident
+    return unless arguments.is_a?(Node) && @tokens[first].type == :ident && !RUNNERS.include?(name.args[0])
 
     list, block = arguments.type == :args_add_block ? arguments.args : [arguments, false]
     return unless block == false && list.type == :args && list.args.size == 1
@@ -474,20 +484,172 @@ class Outline < Ripper
     !@last_match && MATCHING.include?(method_of(node))
   end
 
+  # -- Files that a statement runs --
+
+  # What a statement runs that does nothing else: from_file 'x', in a loop over files, or only if the file is there.
+  # Where a variable of a loop is given, it stands for each of the files.
+  def running(node, variable = nil)
+    case node.type
+    when :command, :method_add_arg then running_call(node, variable)
+    when :if, :if_mod, :binary then running_if_there(node, variable)
+    when :method_add_block, :for then running_each(node) unless variable
+    end
+  end
+
+  def running_call(node, variable)
+    name, arguments = runner(node)
+    return unless name == 'from_file' && arguments&.size == 1
+
+    path = file_name(arguments[0], variable)
+    { paths: path.is_a?(String) ? [path] : path, pattern: false, sorted: false, guarded: false } if path
+  end
+
+  # [name, arguments] of a call that runs another file; arguments that cannot be told are nil.
+  def runner(node)
+    return unless %i[command method_add_arg].include?(node.type)
+
+    call = node.type == :command ? node : node.args[0]
+    return unless %i[command fcall].include?(call.type) && RUNNERS.include?(call.args[0].args[0])
+
+    [call.args[0].args[0], arguments_in(node.args[1])]
+  end
+
+  def arguments_in(node)
+    node = node.args[0] if node.type == :arg_paren
+    node = node.args[0] if node.is_a?(Node) && node.type == :args_add_block && node.args[1] == false
+    node.args if node.is_a?(Node) && node.type == :args
+  end
+
+  # A literal path, or the variable of the loop, as a symbol.
+  def file_name(node, variable)
+    return simple_text(node) unless node.type == :var_ref
+
+    variable if variable && node.args[0].args[0] == variable.to_s
+  end
+
+  def running_if_there(node, variable)
+    return if node.type == :binary && !%i[&& and].include?(node.args[1])
+
+    condition, body, other = node.type == :binary ? node.args.values_at(0, 2) : node.args
+    found = running(body, variable) if !other && (body = only(body))
+    found.merge(guarded: true) if found && there?(condition, found[:paths], variable)
+  end
+
+  # Whether a condition is that these files are there, or the directory that they are in.
+  def there?(condition, paths, variable)
+    receiver, method, arguments = constant_call(condition)
+    return unless %w[File FileTest Dir].include?(receiver) && EXISTS.include?(method) && arguments&.size == 1
+
+    tested = file_name(arguments[0], variable) or return
+    return tested == paths unless tested.is_a?(String) && paths.is_a?(Array)
+
+    paths == [tested] || paths.all? { |path| path.start_with?("#{tested.chomp('/')}/") }
+  end
+
+  # ['File', 'exist?', arguments] of File.exist?('x'), ['Dir', '[]', arguments] of Dir['x'].
+  def constant_call(node)
+    call = node.type == :method_add_arg ? node.args[0] : node
+    return unless %i[call command_call aref].include?(call.type)
+
+    receiver = call.args[0]
+    return unless %i[var_ref top_const_ref].include?(receiver.type) && receiver.args[0].type == :const
+
+    arguments = node.args[-1] unless node.type == :call
+    [receiver.args[0].args[0], call.type == :aref ? '[]' : method_of(call), arguments && arguments_in(arguments)]
+  end
+
+  # Dir.glob('x').each { |f| … }, Dir.glob('x') { |f| … }, for f in Dir['x'] … end
+  def running_each(node)
+    variable, files, body = node.type == :for ? node.args : parts_of_loop(*node.args)
+    variable = variable.args[0] if variable.is_a?(Node) && variable.type == :var_field
+    return unless variable.is_a?(Node) && variable.type == :ident && (files = listed(files)) && (body = only(body))
+
+    found = running(body, variable.args[0].to_sym)
+    files.merge(guarded: found[:guarded]) if found && found[:paths].is_a?(Symbol)
+  end
+
+  # [its only parameter, what it goes through, body] of a loop that is a call with a block.
+  def parts_of_loop(call, block)
+    call = call.args[0] if call.type == :call && method_of(call) == 'each'
+    parameters, body = block.args
+    return unless parameters.is_a?(Node) && parameters.args[0].is_a?(Node) && !parameters.args[1]
+
+    required, *others = parameters.args[0].args
+    [required[0], call, body] if required.is_a?(Array) && required.size == 1 && others.none?
+  end
+
+  # The only statement of a body.
+  def only(body)
+    body = body.args[0] if body.type == :bodystmt && body.args.drop(1).none?
+    return body unless body.type == :stmts
+
+    found = body.args.reject { |node| node.type == :void_stmt }
+    found[0] if found.size == 1
+  end
+
+  # The files that an expression lists: literal paths, or the patterns of Dir.glob.
+  def listed(node)
+    return listed(node.args[0])&.merge(sorted: true) if node.type == :call && method_of(node) == 'sort'
+
+    receiver, method, arguments = constant_call(node)
+    is_glob = receiver == 'Dir' && %w[glob []].include?(method)
+    paths = is_glob ? texts(arguments) : (texts([node]) if node.type == :array)
+    { paths: paths, pattern: is_glob, sorted: false, guarded: false } if paths
+  end
+
+  # The texts of plain strings and of lists of them; nil where one is anything else.
+  def texts(nodes)
+    found = nodes&.flat_map do |node|
+      next [simple_text(node)] unless node.type == :array
+
+      list = node.args[0]
+      case list&.type
+      when :args then list.args.map { |item| simple_text(item) }
+      when :qwords then list.args.map { |word| word.args[0] }
+      else [nil]
+      end
+    end
+    found if found && found.any? && found.all?
+  end
+
+  # A call that runs a file where other code decides whether and when.
+  def note_run(node, stored)
+    name, arguments = runner(node)
+    path = simple_text(arguments[0]) if arguments&.size == 1
+    # A library is no file of settings, unless somebody says where to look for one.
+    return if !name || (name == 'require' && path && !path.match?(%r{\A[./~]}) && !@load_path)
+
+    @runs << { name: name, paths: name == 'from_file' && path ? [path] : nil, pattern: false, sorted: false,
+               guarded: false, always: false, deferred: stored, line: line_at(node) }
+  end
+
   # -- Mentions: every other use of a name --
 
-  def walk(nodes, mentions, deferred: false, inside: nil)
+  def walk(nodes, mentions, deferred: false, stored: false, inside: nil)
     nodes.flatten.each do |node|
       next unless node.is_a?(Node)
 
       later = deferred || SCOPES.include?(node.type)
+      kept = stored || (SCOPES.include?(node.type) && !@loops[node])
+      @loops[node.args[1]] = true if loop?(node)
+      note_run(node, kept)
       within = %i[def defs lambda].include?(node.type) ? node.type : inside
       rest = uses(node, within) do |names, access, via = nil|
         mentions << { name: names[0], keys: names.drop(1), access: access, via: via, deferred: later,
-                      line: line_of(@tokens[node.first || node.last].from) }
+                      line: line_at(node) }
       end
-      walk(rest || node.args, mentions, deferred: later, inside: within)
+      walk(rest || node.args, mentions, deferred: later, stored: kept, inside: within)
     end
+  end
+
+  # Whether a call runs its block at once.
+  def loop?(node)
+    call = node.args[0] if node.type == :method_add_block
+    call && call.type == :call && LOOPS.include?(method_of(call))
+  end
+
+  def line_at(node)
+    line_of(@tokens[node.first || node.last].from)
   end
 
   # Yields what this node does to a name; returns what is left to walk, nil for all of it.
@@ -501,7 +663,8 @@ class Outline < Ripper
     when :vcall, :aref, :aref_field then path_used(node, 'read', &block)
     when :call, :command_call, :field then called(node, &block)
     when :binary then path_used(node.args[0], 'change', '<<', &block) if node.args[1] == :<<
-    when :fcall, :command, :def then yield([node.args[0].args[0]], node.type == :def ? 'change' : 'call')
+    when :def then yield([node.args[0].args[0]], 'change')
+    when :fcall, :command then yield([node.args[0].args[0]], 'call') unless RUNNERS.include?(node.args[0].args[0])
     when :alias, :undef, :BEGIN, :END then yield([node.type.to_s], 'call')
     when :return, :return0 then yield(['return'], 'call') unless inside
     end
@@ -581,10 +744,25 @@ rescue SyntaxError => e
   { line: e.message[/:(\d+):/, 1].to_i, why: why }
 end
 
+# The files that Dir.glob lists, in its order; with the upcoming file, where one is given and its place is known.
+def files(patterns, sorted, upcoming)
+  found = patterns.flat_map do |pattern|
+    names = Dir.glob(pattern)
+    is_new = upcoming && !names.include?(upcoming) && File.fnmatch?(pattern, upcoming, File::FNM_PATHNAME)
+    is_plain = !File.dirname(pattern).match?(/[*?\[{]/) && !pattern.include?('{')
+    is_new && is_plain && (sorted || RUBY_VERSION >= '3') ? names.push(upcoming).sort : names
+  end
+  sorted ? found.sort : found
+end
+
 $stdout.sync = true
 $stdin.binmode
 while (header = $stdin.gets)
   question = JSON.parse(header)
+  if question['glob']
+    puts JSON.generate(files: files(*question.values_at('glob', 'sorted', 'upcoming')))
+    next
+  end
   source = $stdin.read(question['bytes']).force_encoding('UTF-8')
   begin
     answer = { problem: problem_in(source) }

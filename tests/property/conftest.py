@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Rub
 sys.path.insert(0, str(Path(__file__).parent))  # the modules beside this file
 
 from figures import FIGURES
-from grammar import INCLUDED
+from grammar import DIRECTORY, INCLUDED
 from referee import Referee, find_ruby
 
 
@@ -41,12 +42,13 @@ def referee(ruby_path: str) -> Iterator[Referee]:
 
 
 @pytest.fixture(scope="session")
-def etc_gitlab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def etc_gitlab() -> Iterator[Path]:
     """A directory with what from_file may find; the gitlab.rb in it exists only as text."""
-    directory = tmp_path_factory.mktemp("etc_gitlab")
+    DIRECTORY.mkdir()
     for name, text in INCLUDED.items():
-        (directory / name).write_text(text)
-    return directory
+        (DIRECTORY / name).write_text(text)
+    yield DIRECTORY
+    shutil.rmtree(DIRECTORY)
 
 
 def pytest_sessionstart() -> None:

@@ -11,8 +11,11 @@ for must never be refused.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
@@ -25,11 +28,19 @@ SECTIONS = ("gitlab_kas", "gitlab_rails", "nginx")
 CALLS = ("external_url", "gitlab_kas_external_url", "registry_external_url")
 KEYS = ("enable", "env", "url", "listen_address", "list", "it's", "a b", "ünï")
 HASH_KEYS = ("A", "B", "OWN_PRIVATE_API_URL", "C d", "q'q")
-INCLUDED = {  # what from_file can find beside the file
+DIRECTORY = Path(tempfile.gettempdir()) / f"kas-property-{os.getpid()}"  # where the file lies; not made here
+INCLUDED = {  # what it can find there
     "sets_ours.rb": "gitlab_kas['enable'] = 'included'\ngitlab_rails['env'] = { 'A' => 'included' }\n",
     "sets_others.rb": "# nothing of interest\nsidekiq['concurrency'] = 9\n",
     "sets_nothing.rb": "x = 1\n",
+    "custom.10.rb": "gitlab_kas['url'] = 'ten'\ngitlab_rails['env']['B'] = 'ten'\n",
+    "custom.20.rb": "gitlab_kas['url'] = 'twenty'\ngitlab_rails['env']['B'] = gitlab_rails['env']['B'].to_s * 2\n",
+    "returns.rb": "gitlab_kas['enable'] = 'before'\nreturn\ngitlab_kas['enable'] = 'after'\n",
+    "may_return.rb": "gitlab_kas['url'] = 'before'\nreturn if sidekiq['x'] == {}\ngitlab_kas['url'] = 'after'\n",
+    "nested.rb": f"gitlab_kas['enable'] = 1\nfrom_file '{DIRECTORY}/sets_ours.rb'\ngitlab_kas['url'] = 'outer'\n",
+    "loaded.rb": "Gitlab['gitlab_kas']['enable'] = 'loaded'\nGitlab['gitlab_rails']['url'] = 'loaded'\n",
 }
+INCLUDED_NAMES = frozenset({("gitlab_kas", "enable"), ("gitlab_kas", "url"), ("gitlab_rails", "env")})
 
 
 @dataclass(frozen=True)
@@ -449,6 +460,8 @@ class Writer:
         self.label("other code")
         text = self.one(
             "require 'json'",
+            f"from_file '{DIRECTORY}/sets_nothing.rb'",
+            f"Dir.glob('{DIRECTORY}/sets_others*.rb').each {{ |f| from_file f }}",
             "x = 5",
             "a, b = 1, [2]",
             "x ||= 'y'",
@@ -489,6 +502,7 @@ class Writer:
             "$T": other[0],
             "$L": other[1].replace("'", "\\'"),
             "$C": call[0],
+            "$D": str(DIRECTORY),
         }
         text = template
         for word, replacement in words.items():
@@ -501,6 +515,9 @@ class Writer:
             "sections": {name[:1], other[:1]},
             "call": {call},
             "call and key": {call, other},
+            "included": set(INCLUDED_NAMES),
+            "included and key": {*INCLUDED_NAMES, name},
+            "nothing": set(),
             "any": {()},
         }
         mentioned = {name, other, call} if level != "any" else {name, other, call, ("gitlab_kas",)}
@@ -652,6 +669,39 @@ TRAPS: tuple[Construct, ...] = (
     ("from_file under a condition", "from_file 'missing.rb' if File.exist?('missing.rb')", "any"),
     ("from_file in a loop", "Dir['sets_o*.rb'].sort.each { |f| from_file f }", "any"),
     ("from_file of a missing file", "from_file 'missing.rb' rescue nil", "any"),
+    ("from_file of a literal path", "from_file '$D/sets_ours.rb'", "included"),
+    ("from_file of a literal path, others", 'from_file("$D/sets_others.rb")', "nothing"),
+    ("from_file that returns", "from_file '$D/returns.rb'", "included"),
+    ("from_file that may return", "from_file '$D/may_return.rb'", "included"),
+    ("from_file of a file that includes", "from_file '$D/nested.rb'", "included"),
+    ("from_file if it is there", "from_file '$D/sets_ours.rb' if File.exist?('$D/sets_ours.rb')", "included"),
+    (
+        "from_file if it is there, missing",
+        "if File.exist?('$D/no.rb')\n  # why\n  from_file '$D/no.rb'\nend",
+        "nothing",
+    ),
+    ("from_file under a true condition", "from_file '$D/sets_ours.rb' unless 1 > 2", "included"),
+    ("from_file under a false condition", "if 1 > 2\n  $A\n  from_file '$D/sets_ours.rb'\nend", "included and key"),
+    ("from_file in a block", "[1].each { from_file '$D/sets_ours.rb' }", "included"),
+    ("from_file in a lambda", "f = -> { from_file '$D/sets_ours.rb' }\n$A\nf.call", "any"),
+    ("loop over a glob", "Dir.glob('$D/custom.*.rb').each { |f| from_file f }", "included"),
+    (
+        "loop over a sorted glob",
+        "Dir['$D/custom.*.rb'].sort.each do |f|\n  from_file(f) if File.file?(f)\nend",
+        "included",
+    ),
+    ("loop over a glob of others", 'Dir.glob("$D/sets_{others,nothing}.rb") { |f| from_file(f) }', "nothing"),
+    ("loop over a glob of nothing", "Dir['$D/nothing.*.rb'].each { |f| from_file f }", "nothing"),
+    ("loop over braces", "for f in Dir['$D/custom.{20,10}.rb'] do\n  from_file f\nend", "included"),
+    ("loop over paths", "%w[$D/custom.20.rb $D/custom.10.rb].each { |f| from_file f }", "included"),
+    ("loop over sorted paths", "['$D/returns.rb', '$D/custom.10.rb'].sort.each { |f| from_file f }", "included"),
+    ("loop that does more", "Dir['$D/custom.*.rb'].each { |f| g = f; from_file g }", "any"),
+    ("load", "load '$D/loaded.rb'", "any"),
+    ("load in a loop", "Dir['$D/load*.rb'].each { |f| load f }", "any"),
+    ("require of a path", "require '$D/loaded'", "any"),
+    ("require of a computed path", "require File.join('$D', 'loaded')", "any"),
+    ("require of a library in a path of its own", "$LOAD_PATH.unshift '$D'\nrequire 'loaded'", "any"),
+    ("require_relative", "require_relative 'loaded'", "any"),
     ("eval of a file", "instance_eval(File.read('sets_ours.rb'))", "any"),
     # the end comes early or late
     ("return", "return", "any"),

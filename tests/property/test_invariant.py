@@ -21,6 +21,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Rub
 from figures import FIGURES, reason
 from grammar import (
     CALLS,
+    INCLUDED,
     SECTIONS,
     TRAPS,
     GeneratedFile,
@@ -122,9 +123,11 @@ class Court:
         why = reason(message)
         event(f"refused: {why}")
         FIGURES.refusals[why] += 1
-        sentence = re.fullmatch(r"\S+/gitlab\.rb(?:, |: )line (\d+)\b[^\n]+; [^\n]+\.", message)
+        sentence = re.fullmatch(r"(\S+\.rb)(?:, |: )line (\d+)\b[^\n]+; [^\n]+\.", message)
         assert sentence, f"not a sentence that names file, line, cause and remedy: {message!r}"
-        assert 1 <= int(sentence[1]) <= file.text.count(b"\n") + 1
+        name = Path(sentence[1]).name
+        text = file.text if name == "gitlab.rb" else INCLUDED[name].encode()
+        assert 1 <= int(sentence[2]) <= text.count(b"\n") + 1
         if free and file.traps:
             FIGURES.refused_though_unrelated[why] += 1
         assert not free or file.traps, "refused, though nothing in the file stands in the way"

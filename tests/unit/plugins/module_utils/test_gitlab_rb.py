@@ -26,6 +26,11 @@ CHANGES: dict[str, tuple[str, dict[str, Any], str]] = {
         ENABLE,
         "a = 1\n\n" + section("gitlab_kas['enable'] = true") + "__END__\ngitlab_kas['enable'] = false\n",
     ),
+    "before a return": (
+        "a = 1\nreturn\ngitlab_kas['enable'] = false\n",
+        ENABLE,
+        "a = 1\n\n" + section("gitlab_kas['enable'] = true") + "return\ngitlab_kas['enable'] = false\n",
+    ),
     "call form": ("", {"external_url": "https://x"}, section("external_url 'https://x'")),
     "already so": ("gitlab_kas[:enable] = true # yes\n", ENABLE, "gitlab_kas[:enable] = true # yes\n"),
     "the last assignment": (
@@ -378,13 +383,13 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "from_file '/nowhere'\n",
         ENV_B,
         f"{FILE}, line 1: this line may set gitlab_kas['env'] too, and a hash assigned again would replace it; assign "
-        "gitlab_kas['env'] after it as a whole.",
+        "gitlab_kas['env'] after it as a whole, or keep your settings in a file of their own (include).",
     ),
     "an empty hash after an unreadable file": (
         "from_file '/nowhere'\n",
         {"gitlab_kas": {"env": {}}},
         f"{FILE}, line 1: this line may set gitlab_kas['env'] too, and a hash assigned again would replace it; assign "
-        "gitlab_kas['env'] after it as a whole.",
+        "gitlab_kas['env'] after it as a whole, or keep your settings in a file of their own (include).",
     ),
     "after a return": (
         "return if true\n",
@@ -407,19 +412,6 @@ def test_set_and_remove_contradict(ruby: Ruby) -> None:
         GitlabRb(b"", ruby).change(ENV_B, {"gitlab_kas": {"env": None}})
     assert str(error.value) == (
         "gitlab_kas['env'] stands in remove and gitlab_kas['env']['B'] in settings; keep one of them."
-    )
-
-
-def test_included_file_is_read(ruby: Ruby) -> None:
-    files = {"/included.rb": b"gitlab_kas['env'] = { 'A' => 1 }\n"}
-    document = GitlabRb(b"from_file '/included.rb'\n", ruby, read_file=files.__getitem__)
-    assert document.read(["gitlab_kas"]) == ({"gitlab_kas": {"env": {"A": 1}}}, {})
-    assert document.change(ENABLE).text.endswith(section("gitlab_kas['enable'] = true").encode())
-    with pytest.raises(GitlabRbError) as error:
-        document.change(ENV_B)
-    assert str(error.value) == (
-        f"{FILE}, line 1: this line of /included.rb may set gitlab_kas['env'] too, and a hash assigned again would "
-        "replace it; assign gitlab_kas['env'] after it as a whole."
     )
 
 
@@ -484,6 +476,7 @@ READINGS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
         {},
         {"gitlab_kas['a']": "line 3"},
     ),
+    "after a plain return": ("gitlab_kas['a'] = 1\nreturn\ngitlab_kas['a'] = 2\n", {"gitlab_kas": {"a": 1}}, {}),
 }
 
 
