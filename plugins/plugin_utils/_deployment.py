@@ -458,8 +458,10 @@ def has_own_redis(host: Host) -> bool:
 
 
 def inherits_redis(host: Host) -> bool:
-    """Whether KAS gets the Redis settings of Rails (libraries/gitlab_kas.rb): not so with a host or socket of its own,
-    be it nil."""
+    """Whether KAS gets the Redis settings of Rails: not so with a host or socket of its own, be it nil.
+
+    libraries/gitlab_kas.rb, parse_redis_settings: Sentinels of its own do not count.
+    """
     options = ("host", "socket")
     if has_own_redis(host):
         return not any(option in host.values["kas_redis"] for option in options)

@@ -26,6 +26,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import
     ALLOWLIST_SINCE,
     BROKEN,
     ENVIRONMENT,
+    FIRST,
     GRPCS_SINCE,
     KEYS,
     LAST,
@@ -134,7 +135,13 @@ def _broken_on_the_way(way: Way) -> Iterator[Change]:
             yield release, f"do not stop at GitLab {release}, whose KAS {broken.effect}; take a later patch release"
 
 
-def _behind_the_table(way: Way) -> Iterator[Change]:
+def _outside_of_the_table(way: Way) -> Iterator[Change]:
+    if way.host.version and way.host.version < FIRST:
+        yield (
+            FIRST,
+            f"what this collection knows of releases begins with GitLab {FIRST.major}.{FIRST.minor}; what older ones"
+            " changed is not in this list",
+        )
     if way.target[:2] > LAST[:2]:
         yield (
             LAST,
@@ -198,7 +205,7 @@ def _default_url(way: Way) -> Iterator[Change]:
     found = host.setting("gitlab_kas", "env", "OWN_PRIVATE_API_URL")
     if not (host.runs_kas and known.before and way.passes(known.before)):
         return
-    if found == "":
+    if found == "" and way.deployment.manages(host):
         then = "the next deploy takes the empty one out of gitlab.rb"
     elif found is None and not way.deployment.manages(host):
         then = "it then publishes the address that it listens on"
@@ -272,11 +279,12 @@ def _agents_url(way: Way) -> Iterator[Change]:
     is_set = host.values["kas_external_url"] or host.setting("gitlab_kas_external_url")
     is_set = is_set or host.setting("gitlab_rails", "gitlab_kas_external_url")
     is_derived = host.runs_kas and host.in_rails and not is_set
-    if way.passes(GRPCS_SINCE) and is_derived and gitlab.scheme == "https" and gitlab.path in ("", "/"):
+    has_default_port = gitlab.scheme == "https" and gitlab.port in (None, 443)
+    if way.passes(GRPCS_SINCE) and is_derived and has_default_port and gitlab.path in ("", "/"):
         yield (
             GRPCS_SINCE,
             f"announced, but not known: from GitLab {GRPCS_SINCE.major}.{GRPCS_SINCE.minor} on the URL of agents is"
-            f" grpcs://{gitlab.netloc} by default; behind a proxy that ends TLS and speaks HTTP/1.1, set"
+            f" grpcs://{gitlab.hostname} by default; behind a proxy that ends TLS and speaks HTTP/1.1, set"
             f" kas_external_url to '{agents_url(host)}'",
         )
 
@@ -288,7 +296,7 @@ def _plain(ruby: str) -> str:
 
 _CHECKS: list[Check] = [
     _broken_on_the_way,
-    _behind_the_table,
+    _outside_of_the_table,
     _keys,
     _defaults,
     _environment,

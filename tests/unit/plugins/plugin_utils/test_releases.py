@@ -10,9 +10,10 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _releases
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import VARIABLE_OF_KEY
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _releases, _rules, _rules_releases
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import VARIABLE_OF_KEY, Deployment
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import BROKEN, ENVIRONMENT, KEYS, Release
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS, VARIABLES
 
 ROOT = Path(__file__).resolve().parents[4]
 DATA = json.loads((ROOT / "tests" / "data" / "kas-settings-by-version.json").read_text())
@@ -22,6 +23,24 @@ RELEASES = sorted(
     {Release(major, minor, 0) for major, (low, high) in MINORS.items() for minor in range(low, high + 1)}
     | {Release(17, 8, 1), Release(18, 0, 1), Release(18, 0, 2)}
 )
+
+
+# A value for a variable of each kind.
+SAMPLES = {
+    "choice": "tcp",
+    "flag": True,
+    "listener": ":8150",
+    "path": "/file",
+    "port": 1,
+    "sentinels": [{"host": "s1"}],
+    "text": "x",
+    "url": "https://gitlab.example.com",
+}
+WITH_SAMPLE = {
+    key: name
+    for key, name in VARIABLE_OF_KEY.items()
+    if key not in ("enable", "env") and name.partition(".")[0] != "kas_secrets_values"
+}
 
 
 def told(span, release):
@@ -40,6 +59,34 @@ def test_every_release_knows_what_the_package_knows(part, table):
             defaults = [each["default"] for each in facts["defaults"] if told(each, release)]
             if defaults and table[name].known_to(release):
                 assert table[name].default(release) == defaults[-1], (name, release)
+
+
+def given(name):
+    """The variables that give one of them, by its name, a value."""
+    variable, _dot, option = name.partition(".")
+    if option:
+        return {variable: {option: SAMPLES[REDIS[option].kind]}}
+    kind, choices = VARIABLES[variable].kind, VARIABLES[variable].choices
+    return {variable: choices[-1] if kind == "choice" else SAMPLES[kind]}
+
+
+@pytest.mark.parametrize("key", WITH_SAMPLE)
+def test_a_variable_is_refused_where_the_package_does_not_know_its_key(key, hosts_of):
+    """By the data itself; what came before the data begins is known to all of it."""
+    (known,) = DATA["keys"][key]["known"]
+    for release in RELEASES:
+        (host,) = hosts_of({"kas1": {"info": {"gitlab_version": str(release)}, **given(WITH_SAMPLE[key])}})
+        said = [text for _host, text in _rules.refused(Deployment([host]), ["kas"]) if "does not know" in text]
+        assert bool(said) is not told(known, release), release
+
+
+@pytest.mark.parametrize("key", sorted(set(DATA["keys"]) - set(VARIABLE_OF_KEY)))
+def test_a_raw_setting_earns_a_warning_where_the_package_does_not_know_it(key, hosts_of):
+    (known,) = DATA["keys"][key]["known"]
+    for release in RELEASES if "." not in key else ():
+        (host,) = hosts_of({"kas1": {"info": {"gitlab_version": str(release)}, "kas_settings": {key: 1}}})
+        said = [text for rule in _rules_releases.WARNINGS for text in rule(host, Deployment([host])) if key in text]
+        assert bool(said) is not told(known, release), release
 
 
 def test_a_key_of_keys_is_known_with_the_first_of_them():

@@ -50,6 +50,17 @@ def by_hand(**settings):
             id="an unknown release",
         ),
         pytest.param(
+            "15.4.0",
+            "15.11.0",
+            {},
+            {},
+            [
+                "what this collection knows of releases begins with GitLab 15.11; what older ones changed is not in"
+                " this list"
+            ],
+            id="from before the table",
+        ),
+        pytest.param(
             "17.7.7",
             "18.0.1",
             {},
@@ -177,6 +188,17 @@ def by_hand(**settings):
                 " release",
             ],
             id="the default URL is not in use",
+        ),
+        pytest.param(
+            "17.8.1",
+            "17.9.1",
+            by_hand(env={"OWN_PRIVATE_API_URL": ""}),
+            {},
+            [
+                "do not stop at GitLab 17.9.0, whose KAS does not start with the package's defaults; take a later patch"
+                " release"
+            ],
+            id="the default URL, taken away by somebody else",
         ),
         pytest.param(
             "18.1.0",
@@ -327,6 +349,7 @@ def by_hand(**settings):
                 ("a URL of agents for Rails", {"gitlab_rails": {"gitlab_kas_external_url": "wss://kas0/"}}, {}),
                 ("no TLS", {"external_url": "http://gitlab.example.com"}, {}),
                 ("a relative root", {"external_url": f"{URL}/gitlab"}, {}),
+                ("a port of its own", {"external_url": f"{URL}:8443"}, {}),
                 ("KAS apart", {}, {"in": "k"}),
             )
         ),
