@@ -306,6 +306,13 @@ def _tls(host: Host, deployment: Deployment) -> Iterator[str]:
 
 def _external_url(host: Host, deployment: Deployment) -> Iterator[str]:
     yield from slash_missing(host)
+    agents = host.values["kas_external_url"]
+    has_own_name = host.external_url and urlsplit(agents).hostname != urlsplit(host.external_url).hostname
+    if agents and has_own_name and host.values["kas_listen_websocket"] is False:
+        yield (
+            f"kas_listen_websocket is false, but kas_external_url is {shown(agents)}, and on a name of its own"
+            " reconfigure takes no KAS without WebSockets; leave kas_listen_websocket out"
+        )
 
 
 def slash_missing(host: Host) -> Iterator[str]:

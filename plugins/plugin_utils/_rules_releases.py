@@ -137,8 +137,8 @@ def _websockets_on_own_name(host: Host, deployment: Deployment) -> Iterator[str]
     agents = host.values["kas_external_url"]
     if _is_grpc_on_own_name(host) and not (agents.startswith("grpcs:") and host.since(GRPCS_SINCE)):
         yield (
-            f"kas_external_url is {shown(agents)}, but on a name of its own KAS takes WebSockets only; set ws:// or"
-            " wss://"
+            f"kas_external_url is {shown(agents)}, but on a name of its own {_kas_of(host)} takes no"
+            f" {urlsplit(agents).scheme}://; set ws:// or wss://"
         )
 
 
@@ -217,15 +217,15 @@ def _nginx_to_kas(host: Host, deployment: Deployment) -> Iterator[str]:
             )
         elif certificate:
             yield (
-                f"{name} is {shown(certificate)}, but kas_certificate is not set, and then the package's nginx most"
-                f" likely speaks to both listeners without TLS, and {users} get no answer through it; set both, or"
-                " neither"
+                f"{name} is {shown(certificate)}, but kas_certificate is not set, and nginx of {_gitlab(host)} most"
+                f" likely speaks to both listeners without TLS then, and {users} get no answer through it; set both,"
+                " or neither"
             )
         else:
             yield (
-                f"kas_certificate is {shown(values['kas_certificate'])}, but {name} is not set, and the package's nginx"
-                f" most likely speaks TLS to both listeners then, and {users} get no answer through it; set both, or"
-                " neither"
+                f"kas_certificate is {shown(values['kas_certificate'])}, but {name} is not set, and nginx of"
+                f" {_gitlab(host)} most likely speaks TLS to both listeners then, and {users} get no answer through it;"
+                " set both, or neither"
             )
 
 
@@ -301,7 +301,7 @@ WARNINGS: list[Rule] = [
 
 
 def _gitlab(host: Host) -> str:
-    return f"GitLab {host.reported.get('gitlab_version')}"
+    return f"GitLab {host.reported['gitlab_version']}" if host.version else "the installed GitLab"
 
 
 def _kas_of(host: Host) -> str:

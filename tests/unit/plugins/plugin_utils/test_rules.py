@@ -740,16 +740,32 @@ REFUSALS = [
         {"kas1": {}},
         {"kas_external_url": "grpcs://kas.gitlab.example.com"},
         [
-            "kas1: kas_external_url is 'grpcs://kas.gitlab.example.com', but on a name of its own KAS takes WebSockets"
-            " only; set ws:// or wss://."
+            "kas1: kas_external_url is 'grpcs://kas.gitlab.example.com', but on a name of its own KAS of GitLab 18.6.1"
+            " takes no grpcs://; set ws:// or wss://."
         ],
+    ),
+    *(
+        (
+            {"kas1": {}},
+            {"kas_external_url": url, "kas_listen_websocket": False},
+            [f"kas1: {sentence}." for sentence in sentences],
+        )
+        for url, *sentences in (
+            ("",),
+            ("grpcs://gitlab.example.com",),
+            (
+                "wss://kas.gitlab.example.com",
+                "kas_listen_websocket is false, but kas_external_url is 'wss://kas.gitlab.example.com', and on a name"
+                " of its own reconfigure takes no KAS without WebSockets; leave kas_listen_websocket out",
+            ),
+        )
     ),
     (
         {"kas1": version("19.5.0")},
         {"kas_external_url": "grpc://kas.gitlab.example.com"},
         [
-            "kas1: kas_external_url is 'grpc://kas.gitlab.example.com', but on a name of its own KAS takes WebSockets"
-            " only; set ws:// or wss://."
+            "kas1: kas_external_url is 'grpc://kas.gitlab.example.com', but on a name of its own KAS of GitLab 19.5.0"
+            " takes no grpc://; set ws:// or wss://."
         ],
     ),
     ({"kas1": {}}, {"kas_external_url": "grpcs://gitlab.example.com"}, []),
@@ -1097,16 +1113,16 @@ OTHER = base64.b64encode(32 * b"o").decode()
                 (
                     "18.7.0",
                     AGENT_TLS,
-                    "kas_certificate is '/etc/gitlab/kas.crt', but kas_kubernetes_api_certificate is not set, and the"
-                    " package's nginx most likely speaks TLS to both listeners then, and users of the Kubernetes API"
-                    " proxy get no answer through it; set both, or neither",
+                    "kas_certificate is '/etc/gitlab/kas.crt', but kas_kubernetes_api_certificate is not set, and"
+                    " nginx of GitLab 18.7.0 most likely speaks TLS to both listeners then, and users of the Kubernetes"
+                    " API proxy get no answer through it; set both, or neither",
                 ),
                 (
                     None,
                     PROXY_TLS,
-                    "kas_kubernetes_api_certificate is '/etc/gitlab/kas.crt', but kas_certificate is not set, and then"
-                    " the package's nginx most likely speaks to both listeners without TLS, and users of the Kubernetes"
-                    " API proxy get no answer through it; set both, or neither",
+                    "kas_kubernetes_api_certificate is '/etc/gitlab/kas.crt', but kas_certificate is not set, and nginx"
+                    " of the installed GitLab most likely speaks to both listeners without TLS then, and users of the"
+                    " Kubernetes API proxy get no answer through it; set both, or neither",
                 ),
                 # agents on a name of its own
                 (

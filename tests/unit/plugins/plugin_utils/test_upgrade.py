@@ -270,8 +270,8 @@ def by_hand(**settings):
             {"kas_certificate": "/kas.crt", "kas_key": "/kas.key"},
             [
                 "GitLab 18.7.0 would earn a warning: kas_certificate is '/kas.crt', but kas_kubernetes_api_certificate"
-                " is not set, and the package's nginx most likely speaks TLS to both listeners then, and users of the"
-                " Kubernetes API proxy get no answer through it; set both, or neither"
+                " is not set, and nginx of GitLab 18.7.0 most likely speaks TLS to both listeners then, and users of"
+                " the Kubernetes API proxy get no answer through it; set both, or neither"
             ],
             id="nginx with TLS",
         ),
