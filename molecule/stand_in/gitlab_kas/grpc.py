@@ -6,6 +6,7 @@ Source of what is answered, and of the bytes: calls of a real KAS and of Go's gR
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import jwt
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, Event, RequestReceived, StreamEnded
-from h2.exceptions import ProtocolError
+from h2.exceptions import ProtocolError, StreamClosedError
 from hyperframe.frame import SettingsFrame
 
 from gitlab_kas.hpack import Encoder
@@ -171,7 +172,8 @@ class Connection:
         headers = [(":status", str(http)), ("content-type", content_type), ("grpc-status", str(code))]
         self.h2.send_headers(stream, [*headers, ("grpc-message", quote(text, safe=MESSAGE_SAFE))], end_stream=True)
         if not call.is_ended:
-            self.h2.reset_stream(stream)
+            with contextlib.suppress(StreamClosedError):  # its end has come in the same segment
+                self.h2.reset_stream(stream)
 
 
 MESSAGE_SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
