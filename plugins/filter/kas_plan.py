@@ -31,6 +31,7 @@ VARIABLES = "__kas_sealed_variables"
 INFO = "__kas_info"
 OUTSIDE = "__kas_outside_infos"  # of this host at its share of the nodes outside of the play
 PROBE = "__kas_probe"
+RAILS_PROBE = "__kas_rails_probe"
 
 
 def kas_sealed(variables: Mapping[str, Any], key: str) -> str:
@@ -70,9 +71,11 @@ def kas_plan(
             host.name: {
                 "state": "present" if host.is_present else "reverted",
                 "runs_kas": host.runs_kas,
+                "probe_call": "private_api" if host.values["kas_probe_call"] else "none",
+                "asks_kas": host.in_rails and "api_secret_key" in secrets and host.values["kas_probe_call"],
                 "own_urls": plan.own_urls.get(host.name, []),
                 "peer_urls": plan.peer_urls.get(host.name, []),
-                "secrets": plan.secret_names.get(host.name, []),
+                "secrets": secrets,
                 "user": host.values["kas_user"],
                 "socket_dir": plan.socket_dirs.get(host.name, ""),
                 "spare_dir": plan.spare_dirs.get(host.name, ""),
@@ -83,6 +86,7 @@ def kas_plan(
             }
             for host in hosts
             if not plan.refusals
+            for secrets in [plan.secret_names.get(host.name, [])]
         },
     }
 
@@ -108,7 +112,7 @@ def kas_report(hostvars: Mapping[str, Any], hosts: Sequence[str], plan: Mapping[
         node = plan["nodes"][name]
         if node["state"] != "present":
             continue
-        probe = plain(variables[PROBE]) if PROBE in variables else {}
+        probe, rails_probe = (plain(variables[each]) if each in variables else {} for each in (PROBE, RAILS_PROBE))
         nodes.append(
             _report.Checked(
                 name=str(name),
@@ -116,7 +120,8 @@ def kas_report(hostvars: Mapping[str, Any], hosts: Sequence[str], plan: Mapping[
                 own_urls=node["own_urls"],
                 info=plain(variables[INFO])["kas"],
                 secret_names=node["secrets"],
-                peers=probe.get("peers", []),
+                probe=probe,
+                rails_probe=None if not rails_probe or rails_probe.get("skipped") else rails_probe,
             )
         )
     return {"table": _report.table(nodes, names), "findings": _report.findings(nodes, names)}

@@ -41,6 +41,7 @@ _SUMMARY = re.compile(r"(\d+)(?:/\d+)? resources updated in ")
 _RECONFIGURED = "gitlab Reconfigured!"
 _FAILURE = "There was an error running gitlab-ctl reconfigure:"
 _PID = re.compile(r"\(pid (\d+)\)")
+_SECONDS = re.compile(r"run: \S+ \(pid \d+\) (\d+)s")
 _LOG_LINE = re.compile(r"\[\d{4}-\d\d-\d\dT")
 _REPORT_END = re.compile(r"(?:Removal|Deprecation|Warning|Note)s:$|Running handlers|\[\d{4}-\d\d-\d\dT")
 # name = value, name: value, 'name' => "value", ["name"] = …, name 'value'
@@ -82,6 +83,12 @@ class Service(NamedTuple):
         """The process; another one after a restart. None if the service is down."""
         match = _PID.search(self.text) if self.running else None
         return int(match[1]) if match else None
+
+    @property
+    def seconds(self) -> int:
+        """For how long it has run; 0 if it is down."""
+        match = _SECONDS.match(self.text) if self.running else None
+        return int(match[1]) if match else 0
 
 
 class Outcome(NamedTuple):
@@ -222,8 +229,8 @@ class Package:
                 return
             self._pause(1)
         raise GitlabCtlError(
-            f"{name} has not restarted within {_RESTART_WAIT_S} s ({now.text}); see who is still connected, or end it "
-            f"with gitlab-ctl kill {name}, and run this again.",
+            f"{name} has not restarted within {_RESTART_WAIT_S} s ({now.text}); see who is still connected, wait"
+            " until it has ended, and run this again.",
             masked(_lines(finished.stdout) + _lines(finished.stderr))[-_LINES_SHOWN:],
         )
 

@@ -21,6 +21,8 @@ description:
   - Restarts KAS when one of O(restart_inputs) differs from what it read when it started, unless a reconfigure that is
     pending, too, has done so. That takes seconds where a reconfigure takes minutes.
   - Starts KAS when its service is enabled and down, which C(gitlab-ctl reconfigure) does not do.
+  - Removes the UNIX sockets on which KAS should listen and nobody does. A KAS that was killed leaves them, and no KAS
+    starts until they are gone.
   - The record holds digests of the files, never their contents. It is C(/var/lib/kasops.gitlab_kas/reconfigured.json).
 extends_documentation_fragment:
   - kasops.gitlab_kas.attributes
@@ -127,6 +129,12 @@ started:
   returned: always
   type: bool
   sample: false
+removed_sockets:
+  description: The sockets of a killed KAS that were removed, or would be in check mode.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 deprecation_notices:
   description: What the package says about settings that it will not take for much longer.
   returned: always
@@ -153,6 +161,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl impo
     GitlabCtlError,
     Package,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import configuration, listeners, stale_sockets
 
 SERVICE = "gitlab-kas"
 
@@ -173,15 +182,39 @@ def run(
         "restart_reason": None,
         "restarted": False,
         "started": False,
+        "removed_sockets": [],
         "deprecation_notices": [],
         "lines": [],
     }
     try:
+        _remove_stale_sockets(package, result, check_mode)
         _apply(params, package, result, check_mode, clock)
+        _remove_stale_sockets(package, result, check_mode)  # where it listens from now on
         _start(params, package, result, check_mode)
     except GitlabCtlError as error:
         result.update(failed=True, msg=str(error), lines=error.lines)
     return result
+
+
+def _remove_stale_sockets(package: Package, result: dict[str, Any], check_mode: bool) -> None:
+    """Clear the way for the next start of KAS: of a service that is enabled, runit tries again and again."""
+    try:
+        config = configuration(package.root).read_text(errors="replace")
+    except OSError:  # KAS was never configured here
+        return
+    for path in stale_sockets(listeners(config).values(), package.root):
+        if str(path) in result["removed_sockets"]:
+            continue
+        try:
+            if not check_mode:
+                path.unlink()
+        except OSError as error:
+            raise GitlabCtlError(
+                f"{path}, left by a KAS that was killed, keeps KAS from starting and cannot be removed"
+                f" ({error.strerror}); run with become: true, or remove it."
+            ) from error
+        result["removed_sockets"].append(str(path))
+        result["changed"] = True
 
 
 def _apply(
@@ -246,6 +279,8 @@ def diff(result: Mapping[str, Any]) -> dict[str, str]:
     if result["restart_reason"] is not None:
         before.append(f"restart pending: {result['restart_reason']}\n")
         after.append("restart pending: no\n")
+    for path in result["removed_sockets"]:
+        before.append(f"{path}: left by a KAS that was killed\n")
     if result["started"]:
         before.append(f"{SERVICE}: down\n")
         after.append(f"{SERVICE}: run\n")

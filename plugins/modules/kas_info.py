@@ -179,14 +179,18 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl impo
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRb, GitlabRbError, mask
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import Reading, show
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import (
-    CONFIG_NAME,
     OBSERVABILITY,
     KasError,
     Listener,
     Readiness,
+    configuration,
     listeners,
-    published_urls,
     readiness,
+    stale_sockets,
+    under,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas_log import (
+    published_urls,
     start_failure,
     start_log_lines,
 )
@@ -203,8 +207,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import 
 )
 
 SERVICE = "gitlab-kas"
-DIRECTORY = "/var/opt/gitlab/gitlab-kas"  # the package's defaults of gitlab_kas['dir'] and ['log_directory']
-LOG_DIRECTORY = "/var/log/gitlab/gitlab-kas"
+LOG_DIRECTORY = "/var/log/gitlab/gitlab-kas"  # the package's default of gitlab_kas['log_directory']
+_SURELY_UP_S = 60  # a KAS that cannot start has ended by then
 
 # What is read of gitlab.rb, and which keys of gitlab_rails: what Rails is told of KAS, and the Redis that KAS inherits.
 SETTINGS = (
@@ -294,7 +298,7 @@ def _look_at_service(kas: dict[str, Any], service: Service, settings: Mapping[st
     listening: dict[str, Listener] = {}
     note = kas["problems"].append
     with _noted(note):
-        config = _under(root, own.get("dir") or DIRECTORY) / CONFIG_NAME  # what KAS has read, gitlab.rb may be newer
+        config = configuration(root)
         text = _read(config)
         if text is None:
             raise GitlabCtlError(f"KAS is enabled, but {config} does not exist; run gitlab-ctl reconfigure.")
@@ -305,11 +309,17 @@ def _look_at_service(kas: dict[str, Any], service: Service, settings: Mapping[st
     else:
         kas["ready"] = False
         kas["readiness"] = f"gitlab-kas does not run ({service.text or 'gitlab-ctl says nothing of it'})"
+    if not kas["ready"]:
+        for path in stale_sockets(listening.values(), root):
+            note(
+                f"{path} was left by a KAS that was killed and keeps KAS from starting; run the playbook deploy, which"
+                " takes it away, or remove it."
+            )
     with _noted(note):
-        lines = start_log_lines(_under(root, own.get("log_directory") or LOG_DIRECTORY))
+        lines = start_log_lines(under(root, own.get("log_directory") or LOG_DIRECTORY))
         kas["own_private_api_urls"] = published_urls(lines) if service.running else []
-        failure = start_failure(lines)
-        if failure and not kas["ready"]:
+        failure = "" if kas["ready"] or service.seconds > _SURELY_UP_S else start_failure(lines)
+        if failure:
             kas["readiness"] += f"; it ended when it last started: {masked([failure])[0]}"
 
 
@@ -401,10 +411,6 @@ def _read(path: Path) -> bytes | None:
         raise GitlabCtlError(
             f"{path} cannot be read ({error.strerror}); run with become: true, or correct the file."
         ) from error
-
-
-def _under(root: Path, path: object) -> Path:
-    return root / str(path).lstrip("/")
 
 
 @contextlib.contextmanager

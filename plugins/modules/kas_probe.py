@@ -7,28 +7,43 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_probe
-short_description: See whether this node reaches the private API of other KAS
+short_description: See whether this node reaches KAS elsewhere, and is served there
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
 description:
-  - Connects from this node to every peer at once, as its KAS would, and sees whether a gRPC server answers there.
+  - Asks every peer at once from this node, as its KAS would ask the private API of another KAS, or as its Rails would
+    ask the internal API of a KAS.
+  - The question is a gRPC call that does nothing, with a token that is signed with the secret of this node and soon
+    runs out. The secret is read from the file that KAS or Rails reads, and does not leave the node. So an answer proves
+    that both have the same secret, that their clocks agree, and that this is the right listener.
   - For C(grpcs) it also verifies the certificate's chain and name.
-  - The secrets that KAS share take no part in this.
+  - At the package's defaults, KAS writes nothing about it into its log.
+  - The answers were measured on GitLab 16. One that does not fit is no fault; RV(peers[].text) tells it.
 extends_documentation_fragment:
   - kasops.gitlab_kas.attributes
   - kasops.gitlab_kas.attributes.read_only
 options:
+  call:
+    description:
+      - What is asked.
+      - V(private_api), what KAS asks another KAS, with the secret C(private_api_secret_key).
+      - V(internal_api), what Rails asks KAS, with the secret C(api_secret_key).
+      - V(none), only whether a server of HTTP/2 answers. No secret takes part in it.
+    type: str
+    choices: [private_api, internal_api, none]
+    default: private_api
   peers:
     description:
       - The URLs of the peers, as in C(OWN_PRIVATE_API_URL).
+      - With O(call=internal_api), the default is the URL that the last reconfigure told Rails, if there is one.
+      - Required with any other O(call).
     type: list
     elements: str
-    required: true
   server_name:
     description:
       - The name that every peer's certificate must be made out to, C(OWN_PRIVATE_API_HOST) of KAS.
-      - The default is the host in the URL.
+      - The default is the host in the URL. Rails knows no other.
     type: str
   ca_dir:
     description:
@@ -57,6 +72,10 @@ EXAMPLES = r"""
     peers:
       - grpcs://10.0.0.2:8155
     server_name: kas.example.com
+
+- name: See whether the Rails of this node is served at its internal URL
+  kasops.gitlab_kas.kas_probe:
+    call: internal_api
 """
 
 RETURN = r"""
@@ -70,15 +89,23 @@ peers:
       description: The peer's URL.
       type: str
     reachable:
-      description: Whether a gRPC server answers there.
+      description: Whether a client on this node would be served there, as far as that can be told.
+      type: bool
+    answered:
+      description: Whether the call was answered as KAS answers whoever has its secret; always false for O(call=none).
       type: bool
     text:
-      description: V(reachable), or why not.
+      description: V(reachable), what was answered if it is not known, or why the peer is not reachable.
+      type: str
+    remedy:
+      description: What to do about it; empty if the peer is reachable.
       type: str
   sample:
     - url: grpc://10.0.0.2:8155
       reachable: false
+      answered: false
       text: connection refused
+      remedy: see that KAS runs there and that no firewall stands between
 reachable:
   description: Whether every peer is reachable.
   returned: always
@@ -93,40 +120,64 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import Reach, reach
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import GitlabCtlError, Package
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import (
+    KasError,
+    internal_api_secret,
+    internal_url,
+    private_api_secret,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._peer import (
+    INTERNAL_API,
+    PRIVATE_API,
+    Credentials,
+    Reach,
+    reach,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError
 
+_GRACE_S = 0.5  # the last word is the peer's, if it comes at the last moment
 
-def run(params: Mapping[str, Any], reacher: Callable[..., Reach] = reach) -> dict[str, Any]:
-    """Reach every peer and make the module's result of it."""
+
+def run(params: Mapping[str, Any], package: Package, reacher: Callable[..., Reach] = reach) -> dict[str, Any]:
+    """Ask every peer and make the module's result of it; raise KasError or GitlabCtlError if there is no asking."""
+    urls = params["peers"]
+    if urls is None:
+        urls = [url for url in [internal_url(package.root)] if url]
+    options = {
+        "credentials": _credentials(params["call"], package) if urls else None,
+        "server_name": params["server_name"],
+        "ca_dir": Path(params["ca_dir"]) if params["ca_dir"] else None,
+        "timeout": params["timeout_s"],
+    }
     peers = [
-        {"url": url, "reachable": reached.ok, "text": reached.text}
-        for url, reached in zip(params["peers"], _reach_all(params, reacher))
+        {"url": url, "reachable": found.ok, "answered": found.answered, "text": found.text, "remedy": found.remedy}
+        for url, found in zip(urls, _reach_all(urls, options, reacher))
     ]
     return {"changed": False, "peers": peers, "reachable": all(peer["reachable"] for peer in peers)}
 
 
-def _reach_all(params: Mapping[str, Any], reacher: Callable[..., Reach]) -> Sequence[Reach]:
-    """Reach all peers at once and wait for the time limit, not longer: asking for a name may take what it likes."""
-    timeout = params["timeout_s"]
-    options = {
-        "server_name": params["server_name"],
-        "ca_dir": Path(params["ca_dir"]) if params["ca_dir"] else None,
-        "timeout": timeout,
-    }
-    reached = [Reach(False, f"no answer within {timeout} s") for _url in params["peers"]]
+def _credentials(call: str, package: Package) -> Credentials | None:
+    if call == "none":
+        return None
+    if call == "internal_api":
+        return Credentials(INTERNAL_API, internal_api_secret(package.root), package.version)
+    return Credentials(PRIVATE_API, private_api_secret(package.root), package.version)
+
+
+def _reach_all(urls: Sequence[str], options: Mapping[str, Any], reacher: Callable[..., Reach]) -> Sequence[Reach]:
+    """Ask all peers at once and wait for the time limit, not longer: asking for a name may take what it likes."""
+    timeout = options["timeout"]
+    reached = [Reach(False, f"no answer within {timeout} s", "see this node's DNS") for _url in urls]
 
     def probe(position: int, url: str) -> None:
         try:
             reached[position] = reacher(url, **options)
         except (PrivateApiError, ValueError) as error:  # ValueError: a host that is no name at all
-            reached[position] = Reach(False, str(error))
+            reached[position] = Reach(False, str(error), "correct the URL")
 
-    threads = [
-        threading.Thread(target=probe, args=(position, url), daemon=True)
-        for position, url in enumerate(params["peers"])
-    ]
-    deadline = time.monotonic() + timeout
+    threads = [threading.Thread(target=probe, args=(position, url), daemon=True) for position, url in enumerate(urls)]
+    deadline = time.monotonic() + timeout + _GRACE_S
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -137,18 +188,26 @@ def _reach_all(params: Mapping[str, Any], reacher: Callable[..., Reach]) -> Sequ
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "peers": {"type": "list", "elements": "str", "required": True},
+            "call": {
+                "type": "str",
+                "choices": ["private_api", "internal_api", "none"],
+                "default": "private_api",
+            },
+            "peers": {"type": "list", "elements": "str"},
             "server_name": {"type": "str"},
             "ca_dir": {"type": "path"},
             "timeout_s": {"type": "int", "default": 5},
         },
+        required_if=[("call", "private_api", ["peers"]), ("call", "none", ["peers"])],
         supports_check_mode=True,
     )
+    nothing = {"peers": [], "reachable": False}
     if module.params["timeout_s"] < 1:
-        module.fail_json(
-            msg=f"timeout_s is {module.params['timeout_s']}; set 1 or more seconds.", peers=[], reachable=False
-        )
-    module.exit_json(**run(module.params))
+        module.fail_json(msg=f"timeout_s is {module.params['timeout_s']}; set 1 or more seconds.", **nothing)
+    try:
+        module.exit_json(**run(module.params, Package()))
+    except (GitlabCtlError, KasError) as error:
+        module.fail_json(msg=str(error), **nothing)
 
 
 if __name__ == "__main__":

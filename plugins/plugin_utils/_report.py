@@ -9,48 +9,78 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-_HEADINGS = ("node", "own URL", "ready", "reaches")
+_HEADINGS = ("node", "own URL", "ready", "reaches", "Rails reaches")
+_REACHABLE = "reachable"  # kas_probe's word for a peer of which nothing else is to be said
 _LOG = "/var/log/gitlab/gitlab-kas/current"
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A node as kas_info reported it. A node without KAS has no own URLs and is asked for no peers."""
+    """A node as kas_info reported it. A node without KAS has no own URLs and asks no peers."""
 
     name: str
     runs_kas: bool  # by the inventory
     own_urls: Sequence[str]  # by the plan; none if they are left to the package
     info: Mapping[str, Any]  # what kas_info returned
     secret_names: Sequence[str] = ()  # those that it shares with the others
-    peers: Sequence[Mapping[str, Any]] = field(default_factory=list)  # what kas_probe returned
+    probe: Mapping[str, Any] = field(default_factory=dict)  # what kas_probe returned, of the other KAS
+    rails_probe: Mapping[str, Any] | None = None  # and of the URL that Rails was told; None where Rails is not asked
+
+    @property
+    def peers(self) -> Sequence[Mapping[str, Any]]:
+        return self.probe.get("peers") or []
+
+    @property
+    def rails_peers(self) -> Sequence[Mapping[str, Any]]:
+        return (self.rails_probe or {}).get("peers") or []
 
 
 def table(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
-    """A line for each node with KAS. names maps the URLs of all peers to the names of their nodes."""
-    rows = [_HEADINGS]
+    """A line for each node that has KAS or asks for one, and a sentence for each answer that is not known.
+
+    names maps the URLs of all peers to the names of their nodes.
+    """
+    rows: list[tuple[str, ...]] = [_HEADINGS]
     for node in nodes:
-        if node.runs_kas:
-            urls = node.info["own_private_api_urls"] or node.own_urls
-            reached = [names[peer["url"]] for peer in node.peers if peer["reachable"]]
-            ready = "yes" if node.info["ready"] else "no"
-            rows.append((node.name, ", ".join(urls) or "-", ready, ", ".join(dict.fromkeys(reached)) or "-"))
+        if node.runs_kas or node.rails_probe is not None:
+            urls = (node.info["own_private_api_urls"] or node.own_urls) if node.runs_kas else []
+            ready = "-" if not node.runs_kas else "yes" if node.info["ready"] else "no"
+            reached = _reached(node.peers, names)
+            rows.append((node.name, ", ".join(urls) or "-", ready, reached, _reached(node.rails_peers, {})))
+    if all(node.rails_probe is None for node in nodes):
+        rows = [row[:-1] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    return lines + [
+        f"{node.name}: {_place(peer, names)} is {peer['text']}; whether both have the same secret is not proved."
+        for node in nodes
+        for peer in [*node.peers, *node.rails_peers]
+        if peer["reachable"] and peer["text"] != _REACHABLE
+    ]
 
 
 def findings(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
     """What is not as it should be, and what to do about it."""
     found = []
     for node in nodes:
-        for rule in (_problems, _service, _owed, _published):
+        for rule in (_problems, _service, _owed, _published, _not_asked):
             found += [f"{node.name}: {sentence}" for sentence in rule(node)]
-        for peer in node.peers:
-            if not peer["reachable"]:
-                found.append(
-                    f"{node.name}: it does not reach {names[peer['url']]} at {peer['url']} ({peer['text']}); see that"
-                    " KAS runs there and that no firewall stands between."
-                )
+        found += [
+            f"{node.name}: {who} does not reach {_place(peer, names)} ({peer['text']}); {peer['remedy']}."
+            for who, peers in (("KAS", node.peers), ("Rails", node.rails_peers))
+            for peer in peers
+            if not peer["reachable"]
+        ]
     return found + list(_secrets(nodes))
+
+
+def _reached(peers: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:
+    return ", ".join(dict.fromkeys(names.get(peer["url"], peer["url"]) for peer in peers if peer["reachable"])) or "-"
+
+
+def _place(peer: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    name = names.get(peer["url"])
+    return f"{name} at {peer['url']}" if name else peer["url"]
 
 
 def _problems(node: Checked) -> Iterator[str]:
@@ -82,6 +112,14 @@ def _published(node: Checked) -> Iterator[str]:
             f"KAS publishes {', '.join(published)} as its own URL, but {', '.join(node.own_urls)} follows from the"
             " inventory; run the playbook deploy."
         )
+
+
+def _not_asked(node: Checked) -> Iterator[str]:
+    for probe in (node.probe, node.rails_probe or {}):
+        if "msg" in probe:  # it could not ask
+            yield probe["msg"]
+    if node.rails_probe is not None and "msg" not in node.rails_probe and not node.rails_peers:
+        yield "Rails was told of no KAS; run the playbook deploy."
 
 
 def _secrets(nodes: Sequence[Checked]) -> Iterator[str]:

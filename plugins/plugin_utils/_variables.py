@@ -125,6 +125,7 @@ VARIABLES: dict[str, Variable] = {
     "kas_gitlab_rb_backup": Variable("boolean", False),
     "kas_reconfigure_timeout_s": Variable("seconds", 3600),
     "kas_ready_timeout_s": Variable("seconds", 120),
+    "kas_probe_call": Variable("boolean", True),
     "kas_probe_timeout_s": Variable("seconds", 5),
 }
 

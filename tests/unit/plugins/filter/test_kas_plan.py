@@ -70,6 +70,8 @@ def test_plan():
     assert {key: value for key, value in plan["nodes"]["kas2"].items() if key != "sealed"} == {
         "state": "present",
         "runs_kas": True,
+        "probe_call": "private_api",
+        "asks_kas": True,
         "own_urls": ["grpc://10.0.0.2:8155"],
         "peer_urls": ["grpc://10.0.0.2:8155"],
         "secrets": list(SECRETS),
@@ -77,6 +79,28 @@ def test_plan():
         "socket_dir": "",
         "spare_dir": "/var/opt/gitlab/gitlab-kas/sockets",
     }
+
+
+@pytest.mark.parametrize(
+    ("variables", "groups", "expected"),
+    [
+        (
+            {},
+            {"gitlab_kas": ["kas1", "kas2"], "gitlab_rails": ["kas2"]},
+            [("private_api", False), ("private_api", True)],
+        ),
+        (
+            {"kas_internal_url": "grpc://kas:8153", "kas_external_url": "wss://kas.example.com"},
+            {"gitlab_kas": ["kas1"], "gitlab_rails": ["kas2"]},
+            [("private_api", False), ("private_api", True)],
+        ),
+        ({"kas_probe_call": "false"}, GROUPS, [("none", False), ("none", False)]),
+        ({"kas_enabled": False}, GROUPS, [("private_api", False), ("private_api", False)]),
+    ],
+)
+def test_who_calls_whom(variables, groups, expected):
+    nodes = kas_plan(both(**variables), groups, ["kas1", "kas2"], KEY)["nodes"]
+    assert [(nodes[name]["probe_call"], nodes[name]["asks_kas"]) for name in ("kas1", "kas2")] == expected
 
 
 def test_roles_are_merged():
@@ -277,20 +301,40 @@ def test_report():
             reconfigure_pending=None,
             secrets={name: {"fingerprint": "0123456789ab"} for name in SECRETS},
         )
+        reached = {"reachable": True, "text": "reachable", "remedy": ""}
+        refused = {"reachable": False, "text": "connection refused", "remedy": "see that KAS runs there"}
         hostvars[f"kas{number}"]["__kas_probe"] = {
-            "peers": [{"url": f"grpc://10.0.0.{other}:8155", "reachable": number == 1, "text": "connection refused"}]
+            "peers": [{"url": f"grpc://10.0.0.{other}:8155", **(reached if number == 1 else refused)}]
         }
+        hostvars[f"kas{number}"]["__kas_rails_probe"] = {"peers": [{"url": "grpc://localhost:8153", **reached}]}
     assert kas_report(hostvars, ["kas1", "kas2"], plan) == {
         "table": [
-            "node  own URL               ready  reaches",
-            "kas1  grpc://10.0.0.1:8155  yes    kas2",
-            "kas2  grpc://10.0.0.2:8155  yes    -",
+            "node  own URL               ready  reaches  Rails reaches",
+            "kas1  grpc://10.0.0.1:8155  yes    kas2     grpc://localhost:8153",
+            "kas2  grpc://10.0.0.2:8155  yes    -        grpc://localhost:8153",
         ],
         "findings": [
-            "kas2: it does not reach kas1 at grpc://10.0.0.1:8155 (connection refused); see that KAS runs there and"
-            " that"
-            " no firewall stands between."
+            "kas2: KAS does not reach kas1 at grpc://10.0.0.1:8155 (connection refused); see that KAS runs there."
         ],
+    }
+
+
+def test_report_where_rails_was_not_asked():
+    hostvars = {"kas1": in_play(1, {"kas_probe_call": False, **CIDR})}
+    plan = kas_plan(hostvars, {"gitlab_kas": ["kas1"], "gitlab_rails": ["kas1"]}, ["kas1"], KEY)
+    hostvars["kas1"]["__kas_info"] = look(
+        1,
+        enabled=True,
+        running=True,
+        ready=True,
+        own_private_api_urls=[],
+        reconfigure_pending=None,
+        secrets={name: {"fingerprint": "0123456789ab"} for name in SECRETS},
+    )
+    hostvars["kas1"]["__kas_rails_probe"] = {"changed": False, "skipped": True, "skip_reason": "…"}
+    assert kas_report(hostvars, ["kas1"], plan) == {
+        "table": ["node  own URL               ready  reaches", "kas1  grpc://10.0.0.1:8155  yes    -"],
+        "findings": [],
     }
 
 

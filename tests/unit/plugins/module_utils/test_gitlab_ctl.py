@@ -244,14 +244,27 @@ def test_restart_waits_for_another_process(root: Path, statuses: list[str], paus
     assert runner.paused == [1] * pauses
 
 
+@pytest.mark.parametrize(
+    ("running", "text", "seconds"),
+    [
+        (True, "run: gitlab-kas: (pid 812) 45s; run: log: (pid 790) 81s", 45),
+        (True, "run: gitlab-kas: (pid 812) 123456s, got TERM; run: log: (pid 790) 81s", 123456),
+        (False, "down: gitlab-kas: 7s, normally up; run: log: (pid 790) 81s", 0),
+        (True, "run: gitlab-kas", 0),
+    ],
+)
+def test_for_how_long_a_service_has_run(running: bool, text: str, seconds: int) -> None:
+    assert Service(enabled=True, running=running, text=text).seconds == seconds
+
+
 def test_restart_fails(root: Path) -> None:
     enable(root)
     runner = Restarting(RUN, STOPS)
     with pytest.raises(GitlabCtlError) as caught:
         Package(runner, root=root, pause=runner.paused.append).restart("gitlab-kas")
     assert str(caught.value) == (
-        f"gitlab-kas has not restarted within 300 s ({STOPS}); see who is still connected, or end it with "
-        "gitlab-ctl kill gitlab-kas, and run this again."
+        f"gitlab-kas has not restarted within 300 s ({STOPS}); see who is still connected, wait until it has "
+        "ended, and run this again."
     )
     assert caught.value.lines == ["timeout: run: gitlab-kas: (pid 812) 45s, got TERM"]
     assert len(runner.paused) == 300

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
     Finished,
     GitlabCtlError,
+    Outcome,
     Package,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.modules.gitlab_reconfigure import diff, main, run
@@ -25,6 +27,7 @@ KEYS = {
     "restart_reason",
     "restarted",
     "started",
+    "removed_sockets",
     "deprecation_notices",
     "lines",
 }
@@ -32,6 +35,7 @@ NOTHING_DONE = dict.fromkeys(KEYS) | {
     "changed": False,
     "restarted": False,
     "started": False,
+    "removed_sockets": [],
     "deprecation_notices": [],
     "lines": [],
 }
@@ -116,6 +120,7 @@ def test_first_run_reconfigures_and_the_second_does_not(node: Node) -> None:
         "restart_reason": None,
         "restarted": False,
         "started": False,
+        "removed_sockets": [],
         "deprecation_notices": [],
         "lines": [],
     }
@@ -295,8 +300,8 @@ def test_a_failed_restart_stays_owed(tls: Node, certificate: str) -> None:
     result = run_tls(tls)
     assert result["failed"] is True
     assert result["msg"] == (
-        "gitlab-kas has not restarted within 300 s (run: gitlab-kas: (pid 2) 1s); see who is still connected, or end it"
-        " with gitlab-ctl kill gitlab-kas, and run this again."
+        "gitlab-kas has not restarted within 300 s (run: gitlab-kas: (pid 2) 1s); see who is still connected, wait"
+        " until it has ended, and run this again."
     )
     assert result["lines"] == ["timeout: run: gitlab-kas"]
     assert result["restarted"] is False
@@ -349,6 +354,7 @@ def test_a_failed_reconfigure_stays_owed(node: Node) -> None:
         "restart_reason": None,
         "restarted": False,
         "started": False,
+        "removed_sockets": [],
         "deprecation_notices": ["git_data_dirs has been deprecated since 17.8 and will be removed in 18.0."],
     }
     assert node.ran == ["reconfigure"]
@@ -377,6 +383,82 @@ def test_a_kas_that_does_not_start(node: Node) -> None:
     assert node.run()["reason"] is None
 
 
+def configure_sockets(node: Node, *names: str) -> None:
+    directory = node.root / "var/opt/gitlab/gitlab-kas"
+    directory.mkdir(parents=True, exist_ok=True)
+    listeners = [
+        f"{section}:\n  listen:\n    network: unix\n    address: /var/opt/gitlab/gitlab-kas/{name}\n"
+        for section, name in zip(["api", "private_api"], names)
+    ]
+    (directory / "gitlab-kas-config.yml").write_text("".join(listeners))
+
+
+def leave_socket(node: Node, name: str) -> Path:
+    path = node.root / "var/opt/gitlab/gitlab-kas" / name
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    return path
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_sockets_of_a_killed_kas(node: Node, running: bool) -> None:
+    """A KAS that is enabled and cannot start runs most of the time: runit tries again and again."""
+    node.enable()
+    node.run()
+    configure_sockets(node, "one", "two")
+    paths = [leave_socket(node, name) for name in ("one", "two", "three")]
+    node.running = running
+    result = node.run(check_mode=True)
+    assert (result["changed"], result["removed_sockets"]) == (True, [str(path) for path in paths[:2]])
+    assert all(path.exists() for path in paths)
+    result = node.run()
+    assert (result["changed"], result["removed_sockets"]) == (True, [str(path) for path in paths[:2]])
+    assert (result["reason"], result["started"]) == (None, not running)
+    assert [path.exists() for path in paths] == [False, False, True]
+    assert node.run()["changed"] is False
+
+
+def test_sockets_where_kas_listens_only_from_now_on(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.enable()
+    configure_sockets(node, "one")
+    paths = [leave_socket(node, name) for name in ("one", "two")]
+
+    def reconfigure(package: Package, timeout_s: float) -> Outcome:
+        assert [path.exists() for path in paths] == [False, True]
+        configure_sockets(node, "two")
+        return Outcome(None, [], 1, [])
+
+    monkeypatch.setattr(Package, "reconfigure", reconfigure)
+    assert node.run()["removed_sockets"] == [str(path) for path in paths]
+
+
+def test_a_socket_that_is_in_use(node: Node) -> None:
+    node.enable()
+    node.run()
+    configure_sockets(node, "one")
+    with socket.socket(socket.AF_UNIX) as alive:
+        alive.bind(str(node.root / "var/opt/gitlab/gitlab-kas/one"))
+        alive.listen()
+        assert node.run()["removed_sockets"] == []
+
+
+def test_a_socket_that_cannot_be_removed(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.enable()
+    configure_sockets(node, "one")
+    path = leave_socket(node, "one")
+
+    def refuse(_path: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    result = node.run()
+    assert result["msg"] == (
+        f"{path}, left by a KAS that was killed, keeps KAS from starting and cannot be removed (Operation not"
+        " permitted); run with become: true, or remove it."
+    )
+    assert node.ran == []
+
+
 def test_package_not_installed(node: Node) -> None:
     (node.root / "opt/gitlab/version-manifest.json").unlink()
     result = node.run()
@@ -394,6 +476,11 @@ def test_package_not_installed(node: Node) -> None:
         ({"reason": "Why."}, "reconfigure pending: Why.\n", "reconfigure pending: no\n"),
         ({"restart_reason": "Why."}, "restart pending: Why.\n", "restart pending: no\n"),
         ({"started": True}, "gitlab-kas: down\n", "gitlab-kas: run\n"),
+        (
+            {"removed_sockets": ["/a", "/b"]},
+            "/a: left by a KAS that was killed\n/b: left by a KAS that was killed\n",
+            "",
+        ),
     ],
 )
 def test_diff(result: dict[str, Any], before: str, after: str) -> None:

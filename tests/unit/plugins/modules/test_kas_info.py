@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -195,20 +196,59 @@ def test_a_stopped_kas(node: Node) -> None:
     assert kas["listeners"]["agent"] == {"network": "tcp", "address": "10.0.0.1:8150"}
 
 
+NOT_READY = Readiness(False, "privateApiServer: not ready yet")
+REDIS = "redis client: WRONGPASS"
+BIND = "listen tcp 192.0.2.1:8155: bind: cannot assign requested address"
+JSON_ABORT = f'2025-11-20 {{"time":"…","level":"ERROR","msg":"Program aborted","error":"{REDIS}"}}\n'
+# A listener that cannot bind ends KAS ten seconds after the others are up, and runit starts it again.
+ENDED_BY_BIND = f"""\
+2023-11-20 {{"level":"info","time":"…","msg":"Using own private API URL","url":"grpc://192.0.2.1:8155"}}
+2023-11-20 {{"level":"info","time":"…","msg":"Observability endpoint is up"}}
+2023-11-20 {{"level":"info","time":"…","msg":"Agentk API endpoint is up"}}
+2023-11-20 {{"level":"info","time":"…","msg":"API endpoint is up"}}
+2023-11-20 Program aborted: {BIND}
+"""
+STARTING = ENDED_BY_BIND[: ENDED_BY_BIND.index("2023-11-20 Program")]
+
+
 @pytest.mark.parametrize(
-    ("status", "readiness", "expected"),
+    ("status", "readiness", "log", "expected"),
     [
-        (Finished(3, DOWN, ""), Readiness(True, "ok"), f"gitlab-kas does not run ({DOWN}); {{ended}}"),
-        (Finished(0, RUN, ""), Readiness(False, "localhost:8151: connection refused"), "{answer}; {ended}"),
-        (Finished(0, RUN, ""), Readiness(True, "ok"), "{answer}"),
+        (
+            Finished(3, DOWN, ""),
+            Readiness(True, "ok"),
+            JSON_ABORT,
+            f"gitlab-kas does not run ({DOWN}); it ended when it last started: {REDIS}",
+        ),
+        (Finished(0, RUN, ""), NOT_READY, JSON_ABORT, f"{NOT_READY.text}; it ended when it last started: {REDIS}"),
+        (
+            Finished(0, RUN, ""),
+            NOT_READY,
+            ENDED_BY_BIND + STARTING,
+            f"{NOT_READY.text}; it ended when it last started: {BIND}",
+        ),
+        (Finished(0, RUN, ""), Readiness(True, "ok"), JSON_ABORT, "ok"),
+        # Up for long: the log does not say so where log_level is warn or error.
+        (Finished(0, RUN.replace(" 45s", " 61s"), ""), NOT_READY, JSON_ABORT, NOT_READY.text),
     ],
 )
-def test_a_kas_whose_start_fails(node: Node, status: Finished, readiness: Readiness, expected: str) -> None:
+def test_a_kas_whose_start_fails(node: Node, status: Finished, readiness: Readiness, log: str, expected: str) -> None:
     node.status, node.readiness = status, readiness
-    aborted = '2025-11-20 {"msg":"Program aborted","error":"redis client: WRONGPASS"}'
-    node.log.write_text(f"{node.log.read_text()}{aborted}\n")
-    ended = "it ended when it last started: redis client: WRONGPASS"
-    assert node.look()["readiness"] == expected.format(answer=readiness.text, ended=ended)
+    node.log.write_text(node.log.read_text() + log)
+    assert node.look()["readiness"] == expected
+
+
+def test_a_socket_of_a_killed_kas(node: Node) -> None:
+    node.config.write_text("api:\n  listen:\n    network: unix\n    address: /kas.socket\n")
+    path = node.root / "kas.socket"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    assert node.look()["problems"] == []  # KAS is ready, so it is not asked
+    node.readiness = NOT_READY
+    assert node.look()["problems"] == [
+        f"{path} was left by a KAS that was killed and keeps KAS from starting; run the playbook deploy, which takes it"
+        " away, or remove it."
+    ]
 
 
 def test_a_kas_that_is_not_ready(node: Node) -> None:
@@ -218,7 +258,8 @@ def test_a_kas_that_is_not_ready(node: Node) -> None:
 
 
 def test_a_kas_with_directories_of_its_own(node: Node) -> None:
-    node.gitlab_rb.write_text("gitlab_kas['dir'] = '/srv/kas'\ngitlab_kas['log_directory'] = '/srv/log'\n")
+    node.gitlab_rb.write_text("gitlab_kas['dir'] = '/srv/new'\ngitlab_kas['log_directory'] = '/srv/log'\n")
+    node.write("opt/gitlab/sv/gitlab-kas/run", "exec gitlab-kas --configuration-file /srv/kas/gitlab-kas-config.yml\n")
     node.write("srv/kas/gitlab-kas-config.yml", "observability:\n  listen:\n    address: /o\n    network: unix\n")
     node.write("srv/log/current", (FIXTURES / "current_17.6").read_text())
     kas = node.look()

@@ -9,10 +9,11 @@ import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report import Checked, findings, table
 
 URLS = {"kas1": "grpc://10.0.0.1:8155", "kas2": "grpc://10.0.0.2:8155"}
+INTERNAL = "grpc://lb.example.com:8153"
 NAMES = {url: name for name, url in URLS.items()}
 
 
-def node(name="kas1", peers=(), runs_kas=True, fingerprint="aaaaaaaaaaaa", **info):
+def node(name="kas1", peers=(), runs_kas=True, fingerprint="aaaaaaaaaaaa", rails=None, **info):
     healthy = {
         "blocking_errors": [],
         "problems": [],
@@ -30,12 +31,17 @@ def node(name="kas1", peers=(), runs_kas=True, fingerprint="aaaaaaaaaaaa", **inf
         own_urls=[URLS[name]] if runs_kas else [],
         info={**healthy, **info},
         secret_names=["api_secret_key"],
-        peers=peers,
+        probe={"peers": peers},
+        rails_probe=rails,
     )
 
 
-def peer(name, reachable=True, text="reachable"):
-    return {"url": URLS[name], "reachable": reachable, "text": text}
+def peer(name, reachable=True, text="reachable", remedy=""):
+    return {"url": URLS[name], "reachable": reachable, "text": text, "remedy": remedy}
+
+
+def rails(reachable=True, text="reachable", remedy=""):
+    return {"peers": [{"url": INTERNAL, "reachable": reachable, "text": text, "remedy": remedy}]}
 
 
 def test_table():
@@ -48,6 +54,39 @@ def test_table():
         "kas1  grpc://10.0.0.1:8155  yes    kas2",
         "kas2  grpc://10.0.0.2:8155  no     -",
     ]
+
+
+def test_table_with_rails():
+    nodes = [
+        node("kas1", [peer("kas2")], rails=rails()),
+        node("kas2", [peer("kas1")]),
+        node(
+            "kas2",
+            runs_kas=False,
+            enabled=False,
+            running=False,
+            ready=False,
+            own_private_api_urls=[],
+            rails=rails(False, "connection refused"),
+        ),
+    ]
+    assert table(nodes, NAMES) == [
+        "node  own URL               ready  reaches  Rails reaches",
+        "kas1  grpc://10.0.0.1:8155  yes    kas2     grpc://lb.example.com:8153",
+        "kas2  grpc://10.0.0.2:8155  yes    kas1     -",
+        "kas2  -                     -      -        -",
+    ]
+
+
+def test_table_with_answers_that_are_not_known():
+    text = "reachable, answer not known (gRPC status 12)"
+    nodes = [node("kas1", [peer("kas2", text=text)], rails=rails(text=text))]
+    assert table(nodes, NAMES)[1:] == [
+        "kas1  grpc://10.0.0.1:8155  yes    kas2     grpc://lb.example.com:8153",
+        f"kas1: kas2 at grpc://10.0.0.2:8155 is {text}; whether both have the same secret is not proved.",
+        f"kas1: {INTERNAL} is {text}; whether both have the same secret is not proved.",
+    ]
+    assert findings(nodes, NAMES) == []
 
 
 def test_table_of_a_kas_whose_url_nobody_knows():
@@ -98,11 +137,18 @@ def test_table_has_no_nodes_without_kas():
             ],
         ),
         (
-            [node("kas1", [peer("kas2", False, "connection refused")])],
-            [
-                "kas1: it does not reach kas2 at grpc://10.0.0.2:8155 (connection refused); see that KAS runs there and"
-                " that no firewall stands between."
-            ],
+            [node("kas1", [peer("kas2", False, "connection refused", "see that KAS runs there")])],
+            ["kas1: KAS does not reach kas2 at grpc://10.0.0.2:8155 (connection refused); see that KAS runs there."],
+        ),
+        (
+            [node("kas1", rails=rails(False, "connection refused", "see that KAS runs there"))],
+            ["kas1: Rails does not reach grpc://lb.example.com:8153 (connection refused); see that KAS runs there."],
+        ),
+        ([node("kas1", rails=rails())], []),
+        ([node("kas1", rails={"peers": []})], ["kas1: Rails was told of no KAS; run the playbook deploy."]),
+        (
+            [node("kas1", rails={"peers": [], "msg": "The file does not exist; run gitlab-ctl reconfigure."})],
+            ["kas1: The file does not exist; run gitlab-ctl reconfigure."],
         ),
         (
             [node("kas1"), node("kas2", fingerprint="bbbbbbbbbbbb")],

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Connecting before a deadline, and saying why it failed as the rest of a sentence: "connection refused"."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from collections.abc import Iterable
+from typing import Any
+
+_CAUSES = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection reset",
+    errno.EHOSTUNREACH: "no route to the host",
+    errno.ENETUNREACH: "network unreachable",
+    errno.ENOENT: "no such socket",
+    errno.EACCES: "permission denied",
+}
+
+
+LOOK_THERE = "see that KAS runs there and that no firewall stands between"
+LOOK_WHAT = "see what listens there, and correct the URL or the listener"
+
+
+class Unreachable(Exception):
+    """A client would not be served: the text says why, remedy what to do, both as the rest of a sentence."""
+
+    def __init__(self, text: str, remedy: str = LOOK_WHAT) -> None:
+        super().__init__(text)
+        self.remedy = remedy
+
+
+def connect(addresses: Iterable[tuple[int, Any]], deadline: float) -> socket.socket:
+    """Connect to the first address (family and address) that answers; raise OSError.
+
+    deadline is in seconds of time.monotonic, for all of them: the others may take what time one has left.
+    """
+    failure = OSError("no address")
+    for family, address in addresses:
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(left(deadline))
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            failure = error
+        else:
+            return connection
+    raise failure
+
+
+def tcp_addresses(host: str, port: int | None) -> list[tuple[int, Any]]:
+    """The families and addresses behind a name or an IP address; raise socket.gaierror."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _type, _protocol, _name, address in found]
+
+
+def left(deadline: float) -> float:
+    """Seconds until the deadline; raise socket.timeout behind it."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise socket.timeout
+    return seconds
+
+
+def cause(error: OSError, timeout: float, host: str) -> str:
+    """Why a host could not be reached, or did not answer within timeout seconds."""
+    if isinstance(error, socket.timeout):
+        return f"no answer within {timeout:g} s"
+    if isinstance(error, socket.gaierror):
+        return f"the name {host} is not known"
+    return _CAUSES.get(error.errno or 0) or (error.strerror or str(error)).lower()
