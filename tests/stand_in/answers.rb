@@ -139,5 +139,4 @@ ensure
   Process.wait(child)
 end
 
-Encoding.default_external = Encoding::UTF_8
 puts JSON.generate(JSON.parse($stdin.read).map { |given| in_own_process(given) })

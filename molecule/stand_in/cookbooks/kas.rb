@@ -104,13 +104,14 @@ module Kas
     def derive_external_urls(gitlab)
       Gitlab['gitlab_kas_external_url'] ||= default_external_url(gitlab)
       kas = URI(Gitlab['gitlab_kas_external_url'])
-      proxy = "#{Gitlab['external_url']}/-/kubernetes-agent/k8s-proxy/"
-      if kas.host != gitlab.host
+      if kas.host == gitlab.host
+        derive_rails('external_url', Gitlab['gitlab_kas_external_url'])
+        derive_rails('external_k8s_proxy_url', "#{Gitlab['external_url']}/-/kubernetes-agent/k8s-proxy/")
+      else
         check_own_host(kas) if Gitlab['gitlab_rails']['gitlab_kas_external_url'].nil?
-        proxy = "#{kas.scheme == 'wss' ? 'https' : 'http'}://#{kas.host}/k8s-proxy/"
+        derive_rails('external_url', kas.to_s)
+        derive_rails('external_k8s_proxy_url', "#{kas.scheme == 'wss' ? 'https' : 'http'}://#{kas.host}/k8s-proxy/")
       end
-      derive_rails('external_url', Gitlab['gitlab_kas_external_url'])
-      derive_rails('external_k8s_proxy_url', proxy)
     end
 
     # The port is lost where it is not the scheme's own: so it is in the package.
@@ -163,22 +164,24 @@ module Kas
       %w[ca_cert client_cert client_key].map { |file| "#{prefix}_tls_#{file}_file" }
     end
 
-    # A Redis that cannot stand in a URL fails, and so does a password that is no text.
+    # How KAS gets to Redis. A password that is no text fails.
     def redis(kas)
-      passwords = %w[redis_password redis_sentinels_password].to_h do |key|
-        [key, kas[key] && !kas[key].empty? ? kas[key] : nil]
-      end
+      passwords = %w[redis_password redis_sentinels_password]
+      { **address(kas), passwords: passwords.reject { |key| (kas[key] || '').empty? } }
+    end
+
+    # What cannot stand in a URL fails.
+    def address(kas)
       sentinels = kas['redis_sentinels'].empty? ? nil : kas['redis_sentinels']
       socket = Gitlab['gitlab_kas']['redis_host'] ? nil : kas['redis_socket']
       if socket && !sentinels
         URI('unix://').path = socket
-        return { network: 'unix', address: socket, passwords: passwords }
+        return { network: 'unix', address: socket }
       end
       url = URI('redis:/')
       url.host = sentinels ? kas['redis_sentinels_master_name'] : kas['redis_host']
       url.port = kas['redis_port'] unless sentinels
-      address = "#{kas['redis_host']}:#{kas['redis_port'] || REDIS_PORT}"
-      { network: 'tcp', address: address, sentinels: sentinels, passwords: passwords }
+      { network: 'tcp', address: "#{kas['redis_host']}:#{kas['redis_port'] || REDIS_PORT}", sentinels: sentinels }
     end
 
     def directories(run, kas)
@@ -205,7 +208,7 @@ module Kas
         'private_api_authentication_secret_file' => kas['private_api_secret_key']
       }
       files['websocket_token_secret_file'] = kas['websocket_token_secret_key'] if Package.since?('17.7.0')
-      files.merge(passwords.compact.transform_keys { |key| "#{key}_file" })
+      files.merge(passwords.to_h { |key| ["#{key}_file", kas[key]] })
     end
 
     def script(kas)

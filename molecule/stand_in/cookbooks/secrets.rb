@@ -34,7 +34,10 @@ module Secrets
 
     stored = JSON.parse(File.read(Package.path(PATH)))
     known = Gitlab.configuration.select { |_, section| section }.keys.map(&:to_s)
-    known.each { |section| stored.fetch(section, {}).each { |key, value| take(section, key, value) } }
+    known.each do |section|
+      values = stored[section]
+      values.each { |key, value| take(section, key, value) } if values || stored.key?(section)
+    end
     (stored.keys - known).each { |section| warn "Ignoring section #{section} in #{PATH}, does not exist in gitlab.rb" }
   end
 

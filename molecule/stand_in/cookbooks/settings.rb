@@ -6,11 +6,12 @@
 require 'chef-utils/mash'
 require 'mixlib/config'
 require 'socket'
-# What Chef itself has loaded, gitlab.rb may use without a word.
+# What Chef itself has loaded, gitlab.rb may use without a word; and Chef reads every file as UTF-8.
 require 'json'
 require 'securerandom'
 require 'uri'
 require 'yaml'
+Encoding.default_external = Encoding::UTF_8
 
 module Gitlab
   extend Mixlib::Config
