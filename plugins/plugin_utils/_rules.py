@@ -132,6 +132,7 @@ def warnings(deployment: Deployment, choice: Choice) -> list[str]:
         _cookie_where("warn"),
         *_rules_releases.WARNINGS,
         _other_urls,
+        _redis_tls_to_ipv6,
         _replaced_secrets(choice),
     ]
     return [f"{host.name}: {text}." for host in deployment.hosts for rule in rules for text in rule(host, deployment)]
@@ -442,6 +443,22 @@ def _redis(host: Host, deployment: Deployment) -> Iterator[str]:
             )
     yield from _redis_tls(redis, "ssl", "tls_")
     yield from _redis_tls(redis, "sentinels_ssl", "sentinels_tls_")
+
+
+def _redis_tls_to_ipv6(host: Host, deployment: Deployment) -> Iterator[str]:
+    """KAS takes the text before the first colon for the name in the certificate: seen on 16.5, likely on 17."""
+    redis = host.values["kas_redis"]
+    of_rails = {option: host.setting("gitlab_rails", f"redis_{option}") for option in ("host", "ssl", "sentinels")}
+    places = {"kas_redis.{}": redis, **({} if has_own_redis(host) else {"gitlab_rails['redis_{}']": of_rails})}
+    for name, place in places.items():
+        address = place.get("host")
+        is_ipv6 = isinstance(address, str) and ip_version(address.strip("[]")) == 6
+        if host.runs_kas and is_ipv6 and place.get("ssl") is True and not place.get("sentinels"):
+            yield (
+                f"{name.format('host')} is {shown(address)}, and {name.format('ssl')} is true, but KAS was seen not to"
+                " verify the certificate of an IPv6 address, so it may end when it starts; set a name that is in the"
+                " certificate of Redis"
+            )
 
 
 def _redis_tls(redis: Mapping[str, Any], ssl: str, prefix: str) -> Iterator[str]:

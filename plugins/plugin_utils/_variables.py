@@ -309,11 +309,13 @@ def _url(name: str, variable: Variable, value: object, load: Load) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         raise _wrong(name, variable, value, f"set a valid URL, {example}") from None
-    if parts.scheme not in variable.choices:
+    if not text.startswith(tuple(f"{scheme}:" for scheme in variable.choices)):
         raise _wrong(name, variable, value, f"set a URL whose scheme is {_either(variable.choices)}")
     if parts.scheme == "unix":
+        if not re.fullmatch(r"unix:///\S+", text):
+            raise _wrong(name, variable, value, "set the path of a socket with three slashes, unix:///PATH")
         return text
-    if not host or port == 0 or re.search(r"\s", text):
+    if not host or port == 0 or parts.netloc.endswith(":") or re.search(r"\s", text):
         raise _wrong(name, variable, value, f"set a valid URL, {example}")
     if parts.username is not None or parts.query or parts.fragment:
         raise _wrong(name, variable, value, "set a URL without user, query and fragment")

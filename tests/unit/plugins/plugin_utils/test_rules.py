@@ -1277,6 +1277,35 @@ OTHER = base64.b64encode(32 * b"o").decode()
             ],
         ),
         *(
+            (
+                {"kas1": version("19.3.0")},
+                {"kas_redis": {"host": address, "ssl": True, **more}},
+                [
+                    f"kas1: kas_redis.host is '{address}', and kas_redis.ssl is true, but KAS was seen not to verify"
+                    " the certificate of an IPv6 address, so it may end when it starts; set a name that is in the"
+                    " certificate of Redis."
+                ]
+                if is_told
+                else [],
+            )
+            for address, more, is_told in (
+                ("[fd00::1]", {}, True),
+                ("10.0.0.1", {}, False),
+                ("redis.internal", {}, False),
+                ("[fd00::1]", {"ssl": False}, False),
+                ("[fd00::1]", SENTINELS, False),
+            )
+        ),
+        (
+            {"kas1": {"info": {"settings": {"gitlab_rails": {"redis_host": "[fd00::1]", "redis_ssl": True}}}}},
+            {},
+            [
+                "kas1: gitlab_rails['redis_host'] is '[fd00::1]', and gitlab_rails['redis_ssl'] is true, but KAS was"
+                " seen not to verify the certificate of an IPv6 address, so it may end when it starts; set a name that"
+                " is in the certificate of Redis."
+            ],
+        ),
+        *(
             ({"kas1": {"info": {"unreadable": {name: "line 9"}}}}, {}, [])
             for name in ("*", "gitlab_rails", "gitlab_kas")
         ),

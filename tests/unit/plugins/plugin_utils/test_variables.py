@@ -148,6 +148,24 @@ def test_given(name, given, expected):
             "https://gitlab.example.com/",
             "kas_external_url is 'https://gitlab.example.com/'; set a URL whose scheme is wss, ws, grpcs or grpc.",
         ),
+        (
+            "kas_gitlab_address",
+            "HTTPS://gitlab.example.com",
+            "kas_gitlab_address is 'HTTPS://gitlab.example.com'; set a URL whose scheme is http or https.",
+        ),
+        (
+            "kas_gitlab_address",
+            "https://gitlab.example.com:/",
+            "kas_gitlab_address is 'https://gitlab.example.com:/'; set a valid URL, such as http://HOST.",
+        ),
+        *(
+            (
+                "kas_internal_url",
+                url,
+                f"kas_internal_url is '{url}'; set the path of a socket with three slashes, unix:///PATH.",
+            )
+            for url in ("unix://run/kas.socket", "unix:/run/kas.socket", "unix:///", "unix:///a b")
+        ),
         ("kas_external_url", {"a": 1}, "kas_external_url is a mapping; set one URL, such as wss://HOST."),
         (
             "kas_external_url",

@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of any inventory: sentences or settings, never a traceback, and never a secret in a sentence.
+
+KAS_FUZZ_PLANS sets the number of inventories of a run (default 500), KAS_FUZZ_SEED the first one (default 0).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Host
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, Plan, make_plan
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import node_refusals
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import normalise
+from inventories import ALL_SECRETS, MARK, Row, inventory, smaller
+
+PLANS = int(os.environ.get("KAS_FUZZ_PLANS", "500"))
+FIRST = int(os.environ.get("KAS_FUZZ_SEED", "0"))
+SEED = b"a seed for the tests of 32 bytes"
+
+# Every set of roles in turn.
+SUBSETS = [subset for size in range(1, len(ROLES) + 1) for subset in itertools.combinations(ROLES, size)]
+
+SENTENCE = re.compile(r"(node\d(, node\d)*: |The inventory's group |Nothing )\S.*[^.]\.", re.DOTALL)
+URL = re.compile(r"(https?|wss?|grpcs?)://[^/\s]+(/\S*)?|unix:///\S+")
+# What no administrator would write: Python's own words for things.
+
+PYTHON = re.compile(r"\bNone\b|\bTrue\b|\bFalse\b|Unread\(|object at|Traceback|\w+Error\b")
+
+
+def planned(rows: Sequence[Row], roles: Sequence[str]) -> Plan:
+    """The plan, as the controller makes it."""
+    hosts, wrong = [], []
+    for row in rows:
+        typed, sentences = normalise(row.name, row.variables, load=yaml.safe_load)
+        wrong += sentences
+        unreachable = "" if row.info else "timed out"
+        others = {key: value for key, value in vars(row).items() if key != "variables"}
+        hosts.append(Host(values=typed, unreachable=unreachable, **others))
+    wrong += node_refusals(hosts)
+    return Plan(refusals=wrong) if wrong else make_plan(hosts, roles, seed=SEED)
+
+
+def check_sentences(plan: Plan) -> None:
+    for sentence in (*plan.refusals, *plan.warnings, *plan.upgrade):
+        assert SENTENCE.fullmatch(sentence), f"not a sentence: {sentence!r}"
+        assert MARK not in sentence and not any(secret in sentence for secret in ALL_SECRETS), f"a secret: {sentence}"
+        assert not PYTHON.search(sentence), f"not in plain English: {sentence}"
+
+
+def check_settings(plan: Plan, roles: Sequence[str]) -> None:
+    """What is planned can be written, by each role alone and by all at once."""
+    nothing = Plan(refusals=plan.refusals, upgrade=plan.upgrade)
+    assert plan == nothing or not plan.refusals, "something is planned for a refused deployment"
+    shared: dict[str, set[str]] = {}
+    for parts in plan.parts.values():
+        assert set(parts) == set(roles)
+        there = {path for part in parts.values() for path, _value in values(part.settings)}
+        for path in (path for part in parts.values() for path, _value in values(part.remove)):
+            both = [other for other in there if path[: len(other)] == other[: len(path)]]
+            assert not both, f"{path} is to be removed, and {both} to be set"
+        json.dumps([part.settings for part in parts.values()])
+        for path, value in (item for part in parts.values() for item in values(part.settings)):
+            assert not path[-1].endswith(("_url", "gitlab_address")) or URL.fullmatch(value), f"{path} is {value!r}"
+        for name in parts["kas_secrets"].settings.get("gitlab_kas", ()) if "kas_secrets" in parts else ():
+            shared.setdefault(name, set()).add(parts["kas_secrets"].settings["gitlab_kas"][name])
+    assert all(len(found) == 1 for found in shared.values()), "a secret that nodes share has several values"
+    urls = [url for own in plan.own_urls.values() for url in own if not url.startswith("unix:")]
+    assert len(urls) == len(set(urls)) or "kas" not in roles, "two KAS have the same URL"
+
+
+def check_order(plan: Plan, rows: Sequence[Row], roles: Sequence[str]) -> None:
+    """Neither variables and settings nor roles have an order, and the same input gives the same plan."""
+    turned = [replace(row, variables=turn(row.variables), info=turn(row.info)) for row in rows]
+    assert as_told(plan) == as_told(planned(turned, roles[::-1])), "the order of variables, settings or roles counts"
+
+
+def check_hosts(rows: Sequence[Row], roles: Sequence[str], random: Random) -> None:
+    """Hosts have an order, but all at once it decides on no refusal: no batch waits for another one."""
+    rows = [replace(row, variables={**row.variables, "kas_serial": "100%"}) for row in rows]
+    shuffled = random.sample(rows, len(rows))
+    assert bool(planned(rows, roles).refusals) == bool(planned(shuffled, roles).refusals), "the order of hosts counts"
+
+
+def values(tree: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The paths of a tree, and what stands at their ends."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from values(value, (*above, key))
+        else:
+            yield (*above, key), value
+
+
+def turn(value: Any) -> Any:
+    """The same, with every mapping in another order."""
+    return {key: turn(value[key]) for key in reversed(list(value))} if isinstance(value, Mapping) else value
+
+
+def as_told(plan: Plan) -> Plan:
+    """Without the order of sentences."""
+    sentences = {name: sorted(getattr(plan, name)) for name in ("refusals", "warnings", "upgrade")}
+    return replace(plan, **sentences)
+
+
+def check(seed: int, rows: Sequence[Row]) -> str:
+    """Raise whatever is wrong with the plan; else say what became of it."""
+    roles = SUBSETS[seed % len(SUBSETS)]
+    plan = planned(rows, roles)
+    check_sentences(plan)
+    check_settings(plan, roles)
+    check_order(plan, rows, roles)
+    check_hosts(rows, roles, Random(seed))
+    return "refused" if plan.refusals else "planned"
+
+
+def fails(test: Callable[[], object]) -> str:
+    """How a test fails, '' if it does not."""
+    try:
+        test()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def smallest(seed: int, rows: list[Row], failure: str) -> tuple[list[Row], str]:
+    """The same failure with as little as needed."""
+    for less in smaller(rows):
+        found = fails(lambda less=less: check(seed, less))  # type: ignore[misc]
+        if found.split(":")[0] == failure.split(":")[0]:
+            return smallest(seed, less, found)
+    return rows, failure
+
+
+def test_plans() -> None:
+    outcomes: Counter[str] = Counter()
+    for seed in range(FIRST, FIRST + PLANS):
+        rows = inventory(seed)
+        try:
+            outcomes[check(seed, rows)] += 1
+        except Exception as error:
+            rows, failure = smallest(seed, rows, f"{type(error).__name__}: {error}")
+            shown = yaml.safe_dump([json.loads(json.dumps(vars(row), default=sorted)) for row in rows], sort_keys=False)
+            pytest.fail(f"KAS_FUZZ_SEED={seed}, {SUBSETS[seed % len(SUBSETS)]}: {failure}\n{shown}")
+    print(f"\n{PLANS:,} inventories: {dict(outcomes)}")
+    assert outcomes["planned"] > PLANS // 10, "too few of them are fit to be planned"
+    assert outcomes["refused"] > PLANS // 10, "too few of them are refused"
