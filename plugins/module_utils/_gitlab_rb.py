@@ -86,7 +86,7 @@ class GitlabRb(Document):
         Raises GitlabRbError where the invariant cannot be kept; a text that already says it comes back unchanged.
         """
         leaves = list(_leaves(settings))
-        gone = list(_names(remove or {}))
+        gone = list(names_in(remove or {}))
         document = self._knowing(commented_names(settings, remove or {}))
         document._check(settings, leaves, gone)
         without, removed = document._edited(remove=gone)
@@ -97,16 +97,16 @@ class GitlabRb(Document):
             self.prove(result, leaves, gone)
         return Change(result, tuple(dict.fromkeys(removed + names)))
 
-    def undoing(self, record: Record) -> Undoing:
-        """How to take back what is on record. What somebody else has set since stays, and what was replaced and not
+    def undoing(self, record: Record, names: Iterable[Path]) -> Undoing:
+        """How to take back some of what is on record. What somebody else has set since stays, and what was replaced and not
         kept: to remove it would leave neither value. So does a setting that somebody else has set, too, without
         effect: to remove it takes every line of it.
         """
         settings: Tree = {}
         remove: Tree = {}
         left = []
-        for path, change in record.changes.items():
-            now = self.mark(path)
+        for path in names:
+            change, now = record.changes[path], self.mark(path)
             if now.digest == change.before.digest:
                 continue
             was_unset = change.before == NOTHING
@@ -121,7 +121,7 @@ class GitlabRb(Document):
 
     def note(self, record: Record, change: Change, settings: Mapping[str, Any], remove: Mapping[str, Any]) -> None:
         """Put on record which of these settings the change makes another."""
-        for path in dict.fromkeys([*(path for path, _value in _leaves(settings)), *_names(remove)]):
+        for path in dict.fromkeys([*(path for path, _value in _leaves(settings)), *names_in(remove)]):
             before, after = self.mark(path), change.document.mark(path)
             if before != after:
                 record.note(path, before, after)
@@ -335,12 +335,12 @@ def _leaves(tree: Mapping[str, Any], at: Path = ()) -> Iterator[tuple[Path, Any]
             yield path, value
 
 
-def _names(tree: Mapping[str, Any], at: Path = ()) -> Iterator[Path]:
+def names_in(tree: Mapping[str, Any], at: Path = ()) -> Iterator[Path]:
     """The paths that a tree names. What stands at their ends does not count, but an empty mapping names nothing."""
     for key, value in tree.items():
         path = (*at, str(key))
         if isinstance(value, Mapping):
-            yield from _names(value, path)
+            yield from names_in(value, path)
         else:
             yield path
 

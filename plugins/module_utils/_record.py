@@ -4,14 +4,15 @@
 """What was changed on a node, kept there so that it can be taken back, and only that.
 
 A thing is a setting of a gitlab.rb, or a file; its name is a path. The record holds what each thing was before the
-first change, and the digest of what it was made. Who changes a thing by other means has it from then on. No secret is
-kept: what may hold one is known by its digest alone.
+first change, the digest of what it was made, and for whom. Who changes a thing by other means has it from then on. No
+secret is kept: what may hold one is known by its digest alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ class Change(NamedTuple):
 
     before: Mark
     made: tuple[str, ...]  # by digest: what it was made last, and what that replaced if it was ours, too
+    asked_by: tuple[str, ...] = ()  # those who ask for it; none where that is not known
 
 
 class Record:
@@ -44,6 +46,7 @@ class Record:
     def __init__(self, path: str) -> None:
         self.path = path
         self.changes = _load(path)
+        self._saved = dict(self.changes)
 
     def note(self, name: Name, before: Mark, after: Mark) -> None:
         """Add a change that is about to be made.
@@ -52,26 +55,46 @@ class Record:
         """
         known = self.changes.get(name)
         if known and before.digest in known.made:
-            self.changes[name] = Change(known.before, (before.digest, after.digest))
+            self.changes[name] = known._replace(made=(before.digest, after.digest))
         else:
             self.changes[name] = Change(before, (after.digest,))
 
+    def claim(self, asked: Mapping[str, Collection[Name]]) -> list[Name]:
+        """Note who asks for what; returns what nobody asks for any more, which stays on record as it is.
+
+        Only those count who are named here: what others asked for stays theirs. A name stands for all below it.
+        """
+        let_go = []
+        for name, change in self.changes.items():
+            here = {who for who, names in asked.items() if any(_overlap(name, each) for each in names)}
+            asked_by = tuple(sorted(here | (set(change.asked_by) - set(asked))))
+            if change.asked_by and not asked_by:
+                let_go.append(name)
+            else:
+                self.changes[name] = change._replace(asked_by=asked_by)
+        return let_go
+
     def is_ours(self, name: Name, now: Mark) -> bool:
         """Whether a thing is still what it was made, and not what it was before."""
-        before, made = self.changes[name]
-        return now.digest in made and now.digest != before.digest
+        change = self.changes[name]
+        return now.digest in change.made and now.digest != change.before.digest
 
     def save(self) -> None:
-        """Write the record, for root alone. Raises FileError."""
-        keep(self.path, [{"name": name, **change._asdict()} for name, change in self.changes.items()])
+        """Write the record, for root alone, if it says something new. Raises FileError."""
+        if self.changes != self._saved:
+            keep(self.path, [{"name": name, **change._asdict()} for name, change in self.changes.items()])
+            self._saved = dict(self.changes)
 
-    def forget(self) -> None:
-        """Take the record away. Raises FileError."""
+    def forget(self, names: Collection[Name]) -> None:
+        """Take changes off the record, and with the last one its file. Raises FileError."""
+        self.changes = {name: change for name, change in self.changes.items() if name not in names}
+        if self.changes:
+            self.save()
+            return
         try:
             Path(self.path).unlink(missing_ok=True)
         except OSError as error:
             raise FileError(f"{self.path} cannot be removed ({error.strerror}); run with become: true.") from error
-        self.changes = {}
 
 
 def digest(content: bytes) -> str:
@@ -82,7 +105,7 @@ def digest(content: bytes) -> str:
 def _load(path: str) -> dict[Name, Change]:
     try:
         return {
-            tuple(entry["name"]): Change(Mark(*entry["before"]), tuple(entry["made"]))
+            tuple(entry["name"]): Change(Mark(*entry["before"]), tuple(entry["made"]), tuple(entry.get("asked_by", ())))
             for entry in json.loads(Path(path).read_bytes())
         }
     except FileNotFoundError:
@@ -93,3 +116,7 @@ def _load(path: str) -> dict[Name, Change]:
         ) from error
     except OSError as error:
         raise FileError(f"{path} cannot be read ({error.strerror}); run with become: true.") from error
+
+
+def _overlap(mine: Name, theirs: Name) -> bool:
+    return all(a == b for a, b in zip(mine, theirs))

@@ -66,6 +66,15 @@ options:
       - A file on the node that keeps, beyond this run, which settings were changed and what they were before, for
         O(state=reverted). A secret is known there by its digest alone. If not set, nothing is kept.
     type: path
+  record_for:
+    description:
+      - For whom O(settings) and O(remove) are put on O(record). Names, such as those of roles, each with a mapping that
+        names what it asks for, of the same shape as O(remove).
+      - What is on record for these, and none of them asks for any more, is restored in the same write as with
+        O(state=reverted). What is on record for others stays.
+      - If empty, nothing is restored.
+    type: dict
+    default: {}
   backup:
     description: Whether to keep a copy of the old file beside it, with mode 0600.
     type: bool
@@ -110,6 +119,13 @@ EXAMPLES = r"""
         log_level: debug
     record: /var/lib/administrator/debugging.json
 
+- name: Let a task own what it sets, so that a line taken out here goes from the file, too
+  kasops.gitlab_kas.gitlab_rb:
+    settings: "{{ my_settings }}"
+    record: /var/lib/administrator/gitlab.json
+    record_for:
+      my_task: "{{ my_settings }}"
+
 - name: Take that back
   kasops.gitlab_kas.gitlab_rb:
     state: reverted
@@ -130,9 +146,17 @@ settings_changed:
   type: list
   elements: str
   sample: ["gitlab_kas['enable']", "gitlab_kas['env']['OWN_PRIVATE_API_URL']"]
+settings_restored:
+  description: Those of RV(settings_changed) that nobody asks for any more, and that are as they were before.
+  returned: when O(record) is set
+  type: list
+  elements: str
+  sample: ["gitlab_kas['log_level']"]
 settings_left:
-  description: The names of the settings on record that stay as they are.
-  returned: when O(state=reverted)
+  description:
+    - The names of the settings on record that nobody asks for any more, but that stay as they are. They are on record
+      no longer.
+  returned: when O(record) is set
   type: list
   elements: str
   sample: ["gitlab_kas['api_secret_key']"]
@@ -157,7 +181,9 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb impor
     GitlabRbError,
     commented_names,
     merged,
+    names_in,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import show
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import secrets
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import Record
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby, RubyError, find_ruby
@@ -177,25 +203,39 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
     with Ruby(find_ruby(params["ruby"])) as ruby:
         names = commented_names(settings, remove)
         old = GitlabRb(text, ruby, path=path, read_file=_files.read_included, commented=names)
-        if record and state == "reverted":
-            settings, remove, result["settings_left"] = old.undoing(record)
+        let_go = []
+        if record:
+            asked = {who: list(names_in(tree)) for who, tree in params["record_for"].items()}
+            let_go = list(record.changes) if state == "reverted" else record.claim(asked)
+            back = old.undoing(record, let_go)
+            settings, remove = merged(settings, back.settings), merged(remove, back.remove)
+            result["settings_left"] = back.left
         change = old.change(settings, remove)
         result["changed"] = change.text != text
         result["settings_changed"] = list(change.names)
+        if record:
+            result["settings_restored"] = [name for name in map(show, let_go) if name in change.names]
         if diff and result["changed"]:
-            result["diff"] = {"prepared": old.masked_diff(change.document)}
+            result["diff"] = {"prepared": old.masked_diff(change.document) + _restored(result)}
     if check_mode:
         return result
+    if result["changed"] and params["backup"]:
+        result["backup_file"] = _files.backup(path)
+    if record:
+        old.note(record, change, settings, remove)
+        record.claim(asked)
+        record.save()
     if result["changed"]:
-        if params["backup"]:
-            result["backup_file"] = _files.backup(path)
-        if record:
-            old.note(record, change, settings, remove)
-            record.save()
         _files.write(path, change.text, expected=text)
-    if record and state == "reverted":
-        record.forget()
+    if record and let_go:
+        record.forget(let_go)
     return result
+
+
+def _restored(result: dict[str, Any]) -> str:
+    """What nobody may expect in a diff."""
+    names = result.get("settings_restored")
+    return f"Restored, since nobody asks for it any more: {', '.join(names)}\n" if names else ""
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
@@ -203,7 +243,7 @@ class Module(AnsibleModule):  # type: ignore[misc]
 
     def _load_params(self) -> None:
         super()._load_params()
-        for tree in ("settings", "remove"):
+        for tree in ("settings", "remove", "record_for"):
             self.no_log_values.update(secrets(self.params.get(tree)))
 
 
@@ -215,6 +255,7 @@ def main() -> None:
             "remove": {"type": "dict", "default": {}},
             "state": {"type": "str", "choices": ["present", "absent", "reverted"], "default": "present"},
             "record": {"type": "path"},
+            "record_for": {"type": "dict", "default": {}},
             "backup": {"type": "bool", "default": False},
             "ruby": {"type": "path"},
         },

@@ -187,7 +187,7 @@ def _remove(node: Node, result: dict[str, Any], record: Record, check_mode: bool
         elif now.digest != change.before.digest:
             result["files_left"].append(str(path))
     if not check_mode:
-        record.forget()
+        record.forget(record.changes)
 
 
 def _mark(path: Path) -> Mark:

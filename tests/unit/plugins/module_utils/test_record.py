@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import NOTHING, Mark, Record, digest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import NOTHING, Change, Mark, Record, digest
 
 NAME = ("gitlab_kas", "log_level")
 INFO, DEBUG, WARN = (Mark(digest(word.encode()), True, word) for word in ("info", "debug", "warn"))
@@ -41,14 +41,73 @@ def test_whose_it_is(tmp_path: Path, changes: list[tuple[Mark, Mark]], now: Mark
     assert read.is_ours(NAME, now) is is_ours
 
 
+@pytest.mark.parametrize(
+    ("asked_by", "asked", "let_go", "then"),
+    [
+        pytest.param(("kas",), {"kas": [NAME]}, False, ("kas",), id="still asked for"),
+        pytest.param(("kas",), {"kas": []}, True, ("kas",), id="asked for no more"),
+        pytest.param(("kas",), {"kas_rails": []}, False, ("kas",), id="another's turn"),
+        pytest.param(("kas",), {}, False, ("kas",), id="nobody's turn"),
+        pytest.param(("kas",), {"kas": [], "kas_rails": [NAME]}, False, ("kas_rails",), id="handed over"),
+        pytest.param(("kas",), {"kas_rails": [NAME]}, False, ("kas", "kas_rails"), id="asked for by another, too"),
+        pytest.param(("kas", "kas_rails"), {"kas": []}, False, ("kas_rails",), id="one of two lets go"),
+        pytest.param(("kas", "kas_rails"), {"kas": [], "kas_rails": []}, True, ("kas", "kas_rails"), id="both do"),
+        pytest.param((), {"kas": []}, False, (), id="nobody knows who asked for it"),
+        pytest.param((), {"kas": [NAME]}, False, ("kas",), id="now it is known"),
+        pytest.param(("kas",), {"kas": [NAME[:1]]}, False, ("kas",), id="all of its section"),
+        pytest.param(("kas",), {"kas": [(*NAME, "x")]}, False, ("kas",), id="something below it"),
+        pytest.param(("kas",), {"kas": [("gitlab_kas", "log")]}, True, ("kas",), id="a name that is only alike"),
+    ],
+)
+def test_who_asks_for_it(
+    tmp_path: Path,
+    asked_by: tuple[str, ...],
+    asked: dict[str, list[tuple[str, ...]]],
+    let_go: bool,
+    then: tuple[str, ...],
+) -> None:
+    path = str(tmp_path / "record.json")
+    record = Record(path)
+    record.note(NAME, INFO, DEBUG)
+    record.claim({who: [NAME] for who in asked_by})
+    record.save()
+    record = Record(path)
+    assert record.claim(asked) == ([NAME] if let_go else [])
+    record.save()
+    assert Record(path).changes == {NAME: Change(INFO, (DEBUG.digest,), then)}
+
+
+def test_what_is_forgotten_is_on_record_no_more(tmp_path: Path) -> None:
+    path = str(tmp_path / "record.json")
+    record = Record(path)
+    for name in ("a", "b"):
+        record.note((name,), NOTHING, DEBUG)
+    record.save()
+    record.forget([("a",)])
+    assert list(Record(path).changes) == [("b",)]
+
+
+def test_a_record_that_says_nothing_new_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    Record(str(path)).save()
+    assert not path.exists()
+    record = Record(str(path))
+    record.note(NAME, NOTHING, DEBUG)
+    record.save()
+    inode = path.stat().st_ino
+    record.save()
+    Record(str(path)).save()
+    assert path.stat().st_ino == inode
+
+
 def test_for_root_alone_and_gone_when_forgotten(tmp_path: Path) -> None:
     record = Record(str(tmp_path / "kept" / "record.json"))
     record.note(NAME, NOTHING, DEBUG)
     record.save()
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (Path(record.path), Path(record.path).parent)]
     assert modes == [0o600, 0o700]
-    record.forget()
-    record.forget()
+    record.forget([NAME])
+    record.forget([NAME])
     assert not Path(record.path).exists()
     assert Record(record.path).changes == record.changes == {}
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _files
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRbError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRbError, merged
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import Record
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import RubyError, find_ruby
 from ansible_collections.kasops.gitlab_kas.plugins.modules.gitlab_rb import run
 
@@ -28,6 +29,7 @@ def params(path: Path, **more: Any) -> dict[str, Any]:
         "backup": False,
         "ruby": find_ruby(),
         "record": None,
+        "record_for": {},
         **more,
     }
 
@@ -349,3 +351,107 @@ def test_revert_takes_nothing_else(recorded: dict[str, Any]) -> None:
     with pytest.raises(GitlabRbError) as caught:
         run({**recorded, "state": "reverted"}, check_mode=False, diff=False)
     assert str(caught.value) == "State reverted takes settings from the record alone; leave settings and remove out."
+
+
+# -- Who asks for it --
+
+
+def ask(asked: dict[str, Any], **who: Any) -> dict[str, Any]:
+    """Write what these ask for, as a role or a playbook with several roles does."""
+    settings: dict[str, Any] = {}
+    for tree in who.values():
+        settings = merged(settings, tree)
+    once = run({**asked, "settings": settings, "remove": {}, "record_for": who}, check_mode=False, diff=True)
+    again = run({**asked, "settings": settings, "remove": {}, "record_for": who}, check_mode=False, diff=True)
+    assert not again["changed"]
+    return once
+
+
+KAS = {"gitlab_kas": {"enable": True, "log_level": "debug", "env": {"THEIRS": "2", "OURS": "1"}}}
+LESS = {"gitlab_kas": {"enable": True}}
+RAILS = {"gitlab_rails": {"gitlab_kas_enabled": True}}
+
+
+def test_what_nobody_asks_for_any_more_is_restored(recorded: dict[str, Any]) -> None:
+    ask(recorded, kas=LESS)
+    only_less = Path(recorded["path"]).read_text()
+    ask(recorded, kas=KAS)
+    result = ask(recorded, kas=LESS)
+    names = ["gitlab_kas['log_level']", "gitlab_kas['env']['THEIRS']", "gitlab_kas['env']['OURS']"]
+    assert result["settings_restored"] == names
+    assert result["diff"]["prepared"].endswith(f"Restored, since nobody asks for it any more: {', '.join(names)}\n")
+    assert Path(recorded["path"]).read_text() == only_less
+    assert ask(recorded, kas={})["settings_restored"] == ["gitlab_kas['enable']"]
+    assert Path(recorded["path"]).read_text() == FOUND
+    assert not Path(recorded["record"]).exists()
+
+
+@pytest.mark.parametrize("first", [{"kas": KAS, "kas_rails": RAILS}, {"kas_rails": RAILS, "kas": KAS}])
+def test_roles_leave_what_others_ask_for(recorded: dict[str, Any], first: dict[str, Any]) -> None:
+    """One after another, all at once, or the one way after the other."""
+    for role, tree in first.items():
+        ask(recorded, **{role: tree})
+    apart = Path(recorded["path"]).read_text()
+    assert not ask(recorded, **first)["changed"]
+    ask(recorded, kas=LESS)
+    ask(recorded, kas_rails=RAILS)
+    text = Path(recorded["path"]).read_text()
+    assert "gitlab_rails['gitlab_kas_enabled'] = true" in text
+    assert "gitlab_kas['log_level'] = \"info\"" in text
+    ask(recorded, **first)
+    assert sorted(Path(recorded["path"]).read_text()) == sorted(apart)
+    ask(recorded, kas={}, kas_rails={})
+    assert Path(recorded["path"]).read_text() == FOUND
+
+
+def test_nothing_is_restored_for_nobody(recorded: dict[str, Any]) -> None:
+    ask(recorded, kas=KAS)
+    assert not run({**recorded, "settings": LESS, "remove": {}}, check_mode=False, diff=False)["changed"]
+
+
+def test_a_removal_that_nobody_asks_for_any_more(recorded: dict[str, Any]) -> None:
+    asked = {**recorded, "settings": {}, "remove": {"gitlab_kas": {"log_level": None}}}
+    run({**asked, "record_for": {"kas": asked["remove"]}}, check_mode=False, diff=False)
+    assert "log_level" not in Path(recorded["path"]).read_text()
+    ask(recorded, kas={})
+    assert "gitlab_kas['log_level'] = 'info'" in Path(recorded["path"]).read_text()
+
+
+def test_what_cannot_be_restored_is_said_once(recorded: dict[str, Any]) -> None:
+    path = Path(recorded["path"])
+    ask(recorded, kas={"gitlab_kas": {"api_secret_key": "of all", "log_level": "debug", "log_format": "json"}})
+    path.write_text(path.read_text().replace('"debug"', '"warn"'))
+    left = ask(recorded, kas={})
+    assert left["settings_left"] == ["gitlab_kas['api_secret_key']", "gitlab_kas['log_level']"]
+    assert left["settings_restored"] == ["gitlab_kas['log_format']"]
+    assert path.read_text() == FOUND.replace("of their own", "of all").replace('"info"', '"warn"')
+    assert not Path(recorded["record"]).exists()
+    assert ask(recorded, kas={})["settings_left"] == []
+
+
+def test_restoring_after_runs_that_died(recorded: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    write = _files.write
+
+    def die(path: str, *arguments: Any, **more: Any) -> None:
+        if path == recorded["path"]:
+            raise KeyboardInterrupt
+        write(path, *arguments, **more)
+
+    ask(recorded, kas=KAS)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(_files, "write", die)
+        ask(recorded, kas=LESS)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Record, "forget", lambda self, names: die(recorded["path"]))
+        ask(recorded, kas=LESS)
+    assert "gitlab_kas['log_level'] = \"info\"" in Path(recorded["path"]).read_text()
+    ask(recorded, kas={})
+    assert Path(recorded["path"]).read_text() == FOUND
+
+
+def test_check_mode_restores_nothing(recorded: dict[str, Any]) -> None:
+    ask(recorded, kas=KAS)
+    texts = [Path(recorded[name]).read_text() for name in ("path", "record")]
+    tried = run({**recorded, "settings": LESS, "remove": {}, "record_for": {"kas": LESS}}, check_mode=True, diff=False)
+    assert len(tried["settings_restored"]) == 3
+    assert [Path(recorded[name]).read_text() for name in ("path", "record")] == texts
