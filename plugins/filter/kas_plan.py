@@ -13,6 +13,7 @@ import yaml
 from ansible.errors import AnsibleError, AnsibleFilterError
 from ansible.template import Templar
 from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import plain, private_api_addresses
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import merged
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
     PrivateApiError,
     ip_version,
@@ -20,7 +21,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api imp
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SecretError, seal, unseal
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _report
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import KAS_GROUP, RAILS_GROUP, Host
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import KAS_GROUP, RAILS_GROUP, Host, Part
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, make_plan
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import node_refusals
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import normalise, shown
@@ -80,7 +81,7 @@ def kas_plan(
                 "socket_dir": plan.socket_dirs.get(host.name, ""),
                 "spare_dir": plan.spare_dirs.get(host.name, ""),
                 "sealed": {
-                    role: seal(json.dumps({"settings": part.settings, "remove": part.remove}, default=str), key)
+                    role: seal(json.dumps(_written(part), default=str), key)
                     for role, part in plan.parts.get(host.name, {}).items()
                 },
             }
@@ -93,13 +94,17 @@ def kas_plan(
 
 def kas_settings(node: Mapping[str, Any], roles: Iterable[str], key: str) -> dict[str, Any]:
     """What some roles together write on one node; documented in kas_settings.yml."""
-    merged: dict[str, Any] = {"state": node["state"], "settings": {}, "remove": {}}
+    written: dict[str, Any] = {"state": node["state"], "settings": {}, "remove": {}, "record_for": {}}
     for role in roles if node["state"] == "present" else ():
         try:
-            _merge(merged, json.loads(unseal(str(node["sealed"][role]), str(key))))
+            part = json.loads(unseal(str(node["sealed"][role]), str(key)))
         except SecretError as error:
             raise AnsibleFilterError(str(error)) from None
-    return merged
+        for tree in ("settings", "remove"):
+            written[tree] = merged(written[tree], part[tree])
+        if part["is_complete"]:
+            written["record_for"][str(role)] = part["asked"]
+    return written
 
 
 def kas_report(hostvars: Mapping[str, Any], hosts: Sequence[str], plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,12 +203,14 @@ def _host(
     return host, wrong
 
 
-def _merge(tree: dict[str, Any], more: Mapping[str, Any]) -> None:
-    for key, value in more.items():
-        if isinstance(value, dict) and isinstance(tree.get(key), dict):
-            _merge(tree[key], value)
-        else:
-            tree[key] = value
+def _written(part: Part) -> dict[str, Any]:
+    """What a role writes on one node, and what it asks for there."""
+    return {
+        "settings": part.settings,
+        "remove": merged(part.remove, part.leftovers),
+        "asked": part.asked,
+        "is_complete": part.is_complete,
+    }
 
 
 class FilterModule:

@@ -98,9 +98,9 @@ class GitlabRb(Document):
         return Change(result, tuple(dict.fromkeys(removed + names)))
 
     def undoing(self, record: Record, names: Iterable[Path]) -> Undoing:
-        """How to take back some of what is on record. What somebody else has set since stays, and what was replaced and not
-        kept: to remove it would leave neither value. So does a setting that somebody else has set, too, without
-        effect: to remove it takes every line of it.
+        """How to take back some of what is on record. What somebody else has set since stays, and what was replaced
+        and not kept: to remove it would leave neither value. So does a setting that somebody else has set, too,
+        without effect: to remove it takes every line of it.
         """
         settings: Tree = {}
         remove: Tree = {}
@@ -323,6 +323,16 @@ def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> Tree:
         elif isinstance(both[key], Mapping):
             both[key] = merged(both[key], value)
     return both
+
+
+def without(tree: Mapping[str, Any], other: Mapping[str, Any]) -> Tree:
+    """A tree of what one names and the other does not."""
+    left: Tree = {}
+    others = set(names_in(other))
+    for path in names_in(tree):
+        if path not in others:
+            put(left, path, None)
+    return left
 
 
 def _leaves(tree: Mapping[str, Any], at: Path = ()) -> Iterator[tuple[Path, Any]]:

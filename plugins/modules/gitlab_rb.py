@@ -182,6 +182,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb impor
     commented_names,
     merged,
     names_in,
+    without,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import show
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import secrets
@@ -207,8 +208,9 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
         if record:
             asked = {who: list(names_in(tree)) for who, tree in params["record_for"].items()}
             let_go = list(record.changes) if state == "reverted" else record.claim(asked)
+            let_go = [name for name in let_go if name not in set(names_in(settings))]
             back = old.undoing(record, let_go)
-            settings, remove = merged(settings, back.settings), merged(remove, back.remove)
+            settings, remove = merged(settings, back.settings), merged(without(remove, back.settings), back.remove)
             result["settings_left"] = back.left
         change = old.change(settings, remove)
         result["changed"] = change.text != text

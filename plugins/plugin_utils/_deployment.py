@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import merged
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import show, unreadable_as
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
     HostPort,
@@ -42,6 +43,13 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 OWN_PREFIX = "OWN_PRIVATE_API_"
 OWN_NAMES = ("URL", "CIDR", "PORT", "SCHEME", "HOST")
+
+PRIVATE_API_KEYS = (
+    "private_api_listen_network",
+    "private_api_listen_address",
+    "private_api_certificate_file",
+    "private_api_key_file",
+)
 
 # With any of these set, the private API is described by variables, and nothing else may remain of it.
 PRIVATE_API_VARIABLES = (
@@ -243,6 +251,8 @@ class Part:
     settings: Tree = field(default_factory=dict)
     remove: Tree = field(default_factory=dict)
     left: list[str] = field(default_factory=list)  # sentences about what stays, since it cannot be read
+    leftovers: Tree = field(default_factory=dict)  # to remove where somebody else wrote them; ours become as before
+    is_complete: bool = True  # what it does not name is not wanted any more; not while KAS is off
 
     def set(self, value: Any, *path: str) -> None:
         """Set one setting, whatever the value."""
@@ -251,6 +261,10 @@ class Part:
     def clear(self, *path: str) -> None:
         """See that one setting does not remain."""
         _grow(self.remove, path, None)
+
+    def discard(self, *path: str) -> None:
+        """See that a setting does not remain that was found in gitlab.rb: once it is gone, nobody asks for that."""
+        _grow(self.leftovers, path, None)
 
     def offer(self, value: Any, *path: str) -> None:
         """Set one setting if a value was given for it; else leave it alone."""
@@ -271,6 +285,11 @@ class Part:
             self.set(value, *path)
         else:
             self.clear(*path)
+
+    @property
+    def asked(self) -> Tree:
+        """The names of what the role asks for on this host: what is on record for it and not named here is restored."""
+        return merged(_names(self.settings), _names(self.remove))
 
 
 class Deployment:
@@ -356,6 +375,7 @@ def kas_part(host: Host, deployment: Deployment) -> Part:
         return part
     part.set(host.runs_kas, "gitlab_kas", "enable")
     if not host.runs_kas:
+        part.is_complete = False  # the rest stays, for the day it is turned on again
         return part
     if values["kas_standalone"]:
         _standalone(part, host, deployment)
@@ -372,8 +392,8 @@ def kas_part(host: Host, deployment: Deployment) -> Part:
         part.set(_environment_text(value), "gitlab_kas", "env", name)
     _internal_api(part, host, deployment)
     if _internal_tls_is_over(host, deployment):
-        part.clear("gitlab_kas", "internal_api_certificate_file")
-        part.clear("gitlab_kas", "internal_api_key_file")
+        part.discard("gitlab_kas", "internal_api_certificate_file")
+        part.discard("gitlab_kas", "internal_api_key_file")
     _private_api(part, host, deployment)
     return part
 
@@ -392,6 +412,7 @@ def rails_part(host: Host, deployment: Deployment) -> Part:
     if not host.runs_kas:
         part.set(False, "gitlab_kas", "enable")
     if not deployment.kas:
+        part.is_complete = False
         return part
     if host.runs_kas:
         internal, agents = values["kas_internal_url"] or underived_internal_url(host, deployment), ""
@@ -400,7 +421,7 @@ def rails_part(host: Host, deployment: Deployment) -> Part:
         internal, agents = internal_url(host, deployment), agents_url(host)
         proxy = values["kas_k8s_proxy_url"] or proxy_url(agents)
     for key in stale_urls(host, deployment):
-        part.clear("gitlab_rails", key)
+        part.discard("gitlab_rails", key)
     for key, variable, url in (
         ("gitlab_kas_internal_url", "kas_internal_url", internal),
         ("gitlab_kas_external_url", "kas_external_url", agents),
@@ -411,8 +432,9 @@ def rails_part(host: Host, deployment: Deployment) -> Part:
 
 
 def secrets_part(host: Host, deployment: Deployment, choice: Choice) -> Part:
-    """The secrets that a host's gitlab.rb holds."""
-    part = Part()
+    """The secrets that a host's gitlab.rb holds. They stay while KAS is off."""
+    is_off = KAS_GROUP in host.groups and not host.runs_kas
+    part = Part(is_complete=bool(deployment.kas) and not is_off)
     for name in secret_names(host, deployment):
         part.set(choice.secrets[name], "gitlab_kas", name)
     return part
@@ -427,8 +449,7 @@ def secret_names(host: Host, deployment: Deployment) -> list[str]:
 
 def _standalone(part: Part, host: Host, deployment: Deployment) -> None:
     """Everything else of GitLab off, and a URL for nginx if gitlab.rb has none and KAS has a name of its own."""
-    if not host.external_url:
-        part.offer(node_url(host, deployment), "external_url")
+    part.offer(node_url(host, deployment), "external_url")
     for section, settings in STANDALONE.items():
         for key, value in settings.items():
             part.set(value, section, key)
@@ -440,11 +461,9 @@ def _allowed_headers(part: Part, host: Host) -> None:
     The package writes the command into YAML between double quotes, so it must do without them, and the words are such
     as mean the same with a shell and without.
     """
-    headers, key = host.values["kas_extra_allowed_response_headers"], ("gitlab_kas", "extra_config_command")
+    headers = host.values["kas_extra_allowed_response_headers"]
     if headers:
-        part.set(f"{ALLOWLIST}[{', '.join(headers)}]}}}}", *key)
-    elif not host.values["kas_extra_config_command"] and is_allowlist(host.setting(*key)):
-        part.clear(*key)
+        part.set(f"{ALLOWLIST}[{', '.join(headers)}]}}}}", "gitlab_kas", "extra_config_command")
 
 
 def is_allowlist(command: object) -> bool:
@@ -483,8 +502,12 @@ def _redis(part: Part, host: Host) -> None:
 def _private_api(part: Part, host: Host, deployment: Deployment) -> None:
     """The listener, the certificate and the own URL: all of them or, of a KAS alone by default, nothing."""
     values = host.values
-    was_socket = host.setting("gitlab_kas", "private_api_listen_network") == "unix"
-    if not (deployment.manages(host) or was_socket):
+    if not deployment.manages(host):
+        if host.setting("gitlab_kas", "private_api_listen_network") == "unix":
+            for key in PRIVATE_API_KEYS:
+                part.discard("gitlab_kas", key)
+            for name in OWN_NAMES:
+                part.discard("gitlab_kas", "env", OWN_PREFIX + name)
         return
     network, address = values["kas_private_api_listen_network"], values["kas_private_api_listen_address"]
     if values["kas_unix_sockets"]:
@@ -497,7 +520,7 @@ def _private_api(part: Part, host: Host, deployment: Deployment) -> None:
     part.decide(address, "gitlab_kas", "private_api_listen_address")
     part.decide(values["kas_private_api_certificate"], "gitlab_kas", "private_api_certificate_file")
     part.decide(values["kas_private_api_key"], "gitlab_kas", "private_api_key_file")
-    environment = _own_environment(host, deployment) if deployment.manages(host) else {}
+    environment = _own_environment(host, deployment)
     for name in OWN_NAMES:
         if name in environment:
             part.set(environment[name], "gitlab_kas", "env", OWN_PREFIX + name)
@@ -530,10 +553,12 @@ def _internal_api(part: Part, host: Host, deployment: Deployment) -> None:
     # From such an address of its own KAS the package would derive a URL for Rails that leads nowhere.
     found = host.setting("gitlab_kas", "internal_api_listen_address")
     was_for_others = host.in_rails and found in (f"0.0.0.0:{INTERNAL_API_PORT}", f":{INTERNAL_API_PORT}")
-    write_network = part.decide if was_socket else part.offer
-    write_address = part.decide if was_socket or was_for_others else part.offer
-    write_network(network, "gitlab_kas", "internal_api_listen_network")
-    write_address(address, "gitlab_kas", "internal_api_listen_address")
+    if was_socket and not network:
+        part.discard("gitlab_kas", "internal_api_listen_network")
+    if (was_socket or was_for_others) and not address:
+        part.discard("gitlab_kas", "internal_api_listen_address")
+    part.offer(network, "gitlab_kas", "internal_api_listen_network")
+    part.offer(address, "gitlab_kas", "internal_api_listen_address")
 
 
 def _internal_tls_is_over(host: Host, deployment: Deployment) -> bool:
@@ -743,6 +768,11 @@ def _port_of(url: str) -> int:
     """The port of an HTTP URL."""
     parts = urlsplit(url)
     return parts.port or _DEFAULT_PORTS[parts.scheme]
+
+
+def _names(tree: Mapping[str, Any]) -> Tree:
+    """The names of a tree of settings. An empty hash is a setting."""
+    return {key: _names(value) if isinstance(value, Mapping) and value else None for key, value in tree.items()}
 
 
 def _grow(tree: Tree, path: Sequence[str], value: Any) -> None:

@@ -15,7 +15,12 @@ from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import read_included
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import Change, GitlabRb, GitlabRbError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import (
+    Change,
+    GitlabRb,
+    GitlabRbError,
+    merged,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import Record
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby
 from figures import FIGURES, reason
@@ -32,6 +37,7 @@ from grammar import (
     related,
     removals,
     settings_trees,
+    value_at,
 )
 from hypothesis import HealthCheck, event, given, note, reject, settings
 from hypothesis import strategies as st
@@ -154,6 +160,7 @@ class Court:
         if not remove and change.names:
             self._restores(case, change)
         self._reverts(case, change)
+        self._lets_go(case, change)
 
     def _restores(self, case: Case, change: Change) -> None:
         """What was only added to comes back to the byte."""
@@ -175,7 +182,7 @@ class Court:
         """What is on record comes back, except for what may not be kept."""
         record = Record(str(self._path.with_name("no-record.json")))
         self._document(case.file.text).note(record, change, case.wanted, case.remove)
-        back, gone, left = change.document.undoing(record)
+        back, gone, left = change.document.undoing(record, record.changes)
         try:
             text = self._change(change.text, back, gone).text
         except GitlabRbError as error:
@@ -186,6 +193,31 @@ class Court:
             was, now = (without_nothing({"mash": settings})["mash"] for settings in (case.before, after))
             assert now == was, "\n".join(differences(now, was))
             FIGURES.reverted += bool(record.changes)
+
+    def _lets_go(self, case: Case, change: Change) -> None:
+        """What is asked for no more is restored, and the rest is as if it had never been asked for."""
+        asked, removed = list(leaves(case.wanted)), list(leaves(case.remove))
+        kept: Settings = {}
+        for name in asked[::2]:
+            put(kept, name, value_at(case.wanted, name))
+        record = Record(str(self._path.with_name("no-record.json")))
+        self._document(case.file.text).note(record, change, case.wanted, case.remove)
+        record.claim({"role": [*asked, *removed]})
+        let_go = record.claim({"role": [*asked[::2], *removed]})
+        back = change.document.undoing(record, let_go)
+        if back.left or not let_go:
+            return
+        try:
+            alone = self._change(case.file.text, kept, case.remove).text
+            text = self._change(change.text, merged(kept, back.settings), merged(case.remove, back.remove)).text
+        except GitlabRbError as error:
+            FIGURES.not_reverted[reason(str(error))] += case.unrelated
+            return
+        right, now = (without_nothing({"mash": self.settings(each)})["mash"] for each in (alone, text))
+        assert now == right, "\n".join(differences(now, right))
+        FIGURES.reverted += 1
+        if not any(piece.is_about(name) for piece in case.file.pieces for name in (*asked, *removed)):
+            assert text == alone, f"what was added is not gone to the byte:\n{text.decode()}"
 
 
 @pytest.fixture(scope="session")

@@ -113,11 +113,21 @@ def test_roles_are_merged():
     assert "OWN_PRIVATE_API_CIDR" in written["remove"]["gitlab_kas"]["env"]
 
 
+def test_every_role_says_what_it_asks_for():
+    plan = kas_plan(both(), GROUPS, ["kas1", "kas2"], KEY)
+    asked = settings(plan)["record_for"]
+    assert asked["kas_rails"] == {"gitlab_rails": {"gitlab_kas_enabled": None}}
+    assert asked["kas_secrets"] == {"gitlab_kas": dict.fromkeys(SECRETS)}
+    assert asked["kas"]["gitlab_kas"]["env"]["OWN_PRIVATE_API_CIDR"] is None
+    assert list(settings(plan, roles=["kas"])["record_for"]) == ["kas"]
+    assert settings(kas_plan(both(kas_enabled=False), GROUPS, ["kas1", "kas2"], KEY))["record_for"] == {}
+
+
 def test_an_absent_host_is_reverted():
     hostvars = {"kas1": in_play(1, CIDR), "kas2": in_play(2, {**CIDR, "kas_state": "absent"})}
     plan = kas_plan(hostvars, GROUPS, ["kas1", "kas2"], KEY)
     assert settings(plan, "kas1")["state"] == "present"
-    assert settings(plan, "kas2") == {"state": "reverted", "settings": {}, "remove": {}}
+    assert settings(plan, "kas2") == {"state": "reverted", "settings": {}, "remove": {}, "record_for": {}}
 
 
 def test_an_absent_host_is_not_reported():

@@ -417,6 +417,29 @@ def test_a_removal_that_nobody_asks_for_any_more(recorded: dict[str, Any]) -> No
     assert "gitlab_kas['log_level'] = 'info'" in Path(recorded["path"]).read_text()
 
 
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_leftover_goes_unless_it_is_on_record(recorded: dict[str, Any], is_ours: bool) -> None:
+    """What nobody asks for may be removed nevertheless; of our own it becomes what it was. It stays so."""
+    path = Path(recorded["path"])
+    if is_ours:
+        ask(recorded, kas={"gitlab_kas": {"log_level": "debug"}})
+    leftovers = {**recorded, "settings": {}, "remove": {"gitlab_kas": {"log_level": None}}, "record_for": {"kas": {}}}
+    run(leftovers, check_mode=False, diff=False)
+    after = FOUND if is_ours else FOUND.replace("gitlab_kas['log_level'] = \"info\" ", "")
+    assert path.read_text() == after
+    ask(recorded, kas={})
+    assert path.read_text() == after
+
+
+def test_what_is_set_for_nobody_is_not_restored_in_the_same_call(recorded: dict[str, Any]) -> None:
+    ask(recorded, kas={"gitlab_kas": {"log_level": "debug", "metrics": 1}})
+    again = {**recorded, "settings": {"gitlab_kas": {"log_level": "warn", "metrics": 2}}, "remove": {}}
+    run({**again, "record_for": {"kas": {}}}, check_mode=False, diff=False)
+    text = Path(recorded["path"]).read_text()
+    assert "gitlab_kas['log_level'] = \"warn\"" in text
+    assert "gitlab_kas['metrics'] = 2" in text
+
+
 def test_what_cannot_be_restored_is_said_once(recorded: dict[str, Any]) -> None:
     path = Path(recorded["path"])
     ask(recorded, kas={"gitlab_kas": {"api_secret_key": "of all", "log_level": "debug", "log_format": "json"}})

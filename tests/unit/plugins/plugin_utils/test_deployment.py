@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import merged
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, Choice
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     Deployment,
+    Part,
     kas_part,
     rails_part,
     secret_names,
+    secrets_part,
     tls_names,
 )
 
@@ -362,7 +366,7 @@ def test_kas_part(rows, extra, settings, removed, hosts_of):
     hosts = hosts_of(rows, **extra)
     part = kas_part(hosts[0], Deployment(hosts))
     assert part.settings == {"gitlab_kas": settings}
-    assert part.remove == ({"gitlab_kas": removed} if removed else {})
+    assert merged(part.remove, part.leftovers) == ({"gitlab_kas": removed} if removed else {})
 
 
 @pytest.mark.parametrize(
@@ -389,8 +393,8 @@ def test_agents_url_of_a_kas_node(external_url, variable, expected, hosts_of):
 def test_tls_of_the_internal_api_apart_from_rails(internal_url, is_over, hosts_of):
     rows = {"kas1": {"in": "k", **of_file(gitlab_kas=INTERNAL_TLS)}, "rails1": {"in": "r"}}
     hosts = hosts_of(rows, kas_internal_url=internal_url, **CIDR)
-    removed = kas_part(hosts[0], Deployment(hosts)).remove["gitlab_kas"]
-    assert set(INTERNAL_TLS) & set(removed) == (set(INTERNAL_TLS) if is_over else set())
+    removed = kas_part(hosts[0], Deployment(hosts)).leftovers
+    assert removed == ({"gitlab_kas": dict.fromkeys(INTERNAL_TLS)} if is_over else {})
 
 
 ALONE = {
@@ -420,8 +424,14 @@ ALONE = {
             "https://kas.example.com",
             "https://gitlab.example.com",
         ),
-        ("https://kas0.example.com", "wss://kas.example.com/", "", None, "https://gitlab.example.com"),
-        ("https://gitlab.example.com", "wss://kas.example.com/", "", None, None),
+        (
+            "https://kas0.example.com",
+            "wss://kas.example.com/",
+            "",
+            "https://kas0.example.com",
+            "https://gitlab.example.com",
+        ),
+        ("https://gitlab.example.com", "wss://kas.example.com/", "", "https://gitlab.example.com", None),
         (None, "wss://kas.example.com/", "https://kas.example.com", None, "https://kas.example.com"),
     ],
 )
@@ -490,7 +500,7 @@ def test_what_only_follows_does_not_replace_what_cannot_be_read(unreadable, extr
 )
 def test_tls_of_the_internal_api_stays_where_something_cannot_be_read(settings, unreadable, is_cleared, hosts_of):
     hosts = hosts_of({"kas1": {"info": {"settings": {"gitlab_kas": settings}, "unreadable": unreadable}}})
-    remove = kas_part(hosts[0], Deployment(hosts)).remove
+    remove = kas_part(hosts[0], Deployment(hosts)).leftovers
     assert ("internal_api_certificate_file" in remove.get("gitlab_kas", {})) is is_cleared
 
 
@@ -603,26 +613,26 @@ def test_an_internal_url_of_ours_that_is_needed_no_more(listener, found, extra, 
     hosts = hosts_of({"kas1": file, "kas2": {}}, **CIDR, **extra)
     deployment = Deployment(hosts)
     removed = {} if stays else {"gitlab_rails": {"gitlab_kas_internal_url": None}}
-    assert rails_part(hosts[0], deployment).remove == removed
+    assert rails_part(hosts[0], deployment).leftovers == removed
 
 
 ALLOWLIST = "/bin/echo agent: {kubernetes_api: {extra_allowed_response_headers: [X-One, X-Two]}}"
 
 
 @pytest.mark.parametrize(
-    ("found", "extra", "command", "is_cleared"),
+    ("found", "extra", "command"),
     [
-        (None, {"kas_extra_allowed_response_headers": ["X-One", "X-Two"]}, ALLOWLIST, False),
-        (ALLOWLIST, {}, None, True),
-        (ALLOWLIST, {"kas_extra_config_command": "/bin/true"}, "/bin/true", False),
-        ("/bin/true", {}, None, False),
+        (None, {"kas_extra_allowed_response_headers": ["X-One", "X-Two"]}, ALLOWLIST),
+        (ALLOWLIST, {}, None),
+        (ALLOWLIST, {"kas_extra_config_command": "/bin/true"}, "/bin/true"),
+        ("/bin/true", {}, None),
     ],
 )
-def test_allowed_headers(found, extra, command, is_cleared, hosts_of):
+def test_allowed_headers(found, extra, command, hosts_of):
     hosts = hosts_of({"kas1": of_file(gitlab_kas={"extra_config_command": found})}, **extra)
     part = kas_part(hosts[0], Deployment(hosts))
     assert part.settings["gitlab_kas"].get("extra_config_command") == command
-    assert part.remove == ({"gitlab_kas": {"extra_config_command": None}} if is_cleared else {})
+    assert "extra_config_command" not in part.remove.get("gitlab_kas", {})
 
 
 def test_allowed_headers_are_yaml_between_double_quotes():
@@ -653,7 +663,39 @@ def test_urls_of_a_kas_elsewhere_go_where_kas_runs(external, proxy, extra, remov
         **extra,
     )
     expected = {"gitlab_rails": {f"gitlab_kas_{name}": None for name in removed}} if removed else {}
-    assert rails_part(hosts[0], Deployment(hosts)).remove == expected
+    assert rails_part(hosts[0], Deployment(hosts)).leftovers == expected
+
+
+def test_a_role_asks_for_what_it_sets_and_clears_but_for_no_leftovers():
+    part = Part()
+    part.set({}, "gitlab_kas", "env")
+    part.set(True, "gitlab_kas", "enable")
+    part.clear("gitlab_kas", "redis_host")
+    part.discard("gitlab_rails", "gitlab_kas_internal_url")
+    assert part.asked == {"gitlab_kas": {"env": None, "enable": None, "redis_host": None}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "complete"),
+    [
+        pytest.param({"node1": {}}, "kas rails secrets", id="KAS on"),
+        pytest.param({"node1": {"in": "k", "kas_enabled": False}, "kas2": {}}, "rails", id="KAS off here"),
+        pytest.param({"node1": {"in": "kr", "kas_enabled": False}, "kas2": {}}, "rails", id="off, Rails uses another"),
+        pytest.param({"node1": {"in": "r"}, "kas2": {}}, "kas rails secrets", id="KAS elsewhere"),
+        pytest.param({"node1": {"in": "r"}, "kas2": {"kas_enabled": False}}, "kas", id="KAS off everywhere"),
+    ],
+)
+def test_what_was_written_stays_while_kas_is_off(rows, complete, hosts_of):
+    """disable.yml keeps secrets and settings; a host that has left a group does not."""
+    hosts = hosts_of(rows, **CIDR)
+    deployment = Deployment(hosts)
+    secrets = Choice(secrets=dict.fromkeys(SECRETS, "x"), origins={})
+    parts = {
+        "kas": kas_part(hosts[0], deployment),
+        "rails": rails_part(hosts[0], deployment),
+        "secrets": secrets_part(hosts[0], deployment, secrets),
+    }
+    assert " ".join(role for role, part in parts.items() if part.is_complete) == complete
 
 
 def test_each_role_writes_only_on_its_hosts(hosts_of):
