@@ -740,8 +740,9 @@ def problem_in(source)
   nil
 rescue SyntaxError => e
   # Ruby quotes the file in its messages; the file holds secrets.
-  why = e.message[/unexpected [a-z][a-z \-]*|unterminated [a-z ]+|end of file/i]
-  { line: e.message[/:(\d+):/, 1].to_i, why: why }
+  message = e.message.scrub # it quotes the file in the file's own encoding, which its bytes may not fit
+  why = message[/unexpected [a-z][a-z \-]*|unterminated [a-z ]+|end of file/i]
+  { line: message[/:(\d+):/, 1].to_i, why: why }
 end
 
 # The files that Dir.glob lists, in its order; with the upcoming file, where one is given and its place is known.

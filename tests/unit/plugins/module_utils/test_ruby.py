@@ -147,6 +147,13 @@ def test_other_encodings_are_no_plain_text(ruby: Ruby) -> None:
     assert other.value.literal is NO_LITERAL
 
 
+def test_letters_that_the_encoding_does_not_have(ruby: Ruby) -> None:
+    """Ruby's message quotes them."""
+    with pytest.raises(RubyError) as error:
+        ruby.outline("# encoding: us-ascii\na['b'] = :ünï\n".encode())
+    assert error.value.line == 2
+
+
 def test_find_ruby(tmp_path: Path) -> None:
     own = tmp_path / "ruby"
     own.write_text("#!/bin/sh\n")
