@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import plain
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _chart
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import plain
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._chart import Chart
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the kasops team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The three secrets of a KAS deployment: check, make, compare, choose, and seal them for transport.
+"""The three secrets of a KAS deployment: check, make, compare and choose.
 
 No text that leaves this module, errors included, holds any part of a secret.
 """
@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 # Bytes behind the Base64 text, as the package's reconfigure demands (libraries/gitlab_kas.rb, parse_secrets).
@@ -21,13 +20,11 @@ SECRETS = {"api_secret_key": 32, "private_api_secret_key": 32, "websocket_token_
 GITLAB_RB = "gitlab.rb"
 SECRETS_JSON = "gitlab-secrets.json"
 
-_NONCE_BYTES = 16
-_TAG_BYTES = 32
-_MINIMUM_KEY_BYTES = 16
+Random = Callable[[int], bytes]  # that many bytes which nobody can guess
 
 
 class SecretError(Exception):
-    """A secret or a key that cannot be used; the text is one sentence and shows no part of it."""
+    """A secret that cannot be used; the text is one sentence and shows no part of it."""
 
 
 class Found(NamedTuple):
@@ -76,9 +73,9 @@ def problem(name: str, value: object) -> str | None:
     return None
 
 
-def make(name: str, seed: bytes) -> str:
-    """Make the secret of this name; the same seed gives the same secret, on every host of a run."""
-    return base64.b64encode(_expand(seed, b"make " + name.encode(), SECRETS[name])).decode()
+def make(name: str, random: Random = os.urandom) -> str:
+    """Make the secret of this name."""
+    return base64.b64encode(random(SECRETS[name])).decode()
 
 
 def fingerprint(value: str) -> str:
@@ -86,8 +83,8 @@ def fingerprint(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest()[:12]
 
 
-def choose(nodes: Sequence[Node], *, seed: bytes, given: Mapping[str, str] | None = None) -> Choice:
-    """Choose one set of secrets: given, else adopted from a node that has a valid one, else made from the seed.
+def choose(nodes: Sequence[Node], *, given: Mapping[str, str] | None = None, random: Random = os.urandom) -> Choice:
+    """Choose one set of secrets: given, else adopted from a node that has a valid one, else made.
 
     Which one is told by _claim; with equal claims the order of nodes decides. A given secret that is not valid
     raises SecretError.
@@ -108,7 +105,7 @@ def choose(nodes: Sequence[Node], *, seed: bytes, given: Mapping[str, str] | Non
             node, secret = valid[0]
             secrets[name], origins[name] = secret.value, f"adopted from {node.host} ({secret.source})"
         else:
-            secrets[name], origins[name] = make(name, seed), "made"
+            secrets[name], origins[name] = make(name, random), "made"
     return Choice(secrets, origins)
 
 
@@ -123,50 +120,3 @@ def _claim(name: str, node: Node, secret: Found) -> tuple[bool, ...]:
     if name == "api_secret_key":
         return (is_made, not node.configured, not node.rails)
     return (not node.to_run_kas, is_made, not node.configured, not node.runs_kas)
-
-
-def seal(text: str, key: str) -> str:
-    """Encrypt and authenticate text with key; the result is Base64 and differs from call to call."""
-    plain = text.encode()
-    nonce = os.urandom(_NONCE_BYTES)
-    hidden = nonce + _with_keystream(plain, key, nonce)
-    return base64.b64encode(hidden + _tag(hidden, key)).decode()
-
-
-def unseal(sealed: str, key: str) -> str:
-    """Give back what was sealed; raise SecretError for another key or a damaged text."""
-    try:
-        raw = base64.b64decode(sealed, validate=True)
-    except ValueError:
-        raw = b""
-    hidden, tag = raw[:-_TAG_BYTES], raw[-_TAG_BYTES:]
-    if not hmac.compare_digest(tag, _tag(hidden, key)):
-        raise SecretError(
-            "The sealed secret cannot be opened, because it is damaged or was sealed with another key; "
-            "use the key of the run that sealed it."
-        )
-    nonce = hidden[:_NONCE_BYTES]
-    return _with_keystream(hidden[_NONCE_BYTES:], key, nonce).decode()
-
-
-def _with_keystream(data: bytes, key: str, nonce: bytes) -> bytes:
-    stream = _expand(key.encode(), b"seal " + nonce, len(data))
-    return bytes(a ^ b for a, b in zip(data, stream))
-
-
-def _tag(hidden: bytes, key: str) -> bytes:
-    return hmac.new(_expand(key.encode(), b"tag", _TAG_BYTES), hidden, hashlib.sha256).digest()
-
-
-def _expand(key: bytes, purpose: bytes, size: int) -> bytes:
-    """Derive size bytes for one purpose: HMAC-SHA256 as a pseudo-random function in counter mode (SP 800-108)."""
-    if len(key) < _MINIMUM_KEY_BYTES:
-        raise SecretError(
-            f"The key for the secrets has {len(key)} bytes, which can be guessed; "
-            f"give at least {_MINIMUM_KEY_BYTES} random ones."
-        )
-    blocks = []
-    for counter in range(-(-size // hashlib.sha256().digest_size)):
-        message = b"kasops.gitlab_kas " + purpose + counter.to_bytes(4, "big")
-        blocks.append(hmac.new(key, message, hashlib.sha256).digest())
-    return b"".join(blocks)[:size]

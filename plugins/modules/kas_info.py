@@ -16,7 +16,7 @@ description:
     its settings. Changes nothing.
   - Does not fail on an unhealthy node. What is wrong with the node stands in RV(kas.blocking_errors), and what is wrong
     with the KAS that runs there in RV(kas.problems).
-  - Never returns a secret; of the three that KAS shares, it returns fingerprints and, with O(seal_key), a sealed copy.
+  - Of the three secrets that KAS shares, it returns fingerprints; the secrets themselves only with O(secret_values).
 extends_documentation_fragment:
   - kasops.gitlab_kas.attributes
   - kasops.gitlab_kas.attributes.read_only
@@ -43,11 +43,12 @@ options:
       - How many seconds to wait for an enabled KAS to get ready.
     type: int
     default: 0
-  seal_key:
+  secret_values:
     description:
-      - Encrypt the three secrets with this key and return them in RV(kas.sealed_secrets).
-      - At least 16 random characters, made for this run.
-    type: str
+      - Return the three secrets themselves in RV(kas.secret_values).
+      - Only for a task with C(no_log=true), which keeps them out of every output.
+    type: bool
+    default: false
 seealso:
   - module: kasops.gitlab_kas.gitlab_reconfigure
   - module: kasops.gitlab_kas.kas_probe
@@ -126,8 +127,8 @@ kas:
       type: dict
       sample:
         api_secret_key: {fingerprint: 0123456789ab, source: gitlab.rb, problem: null, computed: null}
-    sealed_secrets:
-      description: The secrets that were found, encrypted with O(seal_key); empty without one.
+    secret_values:
+      description: The secrets that were found; empty without O(secret_values).
       type: dict
       sample: {}
     settings:
@@ -200,10 +201,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import 
     SECRETS,
     SECRETS_JSON,
     Found,
-    SecretError,
     fingerprint,
     problem,
-    seal,
 )
 
 SERVICE = "gitlab-kas"
@@ -228,7 +227,7 @@ class Sources(NamedTuple):
 
 
 def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
-    """Look at the node; raise SecretError for a seal_key that is too short, and nothing else."""
+    """Find out everything there is to know. Raises nothing: what goes wrong is a blocking error or a problem."""
     kas: dict[str, Any] = {
         "blocking_errors": [],
         "problems": [],
@@ -241,7 +240,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "own_private_api_urls": [],
         "listeners": {},
         "secrets": _describe({}, Reading({}, {})),
-        "sealed_secrets": {},
+        "secret_values": {},
         "settings": {},
         "unreadable": {},
         "addresses": [],
@@ -268,8 +267,8 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     with _noted(note):
         found = _secrets(reading, package.root)
         kas["secrets"] = _describe(found, reading)
-        if params["seal_key"]:
-            kas["sealed_secrets"] = _sealed(found, params["seal_key"])
+        if params["secret_values"]:
+            kas["secret_values"] = {name: str(secret.value) for name, secret in found.items()}
     with _noted(note):
         inputs = [params["path"], *params["inputs"]]
         applied = AppliedState(package)
@@ -397,10 +396,6 @@ def _describe(found: Mapping[str, Found], reading: Reading) -> dict[str, dict[st
     return described
 
 
-def _sealed(found: Mapping[str, Found], key: str) -> dict[str, str]:
-    return {name: seal(str(secret.value), key) for name, secret in found.items()}
-
-
 def _read(path: Path) -> bytes | None:
     """Read a file; None if it does not exist."""
     try:
@@ -429,14 +424,11 @@ def main() -> None:
             "ruby": {"type": "path"},
             "inputs": {"type": "list", "elements": "path", "default": []},
             "wait_s": {"type": "int", "default": 0},
-            "seal_key": {"type": "str", "no_log": True},
+            "secret_values": {"type": "bool", "default": False, "no_log": False},
         },
         supports_check_mode=True,
     )
-    try:
-        module.exit_json(**run(module.params, Sources()))
-    except SecretError as error:
-        module.fail_json(msg=str(error))
+    module.exit_json(**run(module.params, Sources()))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables impor
 
 KAS_GROUP = "gitlab_kas"
 RAILS_GROUP = "gitlab_rails"
+GROUPS = (KAS_GROUP, RAILS_GROUP)
 
 PRIVATE_API_PORT = 8155
 INTERNAL_API_PORT = 8153

@@ -5,11 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import Choice, Found, Node, choose
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import TRUSTED_CERTS
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import merged
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import Choice, Found, Node, Random, choose
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _rules
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._certificates import (
+    certificate_refusals,
+    certificates,
+    read_at_start,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     KAS_GROUP,
     Deployment,
@@ -21,6 +30,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     secrets_part,
     tls_names,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._upgrade import upgrade
 
 
@@ -39,14 +49,102 @@ class Plan:
     socket_dirs: dict[str, str] = field(default_factory=dict)  # host → the directory that its sockets need
     spare_dirs: dict[str, str] = field(default_factory=dict)  # host → such a directory that no socket needs any more
 
+    nodes: dict[str, dict[str, Any]] = field(default_factory=dict)  # host → what the tasks need to know of it
 
-ROLES = ("kas", "kas_rails", "kas_secrets")
+
+# Whose settings and files are planned.
+ROLES = ("kas", "kas_rails", "kas_secrets", "kas_certificates")
 
 
-def make_plan(hosts: Sequence[Host], roles: Collection[str] = ROLES, *, seed: bytes) -> Plan:
-    """Decide what these roles should write into the gitlab.rb of every host. seed makes the secrets that no node has.
+def plan(gathered: Sequence[Gathered], roles: Collection[str] = ROLES, *, random: Random = os.urandom) -> Plan:
+    """Plan for every host that Ansible knows of, from its variables to what is to be done there.
 
-    Only what the roles are about is checked: a role may be used without the variables of the others.
+    Nothing is planned before every node answers and every variable can be what it is.
+    """
+    hosts, refusals = [], []
+    for each in gathered:
+        host, wrong = read(each)
+        hosts.append(host)
+        refusals += wrong
+    refusals += _rules.node_refusals(hosts)
+    if refusals:
+        return Plan(refusals=refusals)
+    if "kas_certificates" in roles:
+        refusals += [f"{host.name}: {text}." for host in hosts if host.in_play for text in certificate_refusals(host)]
+    made = make_plan(hosts, roles, random=random)
+    made.refusals[:0] = refusals
+    made.warnings[:0] = [
+        f"{each.name}: {name} is not a variable of this collection, so it does nothing; if you mean {near}, correct it."
+        for each in gathered
+        for name, near in each.misspelt.items()
+    ]
+    if not made.refusals:
+        made.nodes = {host.name: _node(host, made) for host in hosts}
+    return made
+
+
+def inputs(host: Host) -> dict[str, list[str]]:
+    """The files beside gitlab.rb whose change makes a reconfigure or a restart of KAS pending.
+
+    A reconfigure makes every service trust new authorities, but it does not restart KAS for that.
+    """
+    trusted = [str(TRUSTED_CERTS)] if certificates(host) or not host.is_present else []
+    return {"inputs": trusted, "restart_inputs": [*trusted, *read_at_start(host)]}
+
+
+def _node(host: Host, plan: Plan) -> dict[str, Any]:
+    """What the tasks need to know of a host. Its settings hold secrets."""
+    secrets = plan.secret_names.get(host.name, [])
+    return {
+        "state": "present" if host.is_present else "reverted",
+        "runs_kas": host.runs_kas,
+        "own_urls": plan.own_urls.get(host.name, []),
+        "peer_urls": plan.peer_urls.get(host.name, []),
+        "secrets": secrets,
+        "user": host.values["kas_user"],
+        "socket_dir": plan.socket_dirs.get(host.name, ""),
+        "spare_dir": plan.spare_dirs.get(host.name, ""),
+        "certificates": certificates(host, plan.tls_names.get(host.name, {})),
+        "min_valid_days": host.values["kas_certificate_min_valid_days"],
+        "reconfigure": {**inputs(host), "timeout_s": host.values["kas_reconfigure_timeout_s"]},
+        "asks_kas": host.in_rails and "api_secret_key" in secrets and host.values["kas_probe_call"],
+        "probe": {
+            "call": "private_api" if host.values["kas_probe_call"] else "none",
+            "server_name": host.values["kas_own_private_api_host"] or None,
+            "timeout_s": host.values["kas_probe_timeout_s"],
+        },
+        "gitlab_rb": {"path": host.values["kas_gitlab_rb_path"], "backup": host.values["kas_gitlab_rb_backup"]},
+        "parts": {role: _written(part) for role, part in plan.parts.get(host.name, {}).items()},
+    }
+
+
+def written(node: Mapping[str, Any], roles: Collection[str]) -> dict[str, Any]:
+    """What some roles together write into a node's gitlab.rb, in the terms of the module gitlab_rb."""
+    options: dict[str, Any] = {"state": node["state"], "settings": {}, "remove": {}, "record_for": {}}
+    for role in roles if node["state"] == "present" else ():
+        part = node["parts"][role]
+        for tree in ("settings", "remove"):
+            options[tree] = merged(options[tree], part[tree])
+        if part["is_complete"]:
+            options["record_for"][role] = part["asked"]
+    return options
+
+
+def _written(part: Part) -> dict[str, Any]:
+    """What a role writes on one node, and what it asks for there."""
+    return {
+        "settings": part.settings,
+        "remove": merged(part.remove, part.leftovers),
+        "asked": part.asked,
+        "is_complete": part.is_complete,
+    }
+
+
+def make_plan(hosts: Sequence[Host], roles: Collection[str] = ROLES, *, random: Random = os.urandom) -> Plan:
+    """Decide what these roles should write into the gitlab.rb of every host.
+
+    random is for the secrets that no node has. Only what the roles are about is checked: a role may
+    be used without the variables of the others.
     """
     deployment = Deployment(hosts)
     to_come = upgrade(hosts, roles)
@@ -56,7 +154,7 @@ def make_plan(hosts: Sequence[Host], roles: Collection[str] = ROLES, *, seed: by
     # KAS nodes first: with equal claims the first one's secret is taken.
     ordered = sorted(deployment.hosts, key=lambda host: not host.runs_kas)
     given = {name: value for host in deployment.hosts for name, value in host.values["kas_secrets_values"].items()}
-    choice = choose([_secret_node(host) for host in ordered], seed=seed, given=given)
+    choice = choose([_secret_node(host) for host in ordered], random=random, given=given)
     forbidden = _rules.secret_refusals(deployment, choice)
     if forbidden and "kas_secrets" in roles:
         return Plan(refusals=forbidden, upgrade=to_come)
@@ -87,7 +185,7 @@ def _parts(host: Host, deployment: Deployment, choice: Choice, roles: Collection
         "kas_rails": lambda: rails_part(host, deployment),
         "kas_secrets": lambda: secrets_part(host, deployment, choice),
     }
-    return {role: parts[role]() for role in roles}
+    return {role: parts[role]() for role in roles if role in parts}
 
 
 def _peer_urls(host: Host, deployment: Deployment) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-_HEADINGS = ("node", "own URL", "ready", "reaches", "Rails reaches")
+_HEADINGS = ("node", "release", "own URL", "ready", "reaches", "Rails reaches", "secrets", "changed", "seconds")
 _REACHABLE = "reachable"  # kas_probe's word for a peer of which nothing else is to be said
 _LOG = "/var/log/gitlab/gitlab-kas/current"
 
@@ -26,6 +26,9 @@ class Checked:
     probe: Mapping[str, Any] = field(default_factory=dict)  # what kas_probe returned, of the other KAS
     rails_probe: Mapping[str, Any] | None = None  # and of the URL that Rails was told; None where Rails is not asked
 
+    changed: str = "-"  # what has changed, or would change
+    seconds: float | None = None  # how long the reconfigure took
+
     @property
     def peers(self) -> Sequence[Mapping[str, Any]]:
         return self.probe.get("peers") or []
@@ -35,20 +38,45 @@ class Checked:
         return (self.rails_probe or {}).get("peers") or []
 
 
+def checked(
+    name: str,
+    node: Mapping[str, Any],
+    *,
+    info: Mapping[str, Any],
+    written: Mapping[str, Any],
+    reconfigured: Mapping[str, Any],
+    reached: Mapping[str, Any],
+    is_check: bool,
+) -> Checked:
+    """A node of the plan with what the tasks returned there; empty where a task did not run."""
+    done = []
+    if written.get("changed"):
+        done.append("gitlab.rb" if written["settings_changed"] else "files")
+    if reconfigured.get("reason"):
+        done.append("reconfigured")
+    elif reconfigured.get("restarted") or reconfigured.get("restart_reason"):
+        done.append("restarted")
+    elif reconfigured.get("started"):
+        done.append("started")
+    return Checked(
+        name=name,
+        runs_kas=node["runs_kas"],
+        own_urls=node["own_urls"],
+        info=info,
+        secret_names=node["secrets"],
+        probe=reached.get("probe") or {},
+        rails_probe=reached.get("rails_probe"),
+        changed=("would: " if is_check and done else "") + ", ".join(done) or "-",
+        seconds=reconfigured.get("duration_s"),
+    )
+
+
 def table(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
-    """A line for each node that has KAS or asks for one, and a sentence for each answer that is not known.
+    """A line for each node, and a sentence for each answer that is not known.
 
     names maps the URLs of all peers to the names of their nodes.
     """
-    rows: list[tuple[str, ...]] = [_HEADINGS]
-    for node in nodes:
-        if node.runs_kas or node.rails_probe is not None:
-            urls = (node.info["own_private_api_urls"] or node.own_urls) if node.runs_kas else []
-            ready = "-" if not node.runs_kas else "yes" if node.info["ready"] else "no"
-            reached = _reached(node.peers, names)
-            rows.append((node.name, ", ".join(urls) or "-", ready, reached, _reached(node.rails_peers, {})))
-    if all(node.rails_probe is None for node in nodes):
-        rows = [row[:-1] for row in rows]
+    rows = [_HEADINGS, *(_row(node, nodes, names) for node in nodes)]
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     return lines + [
@@ -59,11 +87,28 @@ def table(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
     ]
 
 
+def _row(node: Checked, nodes: Sequence[Checked], names: Mapping[str, str]) -> tuple[str, ...]:
+    urls = node.info["own_private_api_urls"] or node.own_urls
+    ready = "yes" if node.info["ready"] else "no"
+    differ = any(sentence.startswith(f"{node.name}:") for sentence in _secrets(nodes))
+    return (
+        node.name,
+        node.info["gitlab_version"] or "-",
+        ", ".join(urls) or "-" if node.runs_kas else "no KAS",
+        ready if node.runs_kas else "-",
+        _reached(node.peers, names),
+        _reached(node.rails_peers, {}),
+        ("differ" if differ else "same") if node.secret_names else "-",
+        node.changed,
+        "-" if node.seconds is None else f"{node.seconds:.0f}",
+    )
+
+
 def findings(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
     """What is not as it should be, and what to do about it."""
     found = []
     for node in nodes:
-        for rule in (_problems, _service, _owed, _published, _not_asked):
+        for rule in (_problems, _service, _pending, _published, _not_asked):
             found += [f"{node.name}: {sentence}" for sentence in rule(node)]
         found += [
             f"{node.name}: {who} does not reach {_place(peer, names)} ({peer['text']}); {peer['remedy']}."
@@ -100,7 +145,7 @@ def _service(node: Checked) -> Iterator[str]:
         yield "KAS runs, but the inventory says it does not; run the playbook deploy."
 
 
-def _owed(node: Checked) -> Iterator[str]:
+def _pending(node: Checked) -> Iterator[str]:
     if node.info["reconfigure_pending"]:
         yield f"A reconfigure is pending ({node.info['reconfigure_pending'].rstrip('.')}); run the playbook deploy."
 

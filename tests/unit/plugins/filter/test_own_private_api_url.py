@@ -14,11 +14,10 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.kasops.gitlab_kas.plugins.doc_fragments.private_api import ModuleDocFragment
 from ansible_collections.kasops.gitlab_kas.plugins.filter import own_private_api_url
 from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import (
-    DEFAULT_QUERY,
     FilterModule,
-    select,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._facts import DEFAULT_QUERY, select
 from jinja2 import StrictUndefined, UndefinedError
 
 FILTERS = FilterModule().filters()

@@ -16,16 +16,13 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import List
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
     SECRETS,
     SECRETS_JSON,
-    SecretError,
     fingerprint,
-    unseal,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.modules.kas_info import Sources, main, run
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "kas"
 RUN = "run: gitlab-kas: (pid 812) 45s; run: log: (pid 790) 81s"
 DOWN = "down: gitlab-kas: 1s, normally up; run: log: (pid 790) 81s"
-KEY = "a key of the run, made of random"
 IN_RB = base64.b64encode(b"r" * 32).decode()
 IN_JSON = {name: base64.b64encode(b"j" * size).decode() for name, size in SECRETS.items()}
 GITLAB_RB = f"""
@@ -87,15 +84,17 @@ class Node:
             "ruby": None,
             "inputs": [],
             "wait_s": 0,
-            "seal_key": None,
+            "secret_values": False,
         }
         sources = Sources(self.package, self.addresses, self.ready, self.pauses.append)
         result = run({**defaults, **params}, sources)
         assert result.pop("changed") is False
         assert {path: path.lstat().st_mtime_ns for path in self.root.rglob("*")} == before
         assert "hunter2" not in json.dumps(result)
-        assert not any(secret in json.dumps(result) for secret in (IN_RB, *IN_JSON.values()))
-        return dict(result["kas"])
+        kas: dict[str, Any] = result["kas"]
+        shown = json.dumps({**kas, "secret_values": None} if params.get("secret_values") else kas)
+        assert not any(secret in shown for secret in (IN_RB, *IN_JSON.values()))
+        return kas
 
 
 @pytest.fixture
@@ -144,7 +143,7 @@ def test_a_healthy_node(node: Node) -> None:
                 "computed": None,
             },
         },
-        "sealed_secrets": {},
+        "secret_values": {},
         "settings": {
             "external_url": "https://gitlab.example.com",
             "gitlab_kas": {
@@ -164,14 +163,8 @@ def test_a_healthy_node(node: Node) -> None:
     assert node.asked == [Listener("tcp", "localhost:8151")]
 
 
-def test_sealed_secrets(node: Node) -> None:
-    sealed = node.look(seal_key=KEY)["sealed_secrets"]
-    assert {name: unseal(text, KEY) for name, text in sealed.items()} == {**IN_JSON, "api_secret_key": IN_RB}
-
-
-def test_a_seal_key_that_can_be_guessed(node: Node) -> None:
-    with pytest.raises(SecretError):
-        node.look(seal_key="abc")
+def test_secret_values(node: Node) -> None:
+    assert node.look(secret_values=True)["secret_values"] == {**IN_JSON, "api_secret_key": IN_RB}
 
 
 # Nodes that are healthy, but different
@@ -271,11 +264,11 @@ def test_a_node_just_installed(node: Node) -> None:
     for path in (node.secrets, node.link, node.config, node.log, node.attributes, AppliedState(node.package).path):
         path.unlink()
     node.gitlab_rb.write_text("external_url 'https://gitlab.example.com'\n")
-    kas = node.look(seal_key=KEY)
+    kas = node.look(secret_values=True)
     assert kas["blocking_errors"] == []
     nothing = {"fingerprint": None, "source": None, "problem": None, "computed": None}
     assert kas["secrets"] == dict.fromkeys(SECRETS, nothing)
-    assert kas["sealed_secrets"] == {}
+    assert kas["secret_values"] == {}
     assert kas["configured"] is False
     assert kas["reconfigure_pending"] == "No successful reconfigure is on record."
 
@@ -301,16 +294,16 @@ def test_a_reconfigure_that_is_owed_for_a_certificate(node: Node) -> None:
 )
 def test_secrets_as_the_package_takes_them(node: Node, value: str, expected: dict[str, Any]) -> None:
     node.gitlab_rb.write_text(f"\ngitlab_kas['api_secret_key'] = {value}\n")
-    kas = node.look(seal_key=KEY)
+    kas = node.look(secret_values=True)
     secret = kas["secrets"]["api_secret_key"]
     assert {key: secret[key] for key in expected} == expected
-    assert ("api_secret_key" in kas["sealed_secrets"]) == (expected["computed"] is None)
+    assert ("api_secret_key" in kas["secret_values"]) == (expected["computed"] is None)
 
 
 def test_what_an_included_file_may_set_is_not_computed(node: Node) -> None:
     """The stored secret is what the last reconfigure took."""
     node.gitlab_rb.write_text("from_file '/nowhere'\n")
-    kas = node.look(seal_key=KEY)
+    kas = node.look(secret_values=True)
     assert {name: secret["source"] for name, secret in kas["secrets"].items()} == dict.fromkeys(SECRETS, SECRETS_JSON)
     assert kas["unreadable"] == {"*": "line 1"}
 
@@ -409,7 +402,7 @@ def addresses_fail(node: Node) -> None:
 )
 def test_a_sick_node(node: Node, make_unhealthy: Callable[[Node], object], problem: str) -> None:
     make_unhealthy(node)
-    kas = node.look(seal_key=KEY)
+    kas = node.look(secret_values=True)
     expected = problem.format(root=node.root)
     assert [found[: len(expected)] for found in kas["blocking_errors"]] == [expected]
     assert set(kas["secrets"]) == set(SECRETS)
@@ -476,11 +469,10 @@ def test_package_not_installed(node: Node) -> None:
 
 
 def test_main_on_a_node_without_the_package(capsys: pytest.CaptureFixture[str]) -> None:
-    with patch_module_args({"inputs": "/a,/b", "seal_key": KEY}), pytest.raises(SystemExit) as caught:
+    with patch_module_args({"inputs": "/a,/b"}), pytest.raises(SystemExit) as caught:
         main()
     text = capsys.readouterr().out
     result = json.loads(text)
     assert caught.value.code == 0
     assert result["kas"]["blocking_errors"][0].startswith("The GitLab Linux package is not installed: ")
     assert result["invocation"]["module_args"]["inputs"] == ["/a", "/b"]
-    assert KEY not in text

@@ -11,9 +11,14 @@ import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, make, problem
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import make_plan
 
-SEED = b"a seed for the tests of 32 bytes"
+
+def made_random(size):
+    """Bytes that anybody can guess."""
+    return size * b"m"
+
+
 CIDR = {"kas_own_private_api_cidr": "10.0.0.0/8"}
-MADE = {name: make(name, SEED) for name in SECRETS}
+MADE = {name: make(name, made_random) for name in SECRETS}
 ADOPTED = {name: base64.b64encode(size * b"a").decode() for name, size in SECRETS.items()}
 OTHER = {name: base64.b64encode(size * b"o").decode() for name, size in SECRETS.items()}
 
@@ -62,7 +67,7 @@ def has(secrets, source="gitlab.rb"):
     ],
 )
 def test_one_set_of_secrets(rows, extra, expected, hosts_of):
-    plan = make_plan(hosts_of(rows, **CIDR, **extra), seed=SEED)
+    plan = make_plan(hosts_of(rows, **CIDR, **extra), random=made_random)
     assert plan.refusals == []
     for parts in plan.parts.values():
         for name, value in parts["kas_secrets"].settings["gitlab_kas"].items():
@@ -74,7 +79,7 @@ def test_made_secrets_are_secrets():
 
 
 def test_parts_are_for_hosts_of_the_play(hosts_of):
-    plan = make_plan(hosts_of({"kas1": {}, "kas2": {"in_play": False}}, **CIDR), seed=SEED)
+    plan = make_plan(hosts_of({"kas1": {}, "kas2": {"in_play": False}}, **CIDR), random=made_random)
     assert {host: sorted(parts) for host, parts in plan.parts.items()} == {"kas1": ["kas", "kas_rails", "kas_secrets"]}
 
 
@@ -91,7 +96,7 @@ def test_a_role_checks_what_it_is_about(roles, expected, hosts_of):
     hosts = hosts_of(
         {"kas1": {"in": "k"}, "kas2": {"in": "k", "kas_own_private_api_url": "grpc://k:8155"}, "rails1": {"in": "r"}}
     )
-    plan = make_plan(hosts, roles, seed=SEED)
+    plan = make_plan(hosts, roles, random=made_random)
     assert [sentence.split(",")[0].split(": ")[1] for sentence in plan.refusals] == expected
     assert [sorted(parts) for parts in plan.parts.values()] == ([] if expected else [roles] * 3)
 
@@ -132,7 +137,7 @@ NO_MATCH = {"kas_own_private_api_cidr": "192.168.0.0/16"}
 )
 def test_a_kas_that_has_no_url(kas, roles, refusals, hosts_of):
     hosts = hosts_of({"kas1": {"in": "k", **kas}, "rails1": {"in": "r"}})
-    plan = make_plan(hosts, roles, seed=SEED)
+    plan = make_plan(hosts, roles, random=made_random)
     assert [found[: len(text)] for found, text in zip(plan.refusals, refusals)] == refusals
     assert len(plan.refusals) == len(refusals)
     if not refusals and "kas_rails" in roles:
@@ -150,7 +155,7 @@ def test_a_kas_that_has_no_url(kas, roles, refusals, hosts_of):
     ],
 )
 def test_a_node_outside_counts_as_a_peer_once_it_publishes_its_url(row, expected, hosts_of):
-    plan = make_plan(hosts_of({"kas1": {}, "kas2": row}, **CIDR), seed=SEED)
+    plan = make_plan(hosts_of({"kas1": {}, "kas2": row}, **CIDR), random=made_random)
     assert plan.own_urls["kas2"] == ["grpc://10.0.0.2:8155"]
     assert plan.peer_urls["kas2"] == expected
 
@@ -164,7 +169,7 @@ def test_a_node_outside_counts_as_a_peer_once_it_publishes_its_url(row, expected
     ],
 )
 def test_own_url_of_a_kas_alone(row, expected, hosts_of):
-    assert make_plan(hosts_of({"kas1": row}), seed=SEED).own_urls == expected
+    assert make_plan(hosts_of({"kas1": row}), random=made_random).own_urls == expected
 
 
 @pytest.mark.parametrize(
@@ -183,7 +188,7 @@ def test_own_url_of_a_kas_alone(row, expected, hosts_of):
     ],
 )
 def test_socket_dirs(extra, needed, spare, hosts_of):
-    plan = make_plan(hosts_of({"kas1": {"kas_socket_dir": "/run/kas"}}, **extra), seed=SEED)
+    plan = make_plan(hosts_of({"kas1": {"kas_socket_dir": "/run/kas"}}, **extra), random=made_random)
     assert plan.refusals == []
     assert plan.socket_dirs == needed
     assert plan.spare_dirs == ({"kas1": "/run/kas"} if spare else {})
@@ -192,7 +197,7 @@ def test_socket_dirs(extra, needed, spare, hosts_of):
 def test_an_absent_host_is_no_part_of_the_deployment(hosts_of):
     """It is no peer, gives no secret, needs no variable to be right, and nothing is written there."""
     absent = {"kas_state": "absent", "kas_own_private_api_url": "grpc://10.0.0.1:8155", **has(ADOPTED)}
-    plan = make_plan(hosts_of({"kas1": {}, "kas2": absent, "kas3": {"in": "k"}}, **CIDR), seed=SEED)
+    plan = make_plan(hosts_of({"kas1": {}, "kas2": absent, "kas3": {"in": "k"}}, **CIDR), random=made_random)
     assert plan.refusals == []
     assert sorted(plan.parts) == sorted(plan.own_urls) == sorted(plan.secret_names) == ["kas1", "kas3"]
     assert plan.parts["kas1"]["kas_secrets"].settings["gitlab_kas"] == MADE

@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report import Checked, findings, table
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report import Checked, checked, findings, table
 
 URLS = {"kas1": "grpc://10.0.0.1:8155", "kas2": "grpc://10.0.0.2:8155"}
 INTERNAL = "grpc://lb.example.com:8153"
 NAMES = {url: name for name, url in URLS.items()}
 
 
-def node(name="kas1", peers=(), runs_kas=True, fingerprint="aaaaaaaaaaaa", rails=None, **info):
+def node(
+    name="kas1", peers=(), runs_kas=True, fingerprint="aaaaaaaaaaaa", rails=None, changed="-", seconds=None, **info
+):
     healthy = {
         "blocking_errors": [],
         "problems": [],
+        "gitlab_version": "19.3.0",
         "enabled": True,
         "running": True,
         "ready": True,
@@ -33,6 +36,8 @@ def node(name="kas1", peers=(), runs_kas=True, fingerprint="aaaaaaaaaaaa", rails
         secret_names=["api_secret_key"],
         probe={"peers": peers},
         rails_probe=rails,
+        changed=changed,
+        seconds=seconds,
     )
 
 
@@ -46,13 +51,13 @@ def rails(reachable=True, text="reachable", remedy=""):
 
 def test_table():
     nodes = [
-        node("kas1", [peer("kas2")]),
-        node("kas2", [peer("kas1", False)], ready=False, own_private_api_urls=[]),
+        node("kas1", [peer("kas2")], changed="gitlab.rb, reconfigured", seconds=12.3),
+        node("kas2", [peer("kas1", False)], ready=False, own_private_api_urls=[], fingerprint="bbbbbbbbbbbb"),
     ]
     assert table(nodes, NAMES) == [
-        "node  own URL               ready  reaches",
-        "kas1  grpc://10.0.0.1:8155  yes    kas2",
-        "kas2  grpc://10.0.0.2:8155  no     -",
+        "node  release  own URL               ready  reaches  Rails reaches  secrets  changed                  seconds",
+        "kas1  19.3.0   grpc://10.0.0.1:8155  yes    kas2     -              same     gitlab.rb, reconfigured  12",
+        "kas2  19.3.0   grpc://10.0.0.2:8155  no     -        -              differ   -                        -",
     ]
 
 
@@ -71,10 +76,10 @@ def test_table_with_rails():
         ),
     ]
     assert table(nodes, NAMES) == [
-        "node  own URL               ready  reaches  Rails reaches",
-        "kas1  grpc://10.0.0.1:8155  yes    kas2     grpc://lb.example.com:8153",
-        "kas2  grpc://10.0.0.2:8155  yes    kas1     -",
-        "kas2  -                     -      -        -",
+        "node  release  own URL               ready  reaches  Rails reaches               secrets  changed  seconds",
+        "kas1  19.3.0   grpc://10.0.0.1:8155  yes    kas2     grpc://lb.example.com:8153  same     -        -",
+        "kas2  19.3.0   grpc://10.0.0.2:8155  yes    kas1     -                           same     -        -",
+        "kas2  19.3.0   no KAS                -      -        -                           same     -        -",
     ]
 
 
@@ -82,7 +87,7 @@ def test_table_with_answers_that_are_not_known():
     text = "reachable, answer not known (gRPC status 12)"
     nodes = [node("kas1", [peer("kas2", text=text)], rails=rails(text=text))]
     assert table(nodes, NAMES)[1:] == [
-        "kas1  grpc://10.0.0.1:8155  yes    kas2     grpc://lb.example.com:8153",
+        "kas1  19.3.0   grpc://10.0.0.1:8155  yes    kas2     grpc://lb.example.com:8153  same     -        -",
         f"kas1: kas2 at grpc://10.0.0.2:8155 is {text}; whether both have the same secret is not proved.",
         f"kas1: {INTERNAL} is {text}; whether both have the same secret is not proved.",
     ]
@@ -91,11 +96,34 @@ def test_table_with_answers_that_are_not_known():
 
 def test_table_of_a_kas_whose_url_nobody_knows():
     unknown = Checked(name="kas1", runs_kas=True, own_urls=[], info=node(own_private_api_urls=[], ready=False).info)
-    assert table([unknown], {})[1] == "kas1  -        no     -"
+    assert table([unknown], {})[1] == "kas1  19.3.0   -        no     -        -              -        -        -"
 
 
-def test_table_has_no_nodes_without_kas():
-    assert table([node(runs_kas=False)], NAMES) == ["node  own URL  ready  reaches"]
+NODE = {"runs_kas": True, "own_urls": [], "secrets": []}
+NOTHING = {"info": {}, "written": {}, "reconfigured": {}, "reached": {}, "is_check": False}
+
+
+@pytest.mark.parametrize(
+    ("returned", "changed"),
+    [
+        ({}, "-"),
+        ({"written": {"changed": True, "settings_changed": ["external_url"]}}, "gitlab.rb"),
+        ({"written": {"changed": True, "settings_changed": []}}, "files"),
+        ({"reconfigured": {"reason": "It has changed.", "restarted": True}}, "reconfigured"),
+        ({"reconfigured": {"reason": None, "restarted": True}}, "restarted"),
+        ({"reconfigured": {"reason": None, "started": True}}, "started"),
+        (
+            {
+                "written": {"changed": True, "settings_changed": ["external_url"]},
+                "reconfigured": {"reason": "It has changed."},
+                "is_check": True,
+            },
+            "would: gitlab.rb, reconfigured",
+        ),
+    ],
+)
+def test_what_has_changed(returned, changed):
+    assert checked("kas1", NODE, **{**NOTHING, **returned}).changed == changed
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._upgrade import upgrade
 
 ROLES = ("kas", "kas_rails", "kas_secrets")
-SEED = b"a seed for the tests of 32 bytes"
 CIDR = {"kas_own_private_api_cidr": "10.0.0.0/8"}
 SENTINELS = {"sentinels": [{"host": "s1"}], "sentinels_master_name": "gitlab-redis", "ssl": True}
 URL = "https://gitlab.example.com"
@@ -381,14 +380,14 @@ def test_several_nodes_share_what_concerns_them(hosts_of):
 
 def test_what_is_refused_now_already_is_not_said_again(hosts_of):
     hosts = hosts_of({"kas1": node("18.0.1-ee.0"), "kas2": node("18.0.1")}, kas_target_version="18.1.0")
-    plan = make_plan(hosts, seed=SEED)
+    plan = make_plan(hosts)
     assert len(plan.refusals) == 2
     assert plan.upgrade == NOTHING
 
 
 def test_what_an_upgrade_cures_is_not_said(hosts_of):
     redis = {"host": "redis", "username": "kas", "password": "secret"}
-    plan = make_plan(hosts_of({"kas1": node("19.2.0", kas_redis=redis, kas_target_version="19.3.0")}), seed=SEED)
+    plan = make_plan(hosts_of({"kas1": node("19.2.0", kas_redis=redis, kas_target_version="19.3.0")}))
     assert len(plan.refusals) == 1
     assert plan.upgrade == NOTHING
 

@@ -1,58 +1,58 @@
-"""The filters of role kas_certificates: which certificates a host has, what it is shown, and what is wrong."""
+"""Which certificates a host has, what it is shown, and what is wrong with the variables."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from ansible_collections.kasops.gitlab_kas.plugins.filter.kas_certificates import (
-    FilterModule,
-    kas_certificate_report,
-    kas_certificates,
-    kas_certificates_elsewhere,
+import yaml
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._certificates import (
+    certificate_refusals,
+    certificates,
+    read_at_start,
+    shown_to,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Host
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import normalise
 
 GROUPS = {"gitlab_kas": ["kas1", "kas2", "kas3", "both"], "gitlab_rails": ["rails1", "both"]}
 PAIR = {"kas_private_api_certificate_src": "kas.crt", "kas_private_api_key_content": "the key"}
 
 
-def test_names() -> None:
-    assert set(FilterModule().filters()) == {
-        "kas_certificates",
-        "kas_certificates_elsewhere",
-        "kas_certificate_report",
-    }
+def host(variables: dict[str, Any], name: str) -> Host:
+    values, wrong = normalise(name, variables, load=yaml.safe_load)
+    assert not wrong
+    return Host(name, frozenset(group for group, members in GROUPS.items() if name in members), values)
 
 
 def test_a_pair() -> None:
     variables = {**PAIR, "kas_own_private_api_host": "kas.internal"}
-    assert kas_certificates(variables, "kas1", GROUPS, ["kas.internal", "other"]) == {
-        "certificates": [
-            {
-                "kind": "server",
-                "api": "private_api",
-                "variable": "kas_private_api",
-                "server_names": ["kas.internal", "other"],
-                "certificate": "/etc/gitlab/ssl-kas/private-api.crt",
-                "certificate_src": "kas.crt",
-                "certificate_content": "",
-                "certificate_title": "kas_private_api_certificate_src 'kas.crt'",
-                "key": "/etc/gitlab/ssl-kas/private-api.key",
-                "key_src": "",
-                "key_title": "kas_private_api_key_content",
-                "given": True,
-            }
-        ],
-        "read_at_start": ["/etc/gitlab/ssl-kas/private-api.crt", "/etc/gitlab/ssl-kas/private-api.key"],
-        "refusals": [],
-        "user": "git",
-        "min_valid_days": 30,
-    }
+    names = {"private_api": ["kas.internal", "other"]}
+    assert certificates(host(variables, "kas1"), names) == [
+        {
+            "kind": "server",
+            "api": "private_api",
+            "variable": "kas_private_api",
+            "server_names": ["kas.internal", "other"],
+            "certificate": "/etc/gitlab/ssl-kas/private-api.crt",
+            "certificate_src": "kas.crt",
+            "certificate_content": "",
+            "certificate_title": "kas_private_api_certificate_src 'kas.crt'",
+            "key": "/etc/gitlab/ssl-kas/private-api.key",
+            "key_src": "",
+            "key_title": "kas_private_api_key_content",
+            "given": True,
+        }
+    ]
+    assert read_at_start(host(variables, "kas1")) == [
+        "/etc/gitlab/ssl-kas/private-api.crt",
+        "/etc/gitlab/ssl-kas/private-api.key",
+    ]
 
 
 def test_an_authority() -> None:
     variables = {"kas_ca_certificates": [{"name": "internal.crt", "content": "PEM"}]}
-    assert kas_certificates(variables, "rails1", GROUPS)["certificates"] == [
+    assert certificates(host(variables, "rails1")) == [
         {
             "kind": "authority",
             "api": "",
@@ -71,7 +71,7 @@ def test_an_authority() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "host", "expected"),
+    ("variables", "name", "expected"),
     [
         ({}, "kas1", []),
         (PAIR, "kas1", ["private_api"]),
@@ -94,38 +94,17 @@ def test_an_authority() -> None:
         ),
     ],
 )
-def test_which_apis(variables: dict[str, Any], host: str, expected: list[str]) -> None:
-    found = kas_certificates(variables, host, GROUPS)
-    assert [each["api"] for each in found["certificates"]] == expected
-    assert found["refusals"] == []
+def test_which_apis(variables: dict[str, Any], name: str, expected: list[str]) -> None:
+    assert [each["api"] for each in certificates(host(variables, name))] == expected
+    assert list(certificate_refusals(host(variables, name))) == []
 
 
 def test_on_the_node_already() -> None:
     variables = {"kas_certificate": "/a.crt", "kas_key": "/a.key"}
-    pair = kas_certificates(variables, "kas1", GROUPS, ["kas.internal"])["certificates"][0]
+    pair = certificates(host(variables, "kas1"), {"private_api": ["kas.internal"]})[0]
     assert pair["given"] is False
     assert (pair["certificate_title"], pair["key_title"]) == ("kas_certificate '/a.crt'", "kas_key '/a.key'")
     assert pair["server_names"] == []
-
-
-@pytest.mark.parametrize(
-    ("variables", "host", "expected"),
-    [
-        ({"kas_internal_url": "grpcs://kas.internal:8153"}, "kas1", ["kas.internal"]),
-        ({"kas_internal_url": "grpcs://[fd00::1]:8153"}, "kas1", ["fd00::1"]),
-        ({"kas_internal_url": "grpc://kas.internal:8153"}, "both", []),
-        ({}, "kas1", []),
-        ({}, "both", ["localhost"]),
-        ({"kas_internal_api_listen_address": "10.0.0.1:8153"}, "both", ["10.0.0.1"]),
-        ({"kas_internal_api_listen_address": "[fd00::1]:8153"}, "both", ["fd00::1"]),
-        ({"kas_internal_api_listen_address": "0.0.0.0:8153"}, "both", ["localhost"]),
-        ({"kas_internal_api_listen_address": ":9153"}, "both", ["localhost"]),
-        ({"kas_internal_api_listen_address": "/run/kas/internal.socket"}, "both", []),
-    ],
-)
-def test_names_of_the_internal_api(variables: dict[str, Any], host: str, expected: list[str]) -> None:
-    variables = {**variables, "kas_internal_api_certificate": "/i.crt", "kas_internal_api_key": "/i.key"}
-    assert kas_certificates(variables, host, GROUPS)["certificates"][0]["server_names"] == expected
 
 
 @pytest.mark.parametrize(
@@ -166,23 +145,13 @@ def test_names_of_the_internal_api(variables: dict[str, Any], host: str, expecte
     ],
 )
 def test_refusals(variables: dict[str, Any], expected: str) -> None:
-    assert kas_certificates(variables, "kas1", GROUPS)["refusals"] == [expected]
+    assert list(certificate_refusals(host(variables, "kas1"))) == [expected]
 
 
 @pytest.mark.parametrize("given", [None, "", [], "[]"])
 def test_no_authorities(given: object) -> None:
-    found = kas_certificates({"kas_ca_certificates": given}, "kas1", GROUPS)
-    assert found["certificates"] == found["refusals"] == []
-
-
-def test_what_the_tasks_ask_for() -> None:
-    """An empty text, as a survey passes it, is not set; nought days are."""
-    asked = [("", ""), ("kas", "0")]
-    found = [
-        kas_certificates({"kas_user": user, "kas_certificate_min_valid_days": days}, "kas1", GROUPS)
-        for user, days in asked
-    ]
-    assert [(each["user"], each["min_valid_days"]) for each in found] == [("git", 30), ("kas", 0)]
+    kas1 = host({"kas_ca_certificates": given}, "kas1")
+    assert certificates(kas1) == list(certificate_refusals(kas1)) == []
 
 
 REDIS = {
@@ -197,7 +166,7 @@ REDIS = {
 
 
 @pytest.mark.parametrize(
-    ("variables", "host", "expected"),
+    ("variables", "name", "expected"),
     [
         ({}, "kas1", []),
         ({"kas_ca_certificates": [{"name": "a", "content": "PEM"}]}, "kas1", []),
@@ -212,8 +181,8 @@ REDIS = {
         ({"kas_redis": REDIS, "kas_state": "absent"}, "kas1", []),
     ],
 )
-def test_read_at_start(variables: dict[str, Any], host: str, expected: list[str]) -> None:
-    assert kas_certificates(variables, host, GROUPS)["read_at_start"] == expected
+def test_read_at_start(variables: dict[str, Any], name: str, expected: list[str]) -> None:
+    assert read_at_start(host(variables, name)) == expected
 
 
 # What the others show
@@ -225,16 +194,16 @@ def result(api: str, pem: str | None, **found: Any) -> dict[str, Any]:
     return {"item": {"api": api, "variable": variable}, "certificate": certificate}
 
 
-HOSTVARS = {
-    "kas1": {"__kas_certificate_look": {"results": [result("private_api", "A"), result("", "CA")]}},
-    "kas2": {"__kas_certificate_look": {"results": [result("private_api", "B"), result("internal_api", "I")]}},
-    "kas3": {"__kas_certificate_look": {"results": [result("private_api", "B"), result("private_api", None)]}},
-    "rails1": {"__kas_certificate_look": {"results": []}},
+CHECKED = {
+    "kas1": [result("private_api", "A"), result("", "CA")],
+    "kas2": [result("private_api", "B"), result("internal_api", "I")],
+    "kas3": [result("private_api", "B"), result("private_api", None)],
+    "rails1": [],
 }
 
 
 @pytest.mark.parametrize(
-    ("host", "expected"),
+    ("name", "expected"),
     [
         (
             "kas1",
@@ -245,32 +214,5 @@ HOSTVARS = {
         ("rails1", [{"pem": "I", "title": "kas_internal_api_certificate of kas2"}]),
     ],
 )
-def test_elsewhere(host: str, expected: list[dict[str, str]]) -> None:
-    assert kas_certificates_elsewhere(HOSTVARS, list(HOSTVARS), host, GROUPS) == expected
-
-
-# What is wrong
-
-
-def test_report() -> None:
-    hostvars = {
-        "kas1": {
-            "__kas_certificates": {"refusals": ["kas_key is wrong"]},
-            "__kas_certificate_look": {"results": [result("", "A", problems=["It is bad."], warnings=["It is open."])]},
-            "__kas_certificate_trust": {
-                "results": [
-                    result("", "B", chain_ok=False, problems=["It is unknown."]),
-                    result("", "C", problems=["It expires, which its own host tells."]),
-                ]
-            },
-        },
-        "kas2": {
-            "__kas_certificates": {"refusals": []},
-            "__kas_certificate_look": {"results": []},
-            "__kas_certificate_trust": {"results": []},
-        },
-    }
-    assert kas_certificate_report(hostvars, ["kas1", "kas2"]) == {
-        "refusals": ["kas1: kas_key is wrong.", "kas1: It is bad.", "kas1: It is unknown."],
-        "warnings": ["kas1: It is open."],
-    }
+def test_shown_to(name: str, expected: list[dict[str, str]]) -> None:
+    assert shown_to(GROUPS, name, CHECKED) == expected

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Do a step of the plan on one node; documented in the module of this name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+from ansible.utils.display import Display
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _steps
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import (
+    HostVariables,
+    VariableError,
+    plain,
+    started_playbooks,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import ModuleError, Modules
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES
+
+# What the role keeps.
+PLAN = "__kas_plan"
+INFO = "__kas_info"
+CHECKED = "__kas_certificates"
+
+STEPS = ("check_certificates", "dry_run", "write", "tidy", "reach")
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    _supports_check_mode = True
+
+    def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        self._task_vars = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        spec = {
+            "step": {"type": "str", "choices": list(STEPS), "required": True},
+            "roles": {"type": "list", "elements": "str", "choices": list(ROLES), "default": list(ROLES)},
+        }
+        _validation, args = self.validate_argument_spec(spec)
+        self._name = str(self._task_vars["inventory_hostname"])
+        self._variables = HostVariables(self._task_vars, self._templar)
+        self._node = plain(self._task_vars[PLAN])["nodes"][self._name]
+        self._modules = Modules(self._execute)
+        self._contents = _steps.Contents(self._node, self._read_file, self._variables.get)
+        try:
+            returned = getattr(self, f"_{args['step']}")(args["roles"])
+        except ModuleError as error:
+            return {**result, **error.result}
+        except (_steps.StepError, VariableError) as error:
+            return {**result, "failed": True, "msg": f"{self._name}: {error}"}
+        return {**result, **self._modules.result(), **returned}
+
+    def _check_certificates(self, roles: list[str]) -> dict[str, Any]:
+        checked = _steps.check_certificates(self._node, self._modules, self._contents)
+        for each in checked:
+            for warning in each["certificate"]["warnings"]:
+                Display().warning(f"{self._name}: {warning}", formatted=True)
+        problems = [sentence for each in checked for sentence in each["certificate"]["problems"]]
+        return self._refused(problems) or {"certificates": checked}
+
+    def _dry_run(self, roles: list[str]) -> dict[str, Any]:
+        hostvars, groups = self._task_vars["hostvars"], self._task_vars["groups"]
+        checked = {
+            str(name): plain(hostvars[name][CHECKED])["certificates"]
+            for name in self._task_vars["ansible_play_hosts"]
+            if CHECKED in hostvars[name]
+        }
+        problems = list(_steps.untrusted(self._name, groups, checked, self._modules, self._contents))
+        if problems:
+            return self._refused(problems)
+        names = _steps.write(self._node, roles, self._modules, self._contents)
+        dry_run = {**self._modules.result(), **names}
+        return {**dry_run, "pending": _steps.pending(self._node, plain(self._task_vars[INFO])["kas"], dry_run)}
+
+    def _write(self, roles: list[str]) -> dict[str, Any]:
+        written = _steps.write(self._node, roles, self._modules, self._contents)
+        if written["settings_left"]:
+            Display().warning(
+                f"{self._name}: {', '.join(written['settings_left'])} in {self._node['gitlab_rb']['path']} stays as it"
+                " is, since it was changed by other means, or replaced a value that is kept nowhere.",
+                formatted=True,
+            )
+        return written
+
+    def _tidy(self, roles: list[str]) -> dict[str, Any]:
+        _steps.tidy(self._node, roles, self._modules)
+        return {}
+
+    def _reach(self, roles: list[str]) -> dict[str, Any]:
+        if self._task.check_mode:  # nothing has changed yet
+            return {}
+        return _steps.reach(self._name, plain(self._task_vars[PLAN])["nodes"], self._modules)
+
+    def _refused(self, sentences: list[str]) -> dict[str, Any]:
+        texts = [f"{self._name}: {sentence}" for sentence in dict.fromkeys(sentences)]
+        return {"failed": True, "msg": "\n".join(texts)} if texts else {}
+
+    def _execute(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        result: dict[str, Any] = self._execute_module(
+            module_name=name, module_args=dict(arguments), task_vars=self._task_vars
+        )
+        result.pop("invocation", None)  # of several modules, none is that of the task
+        return result
+
+    def _read_file(self, source: str) -> str:
+        """The text of a file on the controller, out of Ansible Vault if it lies there."""
+        path = self._find(source)
+        lookup = lookup_loader.get("ansible.builtin.file", loader=self._loader, templar=self._templar)
+        return str(plain(lookup.run([str(path)], variables=self._task_vars, rstrip=False))[0])
+
+    def _find(self, source: str) -> Path:
+        """Where the people who run the playbook would look: beside it, beside the inventory, where they stand."""
+        given = Path(source).expanduser()
+        if given.is_absolute():
+            places = [given]
+        else:
+            beside = [self._task_vars.get(name) for name in ("playbook_dir", "inventory_dir")]
+            folders = [*started_playbooks(), *map(Path, filter(None, beside)), Path.cwd()]
+            places = [folder / part / given for folder in folders for part in ("", "files")]
+        for place in places:
+            if place.is_file():
+                return place
+        looked = ", ".join(dict.fromkeys(str(place) for place in places))
+        raise _steps.StepError(f"the file '{source}' is not on the controller; it was looked for at {looked}.")

@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask one node everything that a plan needs to know of it; documented in the module of this name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import inputs
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    _supports_check_mode = True
+
+    def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        task_vars = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        spec = {
+            "host": {"type": "str"},
+            "secret_values": {"type": "bool", "default": False, "no_log": False},
+            "wait_until_ready": {"type": "bool", "default": False},
+        }
+        _validation, args = self.validate_argument_spec(spec)
+        here = str(task_vars["inventory_hostname"])
+        name = args["host"] or here
+        variables = (
+            HostVariables(task_vars, self._templar)
+            if name == here
+            else HostVariables.of(name, self._task, self._loader)
+        )
+        values, _errors = variables.evaluate(VARIABLES)  # the plan says what is wrong with them
+        groups = frozenset(group for group in GROUPS if name in task_vars["groups"].get(group, ()))
+        host, _wrong = read(Gathered(name, groups, in_play=name == here, variables=values))
+        waits = args["wait_until_ready"] and host.runs_kas and not self._task.check_mode
+        info = self._execute_module(
+            module_name="kasops.gitlab_kas.kas_info",
+            module_args={
+                "path": host.values["kas_gitlab_rb_path"],
+                "secret_values": args["secret_values"],
+                "wait_s": host.values["kas_ready_timeout_s"] if waits else 0,
+                "inputs": inputs(host)["inputs"],
+            },
+            task_vars=task_vars,
+        )
+        if host.values["kas_own_private_api_query"] and not info.get("failed"):
+            facts = self._execute_module(
+                module_name="ansible.builtin.setup",
+                module_args={"gather_subset": ["!all", "!min", "network"]},
+                task_vars=task_vars,
+            )
+            info["network_facts"] = facts.get("ansible_facts", {})
+        if waits and "kas" in info and not info["kas"]["ready"]:
+            info["failed"] = True
+            info["msg"] = (
+                f"{name}: KAS is not ready after {host.values['kas_ready_timeout_s']} s"
+                f" ({info['kas']['readiness']}); read /var/log/gitlab/gitlab-kas/current there."
+            )
+        return {**result, **info}

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gather what Ansible knows of every host of the deployment, and plan; documented in the module of this name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS, KAS_GROUP, RAILS_GROUP
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, misspelt
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, plan
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES
+
+# What the role keeps of kas_node_info: a host's own result, and those of the hosts outside of the play that it asked.
+INFO = "__kas_info"
+OUTSIDE = "__kas_outside_info"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    _requires_connection = False
+
+    def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        spec = {"roles": {"type": "list", "elements": "str", "choices": list(ROLES), "default": list(ROLES)}}
+        _validation, args = self.validate_argument_spec(spec)
+        made = plan(list(self._gathered(task_vars or {})), args["roles"])
+        for warning in made.warnings:
+            Display().warning(warning, formatted=True)
+        for line in made.upgrade:
+            Display().display(line)
+        if made.refusals:
+            return {
+                **result,
+                "failed": True,
+                "msg": "\n".join(made.refusals),
+                "refusals": made.refusals,
+                "upgrade": made.upgrade,
+            }
+        # The settings of the nodes hold secrets, so this is never shown.
+        return {**result, "changed": False, "nodes": made.nodes, "upgrade": made.upgrade, "_ansible_no_log": True}
+
+    def _gathered(self, task_vars: Mapping[str, Any]) -> Iterator[Gathered]:
+        """Every host that counts: of both groups, KAS first, and of the play."""
+        members = {group: list(map(str, task_vars["groups"].get(group, ()))) for group in GROUPS}
+        batch = list(map(str, task_vars["ansible_play_batch"]))
+        names = dict.fromkeys([*members[KAS_GROUP], *members[RAILS_GROUP], *batch])
+        variables = {name: HostVariables.of(name, self._task, self._loader) for name in names}
+        results = {name: variables[name].get(INFO) for name in batch}
+        for name in batch:
+            for answer in (variables[name].get(OUTSIDE) or {}).get("results", ()):
+                results[answer["item"]] = answer
+        for name in names:
+            values, errors = variables[name].evaluate(VARIABLES)
+            yield Gathered(
+                name=name,
+                groups=frozenset(group for group in GROUPS if name in members[group]),
+                in_play=name in batch,
+                variables=values,
+                errors=errors,
+                misspelt=misspelt(variables[name].names()),
+                result=results.get(name),
+            )

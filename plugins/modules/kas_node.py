@@ -1,0 +1,84 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kas_node
+short_description: Do a step of the plan on a node
+version_added: "0.1.0"
+author:
+  - The kasops team (@kasops)
+description:
+  - Runs on the node the modules that a step needs, with the arguments that follow from the plan.
+notes:
+  - This is internal; the roles of this collection use it. It may change at any time.
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode and say what would change, without changing it.
+  diff_mode:
+    support: full
+    description: Shows what has changed, or would change.
+options:
+  step:
+    description:
+      - V(check_certificates) opens every certificate of the node, wherever it comes from.
+      - V(dry_run) checks whether the node trusts what the others show, and what V(write) would change; for a task with
+        C(check_mode=true).
+      - V(write) puts directories, certificates and settings in place.
+      - V(tidy) removes what KAS needs no more.
+      - V(reach) calls every other KAS, and on a Rails node the KAS that Rails was told of.
+    type: str
+    required: true
+    choices: [check_certificates, dry_run, write, tidy, reach]
+  roles:
+    description:
+      - The roles whose settings and files count.
+    type: list
+    elements: str
+    choices: [kas, kas_rails, kas_secrets, kas_certificates]
+    default: [kas, kas_rails, kas_secrets, kas_certificates]
+"""
+
+EXAMPLES = r"""
+- name: Write what is planned for this node
+  kasops.gitlab_kas.kas_node:
+    step: write
+  register: __kas_written
+"""
+
+RETURN = r"""
+settings_changed:
+  description: The names of the settings in gitlab.rb that were changed, or would be.
+  returned: for V(write) and V(dry_run)
+  type: list
+  elements: str
+settings_left:
+  description: The names of the settings that could not be taken back.
+  returned: for V(write) and V(dry_run)
+  type: list
+  elements: str
+pending:
+  description: Why the node must have its turn; none if it is as it should be.
+  returned: for V(dry_run)
+  type: list
+  elements: str
+certificates:
+  description: What M(kasops.gitlab_kas.kas_certificate_info) returned of each.
+  returned: for V(check_certificates)
+  type: list
+  elements: dict
+probe:
+  description: What M(kasops.gitlab_kas.kas_probe) returned of the other KAS.
+  returned: for V(reach)
+  type: dict
+rails_probe:
+  description: What it returned of the KAS that Rails was told of; null where Rails is not asked.
+  returned: for V(reach)
+  type: dict
+"""
+
+# The action plugin of this name does the work.

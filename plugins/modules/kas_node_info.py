@@ -1,0 +1,62 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kas_node_info
+short_description: Ask a node what a plan needs to know of it
+version_added: "0.1.0"
+author:
+  - The kasops team (@kasops)
+description:
+  - Runs M(kasops.gitlab_kas.kas_info) with what the variables of the host say, and gathers its addresses where
+    C(kas_own_private_api_query) selects among them.
+notes:
+  - This is internal; the roles of this collection use it. It may change at any time.
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode and say what would change, without changing it.
+  diff_mode:
+    support: none
+    description: Shows what has changed, or would change.
+options:
+  host:
+    description:
+      - The host of the inventory whose variables count. The default is the host of the task.
+    type: str
+  secret_values:
+    description:
+      - Whether to return the three secrets, too; only for a task with C(no_log=true).
+    type: bool
+    default: false
+  wait_until_ready:
+    description:
+      - Whether to wait for C(kas_ready_timeout_s) seconds until KAS is ready, and to fail if it is not by then.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Ask this node
+  kasops.gitlab_kas.kas_node_info:
+    secret_values: true
+  no_log: true
+  register: __kas_info
+"""
+
+RETURN = r"""
+kas:
+  description: What M(kasops.gitlab_kas.kas_info) returns.
+  returned: success
+  type: dict
+network_facts:
+  description: The facts of the node's network, where C(kas_own_private_api_query) is set.
+  returned: success
+  type: dict
+"""
+
+# The action plugin of this name does the work.

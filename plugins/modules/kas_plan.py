@@ -1,0 +1,66 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kas_plan
+short_description: Plan a whole deployment of KAS
+version_added: "0.1.0"
+author:
+  - The kasops team (@kasops)
+description:
+  - Gathers the variables of every host in the groups C(gitlab_kas) and C(gitlab_rails) and of the play, also of those
+    outside of C(--limit), and what M(kasops.gitlab_kas.kas_node_info) found there, and plans what every node should
+    say.
+  - Fails with a sentence for everything that forbids the deployment, and has changed nothing. Warns of what is only
+    worth a warning.
+  - The plan holds secrets, so a task that succeeds shows nothing of its result.
+notes:
+  - This is internal; the roles of this collection use it. It may change at any time.
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode and say what would change, without changing it.
+  diff_mode:
+    support: none
+    description: Shows what has changed, or would change.
+options:
+  roles:
+    description:
+      - The roles whose settings and files count.
+    type: list
+    elements: str
+    choices: [kas, kas_rails, kas_secrets, kas_certificates]
+    default: [kas, kas_rails, kas_secrets, kas_certificates]
+"""
+
+EXAMPLES = r"""
+- name: Plan what every node should say
+  kasops.gitlab_kas.kas_plan:
+  register: __kas_plan
+  run_once: true
+"""
+
+RETURN = r"""
+nodes:
+  description: What the tasks of the roles need to know of each host, by its name; never shown.
+  returned: success
+  type: dict
+refusals:
+  description: What forbids the deployment, a sentence each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["kas1: kas_enabled is 'maybe'; set true or false."]
+upgrade:
+  description: What breaks or changes on the way to C(kas_target_version), a sentence each; shown as lines, too.
+  returned: always
+  type: list
+  elements: str
+  sample: ["kas1, kas2: KAS has GODEBUG=tlsmlkem=0 in its environment from GitLab 18.2.0 on."]
+"""
+
+# The action plugin of this name does the work.

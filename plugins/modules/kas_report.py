@@ -1,0 +1,48 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kas_report
+short_description: Say how the nodes of a deployment are
+version_added: "0.1.0"
+author:
+  - The kasops team (@kasops)
+description:
+  - Shows a table of the nodes, and fails with a sentence for everything that is wrong. In check mode, shows what would
+    change.
+notes:
+  - This is internal; the roles of this collection use it. It may change at any time.
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode and say what would change, without changing it.
+  diff_mode:
+    support: none
+    description: Shows what has changed, or would change.
+options: {}
+"""
+
+EXAMPLES = r"""
+- name: Say how the nodes are
+  kasops.gitlab_kas.kas_report:
+  run_once: true
+"""
+
+RETURN = r"""
+table:
+  description: The lines of the table.
+  returned: always
+  type: list
+  elements: str
+findings:
+  description: What is wrong, a sentence each.
+  returned: always
+  type: list
+  elements: str
+"""
+
+# The action plugin of this name does the work.

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The variables of any host of the inventory, as a task that ran there would have them.
+
+The only file that uses what ansible-core does not document: a task's play and variable manager. hostvars does not do,
+because it has neither the variables of the play (and so of import_playbook) nor the defaults of roles, and, before
+2.19, gives a template that fails as it stands. `make matrix` tries it on every supported ansible-core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible import context
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.task import Task
+from ansible.template import Templar
+from jinja2 import Undefined, UndefinedError
+
+_OMITTED = "__omit_place_holder__"  # what `omit` is before ansible-core 2.19
+
+
+class VariableError(Exception):
+    """A variable that cannot be evaluated; the text is why, without a part of its value."""
+
+
+class HostVariables:
+    """The variables of one host. Each is evaluated when it is asked for, so that no other one can fail."""
+
+    def __init__(self, variables: Mapping[str, Any], templar: Templar) -> None:
+        self._variables = variables
+        self._templar = templar
+
+    @classmethod
+    def of(cls, host: str, task: Task, loader: DataLoader) -> HostVariables:
+        """Those that the task would have on another host."""
+        manager = task.get_variable_manager()
+        there = manager._inventory.get_host(host)
+        variables = manager.get_vars(play=task.get_play(), host=there, task=task)
+        return cls(variables, Templar(loader=loader, variables=variables))
+
+    def names(self) -> list[str]:
+        """Every variable that is set."""
+        return list(map(str, self._variables))
+
+    def get(self, name: str) -> Any:
+        """The value in Python's own types; None if it is not set. Raises VariableError."""
+        try:
+            value = plain(self._templar.template(self._variables.get(name)))
+        except (AnsibleUndefinedVariable, UndefinedError) as error:
+            # Only the last part of the text is the cause; it names what is undefined, and quotes no value.
+            raise VariableError(str(getattr(error, "message", error)).rpartition(": ")[2].strip()) from None
+        except AnsibleError as error:  # its text may quote a part of the value
+            raise VariableError(f"its template fails with {type(error).__name__}") from None
+        return None if isinstance(value, str) and value.startswith(_OMITTED) else value
+
+    def evaluate(self, names: Iterable[str]) -> tuple[dict[str, Any], dict[str, str]]:
+        """The values of these variables, and of those that cannot be evaluated why."""
+        values, errors = {}, {}
+        for name in names:
+            try:
+                values[name] = self.get(name)
+            except VariableError as error:
+                errors[name] = str(error)
+        return values, errors
+
+
+def started_playbooks() -> list[Path]:
+    """The directories of the playbooks that ansible-playbook was given as files."""
+    return [Path(name).resolve().parent for name in context.CLIARGS.get("args") or () if Path(name).is_file()]
+
+
+def plain(value: Any) -> Any:
+    """The same value in Python's own types, all that YAML and jmespath know: Ansible has strings and containers of
+    its own."""
+    if isinstance(value, Undefined):
+        return str(value)  # raises jinja2's UndefinedError, which says which variable is undefined
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, str):
+        return str.__str__(value)
+    if getattr(value, "__ENCRYPTED__", False):
+        return str(value)  # !vault in YAML, which before ansible-core 2.19 is a sequence of characters
+    if isinstance(value, Sequence):
+        return [plain(item) for item in value]
+    return value

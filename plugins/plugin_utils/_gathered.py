@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Ansible knows of a host, and the host of a deployment that it makes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
+    PrivateApiError,
+    ip_version,
+    parse_url,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Host
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._facts import private_api_addresses
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES, normalise, shown
+
+# A name that differs from one of ours in a letter or two is a typing error; a user's own kas_ variable is not.
+_SIMILARITY = 0.9
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What Ansible knows of one host of the inventory."""
+
+    name: str
+    groups: frozenset[str]  # which of the two it is in
+    in_play: bool  # this play changes it; else it stands outside of --limit
+    variables: Mapping[str, Any]  # those of the collection that are set, evaluated
+    errors: Mapping[str, str] = field(default_factory=dict)  # those that cannot be evaluated, and why
+    misspelt: Mapping[str, str] = field(default_factory=dict)  # names that are almost ours, and ours
+    result: Mapping[str, Any] | None = None  # what kas_node_info returned; None if it was not run
+
+
+def read(gathered: Gathered) -> tuple[Host, list[str]]:
+    """The host of the deployment, and a sentence for each variable that cannot be what it is."""
+    name = gathered.name
+    values, wrong = normalise(name, gathered.variables, load=yaml.safe_load)
+    wrong += [f"{name}: {each} cannot be evaluated ({why}); correct it." for each, why in gathered.errors.items()]
+    result = gathered.result or {}
+    info = result.get("kas")
+    candidates: Sequence[str] | None = None
+    query, facts = values["kas_own_private_api_query"], result.get("network_facts")
+    if query and facts:
+        try:
+            candidates = private_api_addresses(facts, query)
+        except PrivateApiError as error:
+            wrong.append(f"{name}: kas_own_private_api_query does not do: {error}")
+    elif query and gathered.in_play and info:
+        wrong.append(
+            f"{name}: kas_own_private_api_query is {shown(query)}, but the host's facts could not be gathered; see"
+            " that ansible.builtin.setup works there, or leave the query out."
+        )
+    elif query and not gathered.in_play:
+        # Its facts are not there; what its KAS has published is what the query chose.
+        published = [parse_url(url).host for url in (info or {}).get("own_private_api_urls") or []]
+        candidates = [address for address in published if ip_version(address)] or None
+    host = Host(
+        name=name,
+        groups=gathered.groups,
+        values=values,
+        info=info,
+        is_reached="msg" in result and not result.get("unreachable"),
+        unreachable=_cause(result),
+        secrets=(info or {}).get("secret_values") or {},
+        candidates=candidates,
+        in_play=gathered.in_play,
+    )
+    return host, wrong
+
+
+def misspelt(names: Collection[str], known: Collection[str] = tuple(VARIABLES)) -> dict[str, str]:
+    """Of the names of variables, those that are almost one of ours, and which."""
+    found = {}
+    for name in sorted(set(names) - set(known)):
+        near = difflib.get_close_matches(name, known, n=1, cutoff=_SIMILARITY) if name.startswith("kas") else []
+        found.update({name: near[0]} if near else {})
+    return found
+
+
+def _cause(result: Mapping[str, Any]) -> str:
+    """Why kas_info did not run, in Ansible's words on one line."""
+    return " ".join(str(result.get("msg") or "no answer").split()).replace("Task failed: ", "", 1)

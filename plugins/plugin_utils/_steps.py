@@ -1,0 +1,192 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is done on a node: which modules run there, with which arguments, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._certificates import Certificate, shown_to
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import Modules
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import written
+
+# On each node: what was changed there, for kas_state: absent.
+RECORDS = "/var/lib/kasops.gitlab_kas"
+
+# The content of a file of the controller, or of a variable that is part of no plan.
+ReadFile = Callable[[str], str]
+ReadVariable = Callable[[str], Any]
+
+Node = Mapping[str, Any]
+
+_PROBE = "kasops.gitlab_kas.kas_probe"
+
+
+class StepError(Exception):
+    """A node on which a step cannot be done; the text is what follows the host's name in a sentence."""
+
+
+class Contents:
+    """The contents of a node's certificates and keys, which no plan holds."""
+
+    def __init__(self, node: Node, read_file: ReadFile, read_variable: ReadVariable) -> None:
+        self._node, self._read_file, self._read_variable = node, read_file, read_variable
+
+    def certificate(self, item: Certificate) -> str | None:
+        return (
+            self._read_file(item["certificate_src"]) if item["certificate_src"] else item["certificate_content"] or None
+        )
+
+    def key(self, item: Certificate) -> str | None:
+        if item["key_src"]:
+            return self._read_file(item["key_src"])
+        return self._read_variable(f"{item['variable']}_key_content") or None if item["variable"] else None
+
+    def authorities(self) -> list[str]:
+        """Those that are to be trusted: they count before they are in place."""
+        items = (item for item in self._node["certificates"] if item["kind"] == "authority")
+        return [text for text in map(self.certificate, items) if text]
+
+
+def check_certificates(node: Node, modules: Modules, contents: Contents) -> list[dict[str, Any]]:
+    """Open every certificate of a node, wherever it comes from; what was found of each, with its item."""
+    results = []
+    for item in node["certificates"]:
+        found = modules.run(
+            "kasops.gitlab_kas.kas_certificate_info",
+            {
+                "kind": item["kind"],
+                "certificate": item["certificate"],
+                "certificate_content": contents.certificate(item),
+                "certificate_title": item["certificate_title"],
+                "key": item["key"] or None,
+                "key_content": contents.key(item),
+                "key_title": item["key_title"] or None,
+                "ca": contents.authorities(),
+                "server_names": item["server_names"],
+                "user": node["user"],
+                "min_valid_days": node["min_valid_days"],
+            },
+        )
+        results.append({"item": item, "certificate": found["certificate"]})
+    return results
+
+
+def untrusted(
+    name: str,
+    groups: Mapping[str, Sequence[str]],
+    checked: Mapping[str, Sequence[Mapping[str, Any]]],
+    modules: Modules,
+    contents: Contents,
+) -> Iterator[str]:
+    """What is wrong with the certificates that the other hosts show to this one, as sentences."""
+    for shown in shown_to(groups, name, checked):
+        arguments = {
+            "certificate_content": shown["pem"],
+            "certificate_title": shown["title"],
+            "ca": contents.authorities(),
+        }
+        found = modules.run("kasops.gitlab_kas.kas_certificate_info", arguments)["certificate"]
+        if not found["chain_ok"]:
+            yield from found["problems"]
+
+
+def write(node: Node, roles: Collection[str], modules: Modules, contents: Contents) -> dict[str, Any]:
+    """Put in place what the roles have planned for a node. Nothing takes effect before a reconfigure or restart.
+
+    Returns names of settings: settings_changed, and settings_left, those that could not be taken back.
+    """
+    names: dict[str, Any] = {"settings_changed": [], "settings_left": []}
+    if "kas" in roles and node["socket_dir"]:
+        _socket_directory(node, modules)
+    if "kas_certificates" in roles:
+        _certificates(node, modules, contents)
+    writers = [role for role in roles if role != "kas_certificates"]  # of gitlab.rb
+    if writers:
+        options = {**node["gitlab_rb"], **written(node, writers), "record": f"{RECORDS}/settings.json"}
+        result = modules.run("kasops.gitlab_kas.gitlab_rb", options)
+        names = {name: result.get(name, []) for name in names}
+    return names
+
+
+def _socket_directory(node: Node, modules: Modules) -> None:
+    """The first reconfigure of a node makes the user; a directory of sockets needs it before."""
+    user = node["user"]
+    entry = modules.run("ansible.builtin.getent", {"database": "passwd", "key": user, "fail_key": False})
+    if entry["ansible_facts"]["getent_passwd"].get(user) is None:
+        raise StepError(
+            f"kas_user is '{user}', and the node has no such user, who must own {node['socket_dir']}; run gitlab-ctl"
+            " reconfigure there once, or set kas_user."
+        )
+    modules.run(
+        "ansible.builtin.file",
+        {"path": node["socket_dir"], "state": "directory", "owner": user, "group": user, "mode": "0700"},
+    )
+
+
+def _certificates(node: Node, modules: Modules, contents: Contents) -> None:
+    for item in node["certificates"]:
+        if item["given"]:
+            modules.run(
+                "kasops.gitlab_kas.kas_certificate",
+                {
+                    "certificate": item["certificate"],
+                    "certificate_content": contents.certificate(item),
+                    "key": item["key"] or None,
+                    "key_content": contents.key(item),
+                    "user": node["user"],
+                    "record": f"{RECORDS}/{item['kind']}.json",
+                },
+            )
+    if node["state"] != "present":
+        _revert_certificates("authority", modules)
+
+
+def tidy(node: Node, roles: Collection[str], modules: Modules) -> None:
+    """Remove what KAS needs no more, now that it runs without it."""
+    if "kas" in roles and node["spare_dir"]:
+        argv = ["find", node["spare_dir"], "-maxdepth", "0", "-type", "d", "-empty", "-delete", "-print"]
+        modules.run(
+            "ansible.builtin.command",
+            {"argv": argv, "removes": node["spare_dir"]},
+            is_change=lambda result: result.get("stdout") == node["spare_dir"],
+        )
+    if "kas_certificates" in roles and node["state"] != "present":
+        _revert_certificates("server", modules)
+
+
+def _revert_certificates(kind: str, modules: Modules) -> None:
+    modules.run("kasops.gitlab_kas.kas_certificate", {"state": "reverted", "record": f"{RECORDS}/{kind}.json"})
+
+
+def reach(name: str, nodes: Mapping[str, Node], modules: Modules) -> dict[str, Any]:
+    """Call every other KAS from a node that runs one, and from a Rails node the KAS that Rails was told of.
+
+    Returns what kas_probe returned, also where it could not ask: as probe, and as rails_probe, None where Rails is not
+    asked.
+    """
+    node = nodes[name]
+    peers = [url for other, each in nodes.items() if other != name for url in each["peer_urls"]]
+    rails = {"call": "internal_api", "timeout_s": node["probe"]["timeout_s"]}
+    return {
+        "probe": modules.ask(_PROBE, {"peers": peers, **node["probe"]}) if node["runs_kas"] and peers else {},
+        "rails_probe": modules.ask(_PROBE, rails) if node["asks_kas"] else None,
+    }
+
+
+def pending(node: Node, info: Mapping[str, Any], dry_run: Mapping[str, Any]) -> list[str]:
+    """Why a node must have its turn, as parts of a sentence; none if it is as it should be.
+
+    info is what kas_info returned, dry_run what writing would change.
+    """
+    reasons = []
+    if dry_run["changed"]:
+        reasons.append(", ".join(dry_run["settings_changed"]) or "files")
+    for key in ("reconfigure_pending", "restart_pending"):
+        if info.get(key):
+            reasons.append(info[key].rstrip("."))
+    if node["runs_kas"] and info["enabled"] and not info["ready"]:
+        reasons.append(f"KAS is not ready ({info['readiness']})")
+    return reasons

@@ -1,0 +1,283 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kas_plan: from what Ansible knows of every host to one plan."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.action.kas_plan import ActionModule
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, fingerprint, make
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import written
+
+ROLES = ["kas", "kas_rails", "kas_secrets"]
+CIDR = {"kas_own_private_api_cidr": "10.0.0.0/8"}
+SECRET = make("api_secret_key", lambda size: size * b"s")
+
+
+def info(number, **more):
+    kas = {
+        "blocking_errors": [],
+        "problems": [],
+        "gitlab_version": "18.6.1",
+        "addresses": [f"10.0.0.{number}", f"fd00::{number}"],
+        "settings": {},
+        "secrets": {"api_secret_key": {"fingerprint": fingerprint(SECRET), "source": "gitlab.rb", "problem": None}},
+        "secret_values": {"api_secret_key": SECRET},
+    }
+    return {"kas": {**kas, **more}}
+
+
+@pytest.fixture
+def plan(stage):
+    """Plan for kas1 and kas2, in both groups unless others are given."""
+
+    def make_plan(kas1=CIDR, kas2=CIDR, groups=None, infos=None, roles=ROLES, **more):
+        hosts = {"kas1": dict(kas1), "kas2": dict(kas2)}
+        on_stage = stage(hosts, groups, **more)
+        for number, host in enumerate(hosts, 1):
+            if host in on_stage.batch:
+                on_stage.register(host, __kas_info=(infos or {}).get(host, info(number)))
+        outside = [{"item": host, **info(number)} for number, host in enumerate(hosts, 1) if host not in on_stage.batch]
+        on_stage.register(on_stage.batch[0], __kas_outside_info={"results": outside})
+        return on_stage.run(ActionModule, on_stage.batch[0], roles=roles)
+
+    return make_plan
+
+
+def settings(plan, host="kas1", roles=ROLES):
+    assert not plan.get("failed"), plan["msg"]
+    return written(plan["nodes"][host], roles)["settings"]
+
+
+def test_a_plan(plan):
+    made = plan()
+    node = made["nodes"]["kas2"]
+    parts = node.pop("parts")
+    assert node == {
+        "state": "present",
+        "runs_kas": True,
+        "own_urls": ["grpc://10.0.0.2:8155"],
+        "peer_urls": ["grpc://10.0.0.2:8155"],
+        "secrets": list(SECRETS),
+        "user": "git",
+        "socket_dir": "",
+        "spare_dir": "/var/opt/gitlab/gitlab-kas/sockets",
+        "certificates": [],
+        "min_valid_days": 30,
+        "reconfigure": {"inputs": [], "restart_inputs": [], "timeout_s": 3600},
+        "asks_kas": True,
+        "probe": {"call": "private_api", "server_name": None, "timeout_s": 5},
+        "gitlab_rb": {"path": "/etc/gitlab/gitlab.rb", "backup": False},
+    }
+    assert parts["kas"]["settings"]["gitlab_kas"]["env"] == {"OWN_PRIVATE_API_URL": "grpc://10.0.0.2:8155"}
+    assert made["_ansible_no_log"] is True
+
+
+@pytest.mark.parametrize(
+    ("variables", "groups", "expected"),
+    [
+        (
+            {},
+            {"gitlab_kas": ["kas1", "kas2"], "gitlab_rails": ["kas2"]},
+            [("private_api", False), ("private_api", True)],
+        ),
+        (
+            {"kas_internal_url": "grpc://kas:8153", "kas_external_url": "wss://kas.example.com"},
+            {"gitlab_kas": ["kas1"], "gitlab_rails": ["kas2"]},
+            [("private_api", False), ("private_api", True)],
+        ),
+        ({"kas_probe_call": "false"}, None, [("none", False), ("none", False)]),
+        ({"kas_enabled": False}, None, [("private_api", False), ("private_api", False)]),
+    ],
+)
+def test_who_calls_whom(variables, groups, expected, plan):
+    nodes = plan(kas1={**CIDR, **variables}, kas2={**CIDR, **variables}, groups=groups)["nodes"]
+    assert [(nodes[name]["probe"]["call"], nodes[name]["asks_kas"]) for name in ("kas1", "kas2")] == expected
+
+
+def test_roles_are_merged(plan):
+    options = written(plan()["nodes"]["kas1"], ROLES)
+    kas = options["settings"]["gitlab_kas"]
+    assert kas["enable"] is True
+    assert kas["api_secret_key"] == SECRET
+    assert kas["env"] == {"OWN_PRIVATE_API_URL": "grpc://10.0.0.1:8155"}
+    assert options["settings"]["gitlab_rails"] == {"gitlab_kas_enabled": True}
+    assert "OWN_PRIVATE_API_CIDR" in options["remove"]["gitlab_kas"]["env"]
+
+
+def test_every_role_says_what_it_asks_for(plan):
+    node = plan()["nodes"]["kas1"]
+    asked = written(node, ROLES)["record_for"]
+    assert asked["kas_rails"] == {"gitlab_rails": {"gitlab_kas_enabled": None}}
+    assert asked["kas_secrets"] == {"gitlab_kas": dict.fromkeys(SECRETS)}
+    assert asked["kas"]["gitlab_kas"]["env"]["OWN_PRIVATE_API_CIDR"] is None
+    assert list(written(node, ["kas"])["record_for"]) == ["kas"]
+    off = {**CIDR, "kas_enabled": False}
+    assert written(plan(kas1=off, kas2=off)["nodes"]["kas1"], ROLES)["record_for"] == {}
+
+
+def test_all_hosts_share_what_is_made(plan):
+    made = plan()
+    first, second = (settings(made, host)["gitlab_kas"] for host in ("kas1", "kas2"))
+    assert first["websocket_token_secret_key"] == second["websocket_token_secret_key"]
+    assert first["websocket_token_secret_key"] != settings(plan())["gitlab_kas"]["websocket_token_secret_key"]
+
+
+def test_an_absent_host_is_reverted(plan):
+    made = plan(kas2={**CIDR, "kas_state": "absent"})
+    assert made["nodes"]["kas2"]["state"] == "reverted"
+    assert written(made["nodes"]["kas2"], ROLES) == {
+        "state": "reverted",
+        "settings": {},
+        "remove": {},
+        "record_for": {},
+    }
+
+
+def test_a_refusal_shows_no_secret_and_is_shown(plan):
+    made = plan(kas1={**CIDR, "kas_redis": {"password": "hunter2", "host": "redis", "socket": "/r"}})
+    assert made["failed"] is True
+    assert "_ansible_no_log" not in made
+    assert "hunter2" not in str(made)
+
+
+@pytest.mark.parametrize(
+    ("value", "url"),
+    [
+        ("grpc://kas2.internal:8155", "grpc://kas2.internal:8155"),
+        ("grpc://kas{{ number }}:8155", "grpc://kas2:8155"),
+        ("grpc://{{ inventory_hostname }}:{{ hostvars.kas1.node_ip | length }}000", "grpc://kas2:8000"),
+    ],
+)
+def test_a_host_outside_of_the_play(value, url, plan):
+    kas2 = {"number": 2, "kas_own_private_api_url": value, "other": "{{ undefined }}"}
+    made = plan(kas1={**CIDR, "node_ip": "10.0.0.1"}, kas2=kas2, batch=["kas1"])
+    assert made["nodes"]["kas2"]["own_urls"] == [url]
+    assert made["nodes"]["kas2"]["parts"] == {}
+
+
+def test_a_host_outside_of_the_play_is_held_against_the_others(plan):
+    made = plan(kas1={}, kas2={"kas_own_private_api_url": "grpc://kas2.internal:8155"}, batch=["kas1"])
+    assert made["refusals"] == [
+        "kas1: kas_own_private_api_cidr is not set, and the host has several addresses (10.0.0.1, fd00::1), but its own"
+        " URL takes one; set a CIDR that holds exactly one of them, or kas_own_private_api_url."
+    ]
+
+
+def test_the_play_has_a_say(plan):
+    """As with `import_playbook: kasops.gitlab_kas.deploy` and vars."""
+    made = plan(kas1={}, kas2={}, play_vars=CIDR)
+    assert [node["own_urls"] for node in made["nodes"].values()] == [["grpc://10.0.0.1:8155"], ["grpc://10.0.0.2:8155"]]
+
+
+@pytest.mark.parametrize("batch", [["kas1"], ["kas1", "kas2"]])
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("{{ nothing }}", "'nothing' is undefined"),
+        ("{{ {'a': 1} | from_json }}", None),
+        ("{{ 'hunter2' | b64decode }}", None),
+    ],
+)
+def test_a_variable_that_cannot_be_evaluated(value, why, batch, plan):
+    kas2 = {"kas_own_private_api_url": "grpc://kas2:8155", "kas_redis": {"password": value}}
+    (refusal,) = plan(kas2=kas2, batch=batch)["refusals"]
+    assert refusal.startswith(f"kas2: kas_redis cannot be evaluated ({why or 'its template fails with '}")
+    assert refusal.endswith("); correct it.")
+    assert "hunter2" not in refusal
+
+
+def test_variables_of_somebody_else(plan):
+    """A variable that is not ours is never evaluated; one whose name is almost ours is warned of."""
+    made = plan(kas1={**CIDR, "kas_own": "{{ nothing }}"})
+    assert not made.get("failed")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("kas_own_private_api_cird", "kas_own_private_api_cidr"),
+        ("kas_own_private_api_cidrs", "kas_own_private_api_cidr"),
+        ("kas_redis_host", None),
+        ("kas_backup_dir", None),
+        ("mykas_enabled", None),
+    ],
+)
+def test_a_misspelt_variable(name, near, plan, monkeypatch):
+    warned = []
+    monkeypatch.setattr("ansible.utils.display.Display.warning", lambda _self, text, **_options: warned.append(text))
+    plan(kas1={**CIDR, name: "x"})
+    assert warned == (
+        [f"kas1: {name} is not a variable of this collection, so it does nothing; if you mean {near}, correct it."]
+        if near
+        else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "cause"),
+    [
+        ({"unreachable": True, "msg": "Task failed: No\nroute."}, "No route"),
+        ({"unreachable": True, "msg": "No route"}, "No route"),
+        ({}, "no answer"),
+    ],
+)
+def test_a_host_that_does_not_answer(result, cause, plan):
+    assert plan(infos={"kas2": result})["refusals"] == [
+        f"kas2: this host of group gitlab_kas and gitlab_rails does not answer ({cause}); correct its name or address"
+        " in the inventory, or take it out of the group."
+    ]
+
+
+def test_a_host_on_which_nothing_runs(plan):
+    result = {"failed": False, "msg": "Missing sudo password."}
+    assert plan(infos={"kas2": result})["refusals"] == [
+        "kas2: kas_info did not run on this host (Missing sudo password); see that it has Python 3.9 or later, and"
+        " that the user may become root there."
+    ]
+
+
+def test_wrong_values_and_unhealthy_nodes_are_refused_together(plan):
+    wrong = {**CIDR, "kas_env": "- a\n- b", "kas_enabled": "maybe"}
+    unhealthy = info(2, blocking_errors=["GitLab is not installed; install it."])
+    assert plan(kas1=wrong, kas2=wrong, infos={"kas2": unhealthy})["refusals"] == [
+        "kas1: kas_enabled is 'maybe'; set true or false.",
+        "kas1: kas_env is text; set a mapping whose names are text.",
+        "kas2: kas_enabled is 'maybe'; set true or false.",
+        "kas2: kas_env is text; set a mapping whose names are text.",
+        "kas2: GitLab is not installed; install it.",
+    ]
+
+
+def test_text_of_a_survey_may_be_yaml(plan):
+    made = plan(kas1={**CIDR, "kas_env": "A: b\nC: d"})
+    assert settings(made)["gitlab_kas"]["env"]["C"] == "d"
+
+
+def test_a_query_selects_the_candidates(plan):
+    query = {**CIDR, "kas_own_private_api_query": "[eth1.ipv4.address]"}
+    facts = {"network_facts": {"ansible_eth1": {"ipv4": {"address": "10.9.0.1"}}}}
+    made = plan(kas1=query, infos={"kas1": {**info(1), **facts}})
+    assert made["nodes"]["kas1"]["own_urls"] == ["grpc://10.9.0.1:8155"]
+    wrong = {**CIDR, "kas_own_private_api_query": "[eth1"}
+    (refusal,) = plan(kas1=wrong, infos={"kas1": {**info(1), **facts}})["refusals"]
+    assert refusal.startswith("kas1: kas_own_private_api_query does not do: query '[eth1' is not a JMESPath")
+    assert plan(kas1=query)["refusals"] == [
+        "kas1: kas_own_private_api_query is '[eth1.ipv4.address]', but the host's facts could not be gathered; see that"
+        " ansible.builtin.setup works there, or leave the query out."
+    ]
+
+
+def test_hosts_of_the_play_in_no_group(plan):
+    groups = {"gitlab_kas": ["kas1"], "gitlab_rails": ["kas1"]}
+    assert plan(groups=groups)["refusals"] == [
+        "kas2: it is neither in group gitlab_kas nor in gitlab_rails; put it into one of them, or leave it out of the"
+        " play."
+    ]
+
+
+def test_an_inventory_without_groups(plan):
+    assert plan(groups={})["refusals"][0] == (
+        "The inventory's group gitlab_kas has no host; put the nodes that run KAS into it."
+    )
