@@ -52,8 +52,8 @@ class Plan:
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)  # host → what the tasks need to know of it
 
 
-# Whose settings and files are planned.
-ROLES = ("kas", "kas_rails", "kas_secrets", "kas_certificates")
+WRITERS = ("kas", "kas_rails", "kas_secrets")  # the roles that write into gitlab.rb
+ROLES = (*WRITERS, "kas_certificates")
 
 
 def plan(gathered: Sequence[Gathered], roles: Collection[str] = ROLES, *, random: Random = os.urandom) -> Plan:
@@ -140,7 +140,7 @@ def _written(part: Part) -> dict[str, Any]:
     }
 
 
-def make_plan(hosts: Sequence[Host], roles: Collection[str] = ROLES, *, random: Random = os.urandom) -> Plan:
+def make_plan(hosts: Sequence[Host], roles: Collection[str] = WRITERS, *, random: Random = os.urandom) -> Plan:
     """Decide what these roles should write into the gitlab.rb of every host.
 
     random is for the secrets that no node has. Only what the roles are about is checked: a role may
@@ -185,7 +185,7 @@ def _parts(host: Host, deployment: Deployment, choice: Choice, roles: Collection
         "kas_rails": lambda: rails_part(host, deployment),
         "kas_secrets": lambda: secrets_part(host, deployment, choice),
     }
-    return {role: parts[role]() for role in roles if role in parts}
+    return {role: parts[role]() for role in WRITERS if role in roles}
 
 
 def _peer_urls(host: Host, deployment: Deployment) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._certificates import Certificate, shown_to
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import Modules
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import written
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import WRITERS, written
 
 # On each node: what was changed there, for kas_state: absent.
 RECORDS = "/var/lib/kasops.gitlab_kas"
@@ -103,7 +103,7 @@ def write(node: Node, roles: Collection[str], modules: Modules, contents: Conten
         _socket_directory(node, modules)
     if "kas_certificates" in roles:
         _certificates(node, modules, contents)
-    writers = [role for role in roles if role != "kas_certificates"]  # of gitlab.rb
+    writers = [role for role in WRITERS if role in roles]
     if writers:
         options = {**node["gitlab_rb"], **written(node, writers), "record": f"{RECORDS}/settings.json"}
         result = modules.run("kasops.gitlab_kas.gitlab_rb", options)
