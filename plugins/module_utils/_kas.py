@@ -23,7 +23,9 @@ CONFIGURATION = "/var/opt/gitlab/gitlab-kas/gitlab-kas-config.yml"  # by the pac
 # Where the package puts certificates, also those of /etc/gitlab/trusted-certs: SSL_CERT_DIR of KAS.
 CA_DIR = Path("/opt/gitlab/embedded/ssl/certs")
 
+LOG_DIRECTORY = "/var/log/gitlab/gitlab-kas"  # by the package's default of gitlab_kas['log_directory']
 _RUN = "opt/gitlab/sv/gitlab-kas/run"  # what runit runs
+_LOG_RUN = "opt/gitlab/sv/gitlab-kas/log/run"
 _RAILS = "opt/gitlab/embedded/service/gitlab-rails"  # of links to what reconfigure has made
 _SECTIONS = {  # section of KAS's configuration → the name that the package's settings use for the listener
     "agent": "agent",
@@ -60,11 +62,20 @@ OBSERVABILITY = Listener("tcp", "localhost:8151")
 
 def configuration(root: Path) -> Path:
     """The file that the KAS of this node reads, by the command that runit runs."""
+    return under(root, _in_command(root / _RUN, r"--configuration-file[= ](\S+)") or CONFIGURATION)
+
+
+def log_directory(root: Path) -> Path:
+    """Where the log of this node's KAS lies, by the command that runit runs. gitlab.rb may be newer, or compute it."""
+    return under(root, _in_command(root / _LOG_RUN, r"\bsvlogd\b.*\s(/\S+)") or LOG_DIRECTORY)
+
+
+def _in_command(script: Path, pattern: str) -> str | None:
     try:
-        match = re.search(r"--configuration-file[= ](\S+)", (root / _RUN).read_text(errors="replace"))
+        match = re.search(pattern, script.read_text(errors="replace"))
     except OSError:  # KAS is not enabled, or was not configured yet
-        match = None
-    return under(root, match[1] if match else CONFIGURATION)
+        return None
+    return match[1] if match else None
 
 
 def listeners(config_text: str) -> dict[str, Listener]:

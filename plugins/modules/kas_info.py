@@ -186,9 +186,9 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import (
     Readiness,
     configuration,
     listeners,
+    log_directory,
     readiness,
     stale_sockets,
-    under,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas_log import (
     published_urls,
@@ -206,7 +206,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import 
 )
 
 SERVICE = "gitlab-kas"
-LOG_DIRECTORY = "/var/log/gitlab/gitlab-kas"  # the package's default of gitlab_kas['log_directory']
 _SURELY_UP_S = 60  # a KAS that cannot start has ended by then
 
 # What is read of gitlab.rb, and which keys of gitlab_rails: what Rails is told of KAS, and the Redis that KAS inherits.
@@ -263,7 +262,6 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     with _noted(note):
         reading = _read_settings(params, note)
         kas["settings"], kas["unreadable"] = mask(reading.settings), reading.unreadable
-    settings = reading.settings
     with _noted(note):
         found = _secrets(reading, package.root)
         kas["secrets"] = _describe(found, reading)
@@ -273,26 +271,25 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         inputs = [params["path"], *params["inputs"]]
         applied = AppliedState(package)
         kas["reconfigure_pending"] = applied.pending(applied.snapshot(inputs), inputs)
-    _look_at_kas(kas, settings, sources)
+    _look_at_kas(kas, sources)
     for _second in range(params["wait_s"]):
         if kas["ready"] or not kas["enabled"]:
             break
         sources.pause(1)
-        _look_at_kas(kas, settings, sources)
+        _look_at_kas(kas, sources)
     return {"changed": False, "kas": kas}
 
 
-def _look_at_kas(kas: dict[str, Any], settings: Mapping[str, Any], sources: Sources) -> None:
+def _look_at_kas(kas: dict[str, Any], sources: Sources) -> None:
     kas["problems"] = []
     with _noted(kas["problems"].append):
         service = sources.package.service(SERVICE)
         kas["enabled"], kas["running"] = service.enabled, service.running
         if service.enabled:
-            _look_at_service(kas, service, settings, sources)
+            _look_at_service(kas, service, sources)
 
 
-def _look_at_service(kas: dict[str, Any], service: Service, settings: Mapping[str, Any], sources: Sources) -> None:
-    own = _section(settings)
+def _look_at_service(kas: dict[str, Any], service: Service, sources: Sources) -> None:
     root = sources.package.root
     listening: dict[str, Listener] = {}
     note = kas["problems"].append
@@ -315,7 +312,7 @@ def _look_at_service(kas: dict[str, Any], service: Service, settings: Mapping[st
                 " takes it away, or remove it."
             )
     with _noted(note):
-        lines = start_log_lines(under(root, own.get("log_directory") or LOG_DIRECTORY))
+        lines = start_log_lines(log_directory(root))
         kas["own_private_api_urls"] = published_urls(lines) if service.running else []
         failure = "" if kas["ready"] or service.seconds > _SURELY_UP_S else start_failure(lines)
         if failure:

@@ -251,7 +251,9 @@ def test_a_kas_that_is_not_ready(node: Node) -> None:
 
 
 def test_a_kas_with_directories_of_its_own(node: Node) -> None:
-    node.gitlab_rb.write_text("gitlab_kas['dir'] = '/srv/new'\ngitlab_kas['log_directory'] = '/srv/log'\n")
+    """What runs counts: gitlab.rb may be newer, or compute them."""
+    node.gitlab_rb.write_text("gitlab_kas['dir'] = '/srv/new'\ngitlab_kas['log_directory'] = log_directory\n")
+    node.write("opt/gitlab/sv/gitlab-kas/log/run", "#!/bin/sh\nexec svlogd -tt /srv/log\n")
     node.write("opt/gitlab/sv/gitlab-kas/run", "exec gitlab-kas --configuration-file /srv/kas/gitlab-kas-config.yml\n")
     node.write("srv/kas/gitlab-kas-config.yml", "observability:\n  listen:\n    address: /o\n    network: unix\n")
     node.write("srv/log/current", (FIXTURES / "current_17.6").read_text())
