@@ -25,6 +25,7 @@ lint: setup ## Check style, types and Ansible's rules
 	$(ENV) cd $(COLLECTION)/../../.. && mypy --config-file ansible_collections/kasops/gitlab_kas/pyproject.toml \
 	  -p ansible_collections.kasops.gitlab_kas.plugins
 	$(ENV) ansible-lint --offline --strict
+	! command -v rubocop >/dev/null || rubocop scripts
 
 unit: setup ## Run the unit and the property tests, and hold the stand-in to the package's answers
 	$(ENV) pytest

@@ -230,7 +230,7 @@ class Ruby:
     def _start(self) -> Any:
         try:
             self._process = self._popen(
-                [self._executable, "--disable=gems", "-W0", "-rripper", "-rjson", "-e", OUTLINE],
+                [self._executable, "--disable=gems", "-W0", "-e", OUTLINE],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

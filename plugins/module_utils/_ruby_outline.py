@@ -2,21 +2,29 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Ruby program that outlines a text for :mod:`_ruby`: Ripper's events in, JSON out.
-
-It keeps the tokens in the order in which Ruby reads them and makes each node remember its first and last one,
-so byte ranges need no guess: where a node ends without a token of its own, the brackets that Ruby matched and
-the separators that Ruby named say so. What it cannot pin down it calls an ``expression`` or leaves to
-``mentions``; it is for the caller to refuse then.
-
-Question, on standard input: a line ``{"bytes": N, "commented": [[name, key or null], …]}`` and N bytes of Ruby.
-Answer, on standard output: a line of JSON, the fields of :class:`_ruby.Outline`, or ``{"problem": …}``.
-Or a line ``{"glob": [pattern, …], "sorted": …, "upcoming": path or null}``, answered with ``{"files": [path, …]}``.
-"""
+"""The Ruby program that outlines a text for :mod:`_ruby`, made by scripts/ruby_outline.py; change its .rb there."""
 
 from __future__ import annotations
 
-OUTLINE = r"""
+OUTLINE = r"""# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Outlines a Ruby text: Ripper's events in, JSON out. A node gets it in plugins/module_utils/_ruby_outline.py, which
+# scripts/ruby_outline.py makes of this file.
+#
+# It keeps the tokens in the order in which Ruby reads them and makes each node remember its first and last one,
+# so byte ranges need no guess: where a node ends without a token of its own, the brackets that Ruby matched and
+# the separators that Ruby named say so. What it cannot pin down it calls an `expression` or leaves to
+# `mentions`; it is for the caller to refuse then.
+#
+# Question, on standard input: a line `{"bytes": N, "commented": [[name, key or null], …]}` and N bytes of Ruby.
+# Answer, on standard output: a line of JSON, the fields of Outline in _ruby.py, or `{"problem": …}`.
+# Or a line `{"glob": [pattern, …], "sorted": …, "upcoming": path or null}`, answered with `{"files": [path, …]}`.
+require 'json'
+require 'ripper'
+
+# What a text says, statement by statement, as far as it is sure.
 class Outline < Ripper
   Token = Struct.new(:type, :from, :to, :mate)
   Node = Struct.new(:type, :args, :first, :last)
@@ -609,7 +617,7 @@ class Outline < Ripper
       else [nil]
       end
     end
-    found if found && found.any? && found.all?
+    found if found.to_a.any? && found.all?
   end
 
   # A call that runs a file where other code decides whether and when.
@@ -741,7 +749,7 @@ def problem_in(source)
 rescue SyntaxError => e
   # Ruby quotes the file in its messages; the file holds secrets.
   message = e.message.scrub # it quotes the file in the file's own encoding, which its bytes may not fit
-  why = message[/unexpected [a-z][a-z \-]*|unterminated [a-z ]+|end of file/i]
+  why = message[/unexpected [a-z][a-z -]*|unterminated [a-z ]+|end of file/i]
   { line: message[/:(\d+):/, 1].to_i, why: why }
 end
 
