@@ -87,7 +87,7 @@ class Client:
     def greet(self) -> None:
         """Begin as HTTP/2 begins, and see that the server does so, too: its first frame is SETTINGS."""
         with contextlib.suppress(ConnectionError):
-            self._send(_SETTINGS, 0, 0, _NO_HEADER_TABLE, before=_PREFACE)
+            self._send(_PREFACE + _frame(_SETTINGS, 0, 0, _NO_HEADER_TABLE))
         head = self._receive(_FRAME_HEADER_BYTES)
         if not head:
             raise GrpcError("closes the connection without an answer")
@@ -95,7 +95,7 @@ class Client:
             raise GrpcError("answers with TLS")
         if head[3:] != bytes([_SETTINGS, 0, 0, 0, 0, 0]):
             raise GrpcError(_NOT_HTTP2)
-        self._react(self._frame(head))
+        self._react(self._read_frame(head))
 
     def call(self, path: str, token: str | None = None) -> Answer:
         """Call a method with an empty message, and with a bearer's token if there is one."""
@@ -108,7 +108,9 @@ class Client:
         status = fields.get("grpc-status", "")
         if not status.isdigit():
             raise GrpcError(f"answers, but not gRPC (HTTP status {fields.get(':status', 'missing')})")
-        return Answer(int(status), unquote(fields.get("grpc-message", ""))[:_MESSAGE_SHOWN])
+        words = unquote(fields.get("grpc-message", "")).split()
+        message = "".join(filter(str.isprintable, " ".join(words)))
+        return Answer(int(status), message[:_MESSAGE_SHOWN])
 
     def _ask(self, path: str, token: str | None) -> dict[str, str]:
         """Make the call and return the headers and trailers of its answer."""
@@ -116,8 +118,10 @@ class Client:
         headers = [*self._target, (":path", path), ("te", "trailers"), ("content-type", "application/grpc")]
         if token:
             headers.append(("authorization", f"Bearer {token}"))
-        self._send(_HEADERS, _END_HEADERS, self._stream, encode(headers))
-        self._send(_DATA, _END_STREAM, self._stream, _EMPTY_MESSAGE)
+        self._send(
+            _frame(_HEADERS, _END_HEADERS, self._stream, encode(headers))
+            + _frame(_DATA, _END_STREAM, self._stream, _EMPTY_MESSAGE)
+        )
         fields: dict[str, str] = {}
         for frame in self._frames_of_call():
             if frame.kind == _HEADERS:
@@ -129,7 +133,7 @@ class Client:
     def _frames_of_call(self) -> Iterator[_Frame]:
         """The frames of the call's stream, as long as the server does not end it by force."""
         while True:
-            frame = self._frame(self._receive(_FRAME_HEADER_BYTES))
+            frame = self._read_frame(self._receive(_FRAME_HEADER_BYTES))
             if frame.kind == _RST_STREAM and frame.stream == self._stream:
                 raise GrpcError(f"breaks the call off (HTTP/2 error {int.from_bytes(frame.payload, 'big')})")
             if frame.kind == _GOAWAY and int.from_bytes(frame.payload[:4], "big") < self._stream:
@@ -146,7 +150,7 @@ class Client:
         if frame.flags & _PRIORITY:
             block = block[5:]
         while not frame.flags & _END_HEADERS:
-            frame = self._frame(self._receive(_FRAME_HEADER_BYTES))
+            frame = self._read_frame(self._receive(_FRAME_HEADER_BYTES))
             if frame.kind != _CONTINUATION or frame.stream != self._stream:
                 raise GrpcError(_NOT_HTTP2)
             block += frame.payload
@@ -156,9 +160,9 @@ class Client:
         """Acknowledge what must be acknowledged; nothing else about the connection matters for a few calls."""
         if frame.kind in (_SETTINGS, _PING) and not frame.flags & _ACK:
             with contextlib.suppress(ConnectionError):  # there may be an answer all the same
-                self._send(frame.kind, _ACK, 0, frame.payload if frame.kind == _PING else b"")
+                self._send(_frame(frame.kind, _ACK, 0, frame.payload if frame.kind == _PING else b""))
 
-    def _frame(self, head: bytes) -> _Frame:
+    def _read_frame(self, head: bytes) -> _Frame:
         """The frame that begins so; raise GrpcError if there is none or not all of it."""
         size = int.from_bytes(head[:3], "big")
         if size > _FRAME_BYTES:
@@ -168,10 +172,9 @@ class Client:
             raise GrpcError(_CLOSES)
         return _Frame(head[3], head[4], int.from_bytes(head[5:], "big") & 0x7FFFFFFF, payload)
 
-    def _send(self, kind: int, flags: int, stream: int, payload: bytes, before: bytes = b"") -> None:
-        head = len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big")
+    def _send(self, data: bytes) -> None:
         self._connection.settimeout(left(self._deadline))
-        self._connection.sendall(before + head + payload)
+        self._connection.sendall(data)
 
     def _receive(self, size: int) -> bytes:
         """So many bytes, or fewer if the server closes the connection before."""
@@ -184,6 +187,10 @@ class Client:
                     break
                 data += part
         return data
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
 def encode(headers: Sequence[tuple[str, str]]) -> bytes:

@@ -146,6 +146,22 @@ def test_frames_of_an_answer(frames: Sequence[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("", ""),
+        ("no%20such%20thing", "no such thing"),
+        ("two%0A%20lines%1B[31m", "two lines[31m"),
+        ("%C3%A4", "ä"),
+        ("50%", "50%"),
+        ("x" * 1000, "x" * 200),
+    ],
+)
+def test_the_message_of_an_answer(message: str, expected: str) -> None:
+    block = encode([("grpc-status", "13"), ("grpc-message", message)])
+    assert Peer(SETTINGS, frame(1, 5, 1, block)).ask() == Answer(13, expected)
+
+
+@pytest.mark.parametrize(
     ("said", "expected"),
     [
         ([], "closes the connection without an answer"),
