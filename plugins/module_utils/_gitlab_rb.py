@@ -40,6 +40,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import 
     is_value,
     mask,
     mask_line,
+    names_secret,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import NOTHING, Mark, Record, digest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
@@ -294,15 +295,74 @@ class GitlabRb(Document):
 
     def _masked_lines(self) -> list[str]:
         text = self.text
-        for start, end in sorted(self._secret_spans(), reverse=True):
-            hidden = [b"'" + MASK.encode() + b"'" if line.strip() else line for line in text[start:end].split(b"\n")]
-            text = text[:start] + b"\n".join(hidden) + text[end:]
+        hidden = {span: b"'" + MASK.encode() + b"'" for span in self._secret_spans()}
+        hidden.update((span, b"# " + MASK.encode()) for span in self._secret_comments(list(hidden)))
+        for start, end in sorted(hidden, reverse=True):
+            lines = [hidden[start, end] if line.strip() else line for line in text[start:end].split(b"\n")]
+            text = text[:start] + b"\n".join(lines) + text[end:]
         return [mask_line(line) for line in _lines(text)]
 
     def _secret_spans(self) -> Iterator[Span]:
+        """The values of secrets, and all code that may hold one somewhere: each byte once."""
         for statement in self.outline.statements:
             if statement.value:
-                yield from _secrets_in(statement.path, statement.value)
+                yield from self._secrets_in(statement.path, statement.value)
+            else:
+                yield from self._speaking_of_secrets(spans(statement))
+
+    def _secrets_in(self, path: Path, value: Value) -> Iterator[Span]:
+        where = (value.span, *value.bodies)
+        if any(map(is_secret, path)):
+            yield from where if value.literal is NO_LITERAL or is_value(value.literal) else ()
+        elif value.type != "hash":
+            yield from self._speaking_of_secrets(where)
+        for item in value.pairs if not any(map(is_secret, path)) else ():
+            if item.value:
+                yield from self._secrets_in((*path, item.key or "secret"), item.value)
+            else:
+                yield from self._speaking_of_secrets((item.span, *item.bodies))
+
+    def _speaking_of_secrets(self, where: Sequence[Span]) -> Iterator[Span]:
+        """All of these spans if one of them names a secret: the heredoc of a call, the call of a heredoc."""
+        if any(names_secret(self.text[start:end].decode("utf-8", "replace")) for start, end in where):
+            yield from where
+
+    def _secret_comments(self, hidden: Sequence[Span]) -> Iterator[Span]:
+        """The comments that may hold a secret: an old one, or a word about the value on their line."""
+        lines = {line for span in hidden for line in range(self.line_of(span[0]), self.line_of(span[1] - 1) + 1)}
+        for start, end in self._gaps():
+            for match in re.finditer(rb"#[^\r\n]*|[^\s;,#{}][^\r\n]*", self.text[start:end]):
+                at, text = start + match.start(), match[0].decode("utf-8", "replace")
+                is_seen = not any(first <= at < last for first, last in hidden)
+                if is_seen and (names_secret(text) or self.line_of(at) in lines):
+                    yield at, start + match.end()
+
+    def _gaps(self) -> Iterator[Span]:
+        """What lies between the statements, and in hashes between the pairs: blanks, separators and comments."""
+        edge = 0
+        for start, end in sorted(each for statement in self.outline.statements for each in _code(statement)):
+            if start > edge:
+                yield edge, start
+            edge = max(edge, end)
+        yield edge, len(self.text)
+
+
+def _code(statement: Statement) -> Iterator[Span]:
+    """Where the code of a statement lies, without what stands between the pairs of its hashes."""
+    start, end = statement.span
+    yield from (body for body in statement.bodies if body[0] >= end)
+    yield from _code_of(start, end, statement.value)
+
+
+def _code_of(start: int, end: int, value: Value | None) -> Iterator[Span]:
+    if value is None or value.type != "hash" or not value.pairs:
+        yield start, end
+        return
+    yield start, value.span[0] + 1
+    for item in value.pairs:
+        yield from item.bodies
+        yield from _code_of(*item.span, item.value)
+    yield value.span[1] - 1, end
 
 
 def commented_names(*trees: Mapping[str, Any]) -> list[tuple[str, str | None]]:
@@ -371,17 +431,6 @@ def _check_value(path: Path, value: Any) -> None:
 
 def _overlap(mine: Path, theirs: Path) -> bool:
     return all(a == b for a, b in zip(mine, theirs))
-
-
-def _secrets_in(path: Path, value: Value) -> Iterator[Span]:
-    if any(map(is_secret, path)):
-        if value.literal is NO_LITERAL or is_value(value.literal):
-            yield value.span
-            yield from value.bodies
-        return
-    for item in value.pairs:
-        if item.value:
-            yield from _secrets_in((*path, item.key or "secret"), item.value)
 
 
 def _lines(text: bytes) -> list[str]:

@@ -511,6 +511,46 @@ def test_unreadable_as(path: tuple[str, ...], expected: str | None) -> None:
     assert unreadable_as(path, {**unreadable, "*": "line 4"}) == (expected or "*")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("gitlab_rails['ldap_servers'] = YAML.load(<<-'EOS')\n  password: hunter2\nEOS\n", id="YAML"),
+        pytest.param(
+            "gitlab_rails['ldap_servers'] = YAML.load <<-EOS\n  bind_password:\n    hunter2\nEOS\n", id="below"
+        ),
+        pytest.param("gitlab_rails['x'] = <<~EOS\n  token\n  hunter2\nEOS\n", id="a plain heredoc"),
+        pytest.param("gitlab_rails['x'] = [{ 'args' => { 'app_secret' =>\n  'hunter2' } }]\n", id="a hash in a list"),
+        pytest.param("gitlab_rails['x'] = { 'args' => { app_secret:\n  'hunter2' } }\n", id="a hash in a hash"),
+        pytest.param("registry['internal_key'] = \"-----BEGIN\\nhunter2\"\n", id="a key in PEM"),
+        pytest.param("gitlab_kas['api_secret_key'] = 'hun' \\\n  'ter2'\n", id="continued"),
+        pytest.param("gitlab_kas['api_secret_key'] = 'hunter' + '2'\n", id="concatenated"),
+        pytest.param("gitlab_kas['api_secret_key'] = ENV['X'] || %q(hunter2)\n", id="an expression"),
+        pytest.param("gitlab_kas['api_secret_key'] = 'x' # was hunter2\n", id="in a comment beside it"),
+        pytest.param("gitlab_kas['enable'] = true # the password is hunter2\n", id="in another comment"),
+        pytest.param("gitlab_rails['x'] = {\n  # password hunter2\n  'a' => 1, # token: hunter2\n}\n", id="in a hash"),
+        pytest.param("gitlab_rails['x'] = { 'password' => 'x', # hunter2\n  'a' => 1 }\n", id="beside a pair"),
+        pytest.param("gitlab_rails['x'] = 'redis://:hunter2@host'\n", id="in a URL"),
+        pytest.param("gitlab_rails['x'] = \"#{host}://kas:hunter2@host password\"\n", id="interpolated"),
+        pytest.param("gitlab_rails['x'] = '/bin/echo --token hunter2'\n", id="in a command"),
+        pytest.param("gitlab_rails['x'] = 'glpat-hunter2hunter2'\n", id="a token under any name"),
+        pytest.param("gitlab_rails['x'] = 'Bearer hunter2hunter2'\n", id="a header under any name"),
+        pytest.param("login('kas', password: 'hunter2'); gitlab_kas['enable'] = true\n", id="code on the same line"),
+        pytest.param("gitlab_rails['x'] = {\n  'a' => <<~A, 'b' => 1\n    secret hunter2\n  A\n}\n", id="in a pair"),
+        pytest.param("gitlab_rails['headers'] = { 'Authorization' => ['hunter2'] }\n", id="a list in a hash"),
+        pytest.param("gitlab_rails['x'] = { **{ password: 'hunter2' } }\n", id="a splat"),
+        pytest.param("gitlab_rails['x'] = { \"#{a}\" => 'hunter2' }\n", id="under a computed key"),
+    ],
+)
+def test_no_diff_shows_a_secret(ruby: Ruby, line: str) -> None:
+    """Neither the line that goes nor the one that comes."""
+    with_it, without = GitlabRb(line.encode(), ruby), GitlabRb(b"", ruby)
+    lines = line.count("\n")
+    for old, new in ((with_it, without), (without, with_it)):
+        diff = old.masked_diff(new)
+        assert "hunter" not in diff and "ter2" not in diff
+        assert len(diff.splitlines()) == 3 + lines
+
+
 def test_masked_diff(ruby: Ruby) -> None:
     text = (
         "gitlab_rails['db_password'] = 'one'; gitlab_kas['x'] = 'redis://:two@host'\n"
@@ -525,12 +565,12 @@ def test_masked_diff(ruby: Ruby) -> None:
         "+++ /etc/gitlab/gitlab.rb (after)\n"
         "@@ -1,6 +1,3 @@\n"
         "-gitlab_rails['db_password'] = '********'; gitlab_kas['x'] = '********'\n"
-        "-gitlab_kas['env'] = { 'A' => 1, 'SENTRY_DSN' => '********' } # password '********'\n"
+        "-gitlab_kas['env'] = { 'A' => 1, 'SENTRY_DSN' => '********' } # ********\n"
         "-gitlab_kas['api_secret_key'] = '********'\n"
         "-'********'\n"
         "-'********'\n"
         "-'********'\n"
         "+gitlab_rails['db_password'] = '********'; gitlab_kas['x'] = '********'\n"
-        "+gitlab_kas['env'] = { 'A' => 2, 'SENTRY_DSN' => '********' } # password '********'\n"
+        "+gitlab_kas['env'] = { 'A' => 2, 'SENTRY_DSN' => '********' } # ********\n"
         "+gitlab_kas['api_secret_key'] = '********'\n"
     )

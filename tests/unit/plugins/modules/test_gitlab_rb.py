@@ -327,6 +327,19 @@ def test_revert_leaves_what_replaced_a_secret_or_code(recorded: dict[str, Any]) 
     assert "of all nodes" in Path(recorded["path"]).read_text()
 
 
+def test_no_secret_is_put_on_record(recorded: dict[str, Any]) -> None:
+    """Not by its name, and not by its looks."""
+    Path(recorded["path"]).write_text(
+        "registry['internal_key'] = 'hunter2'\n"
+        "gitlab_kas['extra_config_command'] = '/bin/echo password=hunter2'\n"
+        "gitlab_kas['x'] = 'glpat-hunter2hunter2'\n"
+    )
+    settings = {"registry": {"internal_key": "a"}, "gitlab_kas": {"extra_config_command": "b", "x": "c"}}
+    run({**recorded, "settings": settings, "remove": {}}, check_mode=False, diff=False)
+    assert "hunter2" not in Path(recorded["record"]).read_text()
+    assert len(revert(recorded)["settings_left"]) == 3
+
+
 def test_revert_after_runs_that_died(recorded: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """They die when the record is there, but not yet the change."""
     write = _files.write
