@@ -51,12 +51,12 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     stale_urls,
     underived_internal_url,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Rule
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import listed as _text
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import (
-    listens_for_itself as _listens_for_itself,
+    Rule,
+    listed,
+    listens_for_itself,
+    source,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import source as _source
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 SOCKET_PATH_BYTES = 107  # Linux's sockaddr_un holds 108, the last of them a NUL
@@ -152,7 +152,7 @@ def _unix_sockets(host: Host, deployment: Deployment) -> Iterator[str]:
         )
     for name in (*PRIVATE_API_VARIABLES, "kas_internal_api_listen_address", "kas_internal_api_listen_network"):
         if values[name]:
-            yield f"kas_unix_sockets is true, and {name} is {shown(_text(values[name]))}; set only one of them"
+            yield f"kas_unix_sockets is true, and {name} is {shown(listed(values[name]))}; set only one of them"
     for path in (host.private_api_socket, host.internal_api_socket):
         yield from _socket_path("kas_socket_dir", path)
 
@@ -195,7 +195,7 @@ def _own_url(host: Host, deployment: Deployment) -> Iterator[str]:
     way = values["kas_own_private_api_discovery"]
     if url and cidr:
         yield (
-            f"kas_own_private_api_url is {shown(url)}, and kas_own_private_api_cidr is {shown(_text(cidr))}; set only"
+            f"kas_own_private_api_url is {shown(url)}, and kas_own_private_api_cidr is {shown(listed(cidr))}; set only"
             " one of them"
         )
     elif url and way != "url":
@@ -210,7 +210,7 @@ def _own_url(host: Host, deployment: Deployment) -> Iterator[str]:
         )
     elif cidr and way == "listener":
         yield (
-            f"kas_own_private_api_discovery is 'listener', and kas_own_private_api_cidr is {shown(_text(cidr))}; set"
+            f"kas_own_private_api_discovery is 'listener', and kas_own_private_api_cidr is {shown(listed(cidr))}; set"
             " discovery to 'url' or 'cidr', or leave the CIDR out"
         )
     elif way == "cidr" and not cidr:
@@ -223,7 +223,7 @@ def _own_url(host: Host, deployment: Deployment) -> Iterator[str]:
         )
     elif host.name in deployment.errors:
         text = str(deployment.errors[host.name]).rstrip(".")
-        yield f"{_source(host)}, but {text[:1].lower()}{text[1:]}"
+        yield f"{source(host)}, but {text[:1].lower()}{text[1:]}"
     elif way == "url" and len(deployment.urls[host.name]) > 1:
         found = ", ".join(parse_url(url).host for url in deployment.urls[host.name])
         yield (
@@ -244,7 +244,7 @@ def _reach(host: Host, deployment: Deployment) -> Iterator[str]:
             " set ADDRESS:PORT"
         )
         return
-    reason = _listens_for_itself(address)
+    reason = listens_for_itself(address)
     if reason:
         yield (
             f"kas_private_api_listen_address is {shown(address)}, which {reason}, so the other KAS nodes cannot reach"
@@ -256,7 +256,7 @@ def _reach(host: Host, deployment: Deployment) -> Iterator[str]:
         reason = unreachable_reason(url)
         if reason:
             yield (
-                f"{_source(host)}, which makes its own private API URL {url}; it {reason}, so the other KAS nodes"
+                f"{source(host)}, which makes its own private API URL {url}; it {reason}, so the other KAS nodes"
                 " cannot reach it; set kas_own_private_api_cidr or kas_own_private_api_url to what they reach"
             )
     hosts = [parse_url(url).host for url in urls]
@@ -265,14 +265,14 @@ def _reach(host: Host, deployment: Deployment) -> Iterator[str]:
     if values["kas_own_private_api_cidr"] and listener and is_fixed and hosts and listener.host not in hosts:
         yield (
             f"kas_private_api_listen_address is {shown(address)}, but kas_own_private_api_cidr"
-            f" {shown(_text(values['kas_own_private_api_cidr']))} makes {', '.join(hosts)} its own address; set an"
+            f" {shown(listed(values['kas_own_private_api_cidr']))} makes {', '.join(hosts)} its own address; set an"
             " address of the same network, or leave the listen address out"
         )
     network = values["kas_private_api_listen_network"]
     for url in urls:
         if ip_version(parse_url(url).host) == _OTHER_IP_VERSION.get(network, 0):
             yield (
-                f"kas_private_api_listen_network is '{network}', but {_source(host)}, which makes its own private API"
+                f"kas_private_api_listen_network is '{network}', but {source(host)}, which makes its own private API"
                 f" URL {url}, where it would not listen; leave the network out, or set a URL or CIDR that fits it"
             )
 
@@ -282,7 +282,7 @@ def _same_url(host: Host, deployment: Deployment) -> Iterator[str]:
         first = deployment.first_with(url)
         if first is not host and not url.startswith("unix:"):
             yield (
-                f"{_source(host)}, which makes its own private API URL {url}, but that is the one of {first.name}, too;"
+                f"{source(host)}, which makes its own private API URL {url}, but that is the one of {first.name}, too;"
                 " set another one for each node"
             )
 
@@ -333,7 +333,7 @@ def _agents_path(host: Host, deployment: Deployment) -> Iterator[str]:
     own = urlsplit(node_url(host, deployment))
     if not agents.scheme.startswith("ws") or agents.hostname != own.hostname:
         return
-    if listener and not _listens_for_itself(listener):
+    if listener and not listens_for_itself(listener):
         return
     path = own.path.rstrip("/") + AGENT_PATH
     if agents.path.rstrip("/") != path.rstrip("/"):
@@ -347,14 +347,14 @@ def _allowed_headers(host: Host, deployment: Deployment) -> Iterator[str]:
     headers, command = host.values["kas_extra_allowed_response_headers"], host.values["kas_extra_config_command"]
     if headers and command:
         yield (
-            f"kas_extra_allowed_response_headers is {shown(_text(headers))}, and kas_extra_config_command is"
+            f"kas_extra_allowed_response_headers is {shown(listed(headers))}, and kas_extra_config_command is"
             f" {shown(command)}; set only one of them, and let the command print the headers, too"
         )
     found = host.setting("gitlab_kas", "extra_config_command")
     if headers and not command and found and not is_allowlist(found):
         is_one = "gitlab_kas['extra_config_command'] in gitlab.rb is a command already"
         yield (
-            f"kas_extra_allowed_response_headers is {shown(_text(headers))}, but"
+            f"kas_extra_allowed_response_headers is {shown(listed(headers))}, but"
             f" {found if isinstance(found, Unread) else is_one}; let that one print the headers, or remove it there"
         )
     for header in headers:
