@@ -31,6 +31,8 @@ _NO_HEADER_TABLE = (1).to_bytes(2, "big") + (0).to_bytes(4, "big")
 _EMPTY_MESSAGE = bytes(5)  # not compressed, no bytes
 _MESSAGE_SHOWN = 200
 _TLS_ALERT = b"\x15\x03"
+NO_ANSWER = "closes the connection without an answer"
+ANSWERS_WITH_TLS = "answers with TLS"
 _NOT_HTTP2 = "answers, but not HTTP/2"
 _CLOSES = "closes the connection without answering the call"
 
@@ -90,9 +92,9 @@ class Client:
             self._send(_PREFACE + _frame(_SETTINGS, 0, 0, _NO_HEADER_TABLE))
         head = self._receive(_FRAME_HEADER_BYTES)
         if not head:
-            raise GrpcError("closes the connection without an answer")
+            raise GrpcError(NO_ANSWER)
         if head.startswith(_TLS_ALERT):
-            raise GrpcError("answers with TLS")
+            raise GrpcError(ANSWERS_WITH_TLS)
         if head[3:] != bytes([_SETTINGS, 0, 0, 0, 0, 0]):
             raise GrpcError(_NOT_HTTP2)
         self._react(self._read_frame(head))

@@ -24,7 +24,9 @@ from socket import AF_UNIX, socket
 from typing import Any, NamedTuple
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._grpc import (
+    ANSWERS_WITH_TLS,
     INVALID_ARGUMENT,
+    NO_ANSWER,
     OK,
     UNAUTHENTICATED,
     UNIMPLEMENTED,
@@ -132,9 +134,8 @@ def reach(
             connection = stack.enter_context(connect_to_it())
             if is_tls:
                 connection = stack.enter_context(Tls(name, ca_dir, connect_to_it).secure(connection))
-            client = Client(
-                connection, authority=name or "localhost", scheme="https" if is_tls else "http", deadline=deadline
-            )
+            scheme = "https" if is_tls else "http"
+            client = Client(connection, authority=_authority(endpoint), scheme=scheme, deadline=deadline)
             _greet(client, is_tls)
             return _ask(client, credentials) if credentials else Reach(True, "reachable")
     except Unreachable as error:
@@ -164,17 +165,15 @@ def _base64(data: bytes) -> str:
 
 
 def _greet(client: Client, is_tls: bool) -> None:
+    """Begin with HTTP/2; a server that wants TLS first says so, or closes the connection as Go's does."""
     try:
         client.greet()
     except GrpcError as error:
-        text = str(error)
-        if is_tls:
-            raise
-        if text == "answers with TLS":
-            raise Unreachable(f"{text}, so its URL must start with grpcs://") from error
-        if text == "closes the connection without an answer":  # what Go makes of a client that does not begin with TLS
-            raise Unreachable(f"{text}; if it speaks TLS, its URL must start with grpcs://") from error
-        raise
+        hints = {
+            ANSWERS_WITH_TLS: ", so its URL must start with grpcs://",
+            NO_ANSWER: "; if it speaks TLS, its URL must start with grpcs://",
+        }
+        raise GrpcError(str(error) + ("" if is_tls else hints.get(str(error), ""))) from error
 
 
 def _ask(client: Client, credentials: Credentials) -> Reach:
@@ -188,20 +187,21 @@ def _ask(client: Client, credentials: Credentials) -> Reach:
     if answer.status in (OK, INVALID_ARGUMENT):
         return Reach(True, "reachable", answered=True)
     if answer.status == UNAUTHENTICATED:
-        _refused(client.call(path, token(secret, _LONG_LIFETIME_S)), api)
+        _refused(client, path, secret, api)
     if answer.status == UNIMPLEMENTED:
         _wrong_api(client, api, release)
     told = f"gRPC status {answer.status}" + (f", {answer.message}" if answer.message else "")
     return Reach(True, f"reachable, answer not known ({told})")
 
 
-def _refused(answer: Answer, api: Api) -> None:
-    """Tell why a token was refused, from the answer to one that is valid for long."""
-    if answer.status != UNAUTHENTICATED:
-        raise Unreachable(
-            f"refuses the token because its clock and this node's are more than {api.lifetime_s[0]} s apart",
-            "set both clocks right, with chrony or another client of NTP",
-        )
+def _refused(client: Client, path: str, secret: bytes, api: Api) -> None:
+    """Tell why a token was refused: one that is valid for long is not, if only the clocks differ."""
+    with contextlib.suppress(GrpcError, OSError):  # the refusal stands
+        if client.call(path, token(secret, _LONG_LIFETIME_S)).status != UNAUTHENTICATED:
+            raise Unreachable(
+                f"refuses the token because its clock and this node's are more than {api.lifetime_s[0]} s apart",
+                "set both clocks right, with chrony or another client of NTP",
+            )
     raise Unreachable(
         f"refuses the token, so its {api.secret} is not the one that this node has",
         f"give all nodes the same {api.secret}, reconfigure, and restart KAS where it has not read it since",
@@ -223,6 +223,14 @@ def _knows(client: Client, api: Api) -> bool:
     with contextlib.suppress(GrpcError, OSError):  # the question is beside the point
         return any(client.call(path).status != UNIMPLEMENTED for path in api.paths)
     return False
+
+
+def _authority(endpoint: Endpoint) -> str:
+    """What a proxy on the way goes by."""
+    if endpoint.scheme == "unix":
+        return "localhost"
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return f"{host}:{endpoint.port}"
 
 
 def _addresses(endpoint: Endpoint) -> list[tuple[int, Any]]:

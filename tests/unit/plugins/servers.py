@@ -184,11 +184,15 @@ def saying(*frames: bytes) -> Handler:
 
 
 def breaking_off(*frames: bytes) -> Handler:
-    """A server that says just that, after SETTINGS, and closes."""
+    """A server that hears the first call, says just that, and closes."""
+    end_of_call = frame(0, 1, 1, bytes(5))
 
     def say(connection: socket.socket) -> None:
-        connection.recv(24 + 9 + 6)
-        connection.sendall(frame(4, 0, 0, b"") + b"".join(frames))
+        connection.sendall(frame(4, 0, 0, b""))
+        heard = b""
+        while end_of_call not in heard and (part := connection.recv(65536)):
+            heard += part
+        connection.sendall(b"".join(frames))
 
     return say
 

@@ -7,11 +7,13 @@ import json
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import grpc
 import jwt
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _peer
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._grpc import Client, encode
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._peer import (
     INTERNAL_API,
     PRIVATE_API,
@@ -253,6 +255,38 @@ def test_a_call_of_a_method_that_is_not_there(api: Api, release: str, methods: l
 def test_other_answers(handler: Handler, expected: Reach) -> None:
     with serving(handler) as address:
         assert reach(f"grpc://{address}", credentials=credentials(), timeout=10) == expected
+
+
+def test_a_server_that_closes_after_a_refusal() -> None:
+    refusal = encode([(":status", "200"), ("grpc-status", "16")])
+    with serving(breaking_off(frame(1, 5, 1, refusal))) as address:
+        reached = reach(f"grpc://{address}", credentials=credentials(), timeout=10)
+    assert reached.text.startswith("refuses the token, so its private_api_secret_key")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("grpc://kas1.example.com:8155", "kas1.example.com:8155"),
+        ("grpcs://[fd00::1]:8155", "[fd00::1]:8155"),
+        ("unix:///run/kas.socket", "localhost"),
+    ],
+)
+def test_whom_a_proxy_sends_the_call_to(url: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Noted(Client):
+        def __init__(self, *args: Any, authority: str, **options: Any) -> None:
+            asked.append(authority)
+            super().__init__(*args, authority=authority, **options)
+
+    here = free_port()
+    monkeypatch.setattr(_peer, "Client", Noted)
+    monkeypatch.setattr(_peer, "_addresses", lambda endpoint: [(socket.AF_INET, ("127.0.0.1", here))])
+    with serving(http2) as address:
+        here = int(address.rpartition(":")[2])
+        reach(url.replace("grpcs", "grpc"), timeout=10)
+    assert asked == [expected]
 
 
 def test_a_call_that_is_never_answered() -> None:
