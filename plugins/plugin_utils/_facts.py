@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _private_api
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 jmespath: Any
 try:
@@ -50,14 +51,14 @@ def select(facts: dict[str, Any] | list[Any], query: object, library: Any = jmes
         expression = library.compile(query)
     except ValueError as error:  # every error of jmespath is one
         cause = str(error).splitlines()[0].rstrip(":")
-        raise PrivateApiError(f"query {query!r} is not a JMESPath expression ({cause}); correct it.") from error
+        raise PrivateApiError(f"query {shown(query)} is not a JMESPath expression ({cause}); correct it.") from error
     try:
         found = expression.search(facts)
     except ValueError:  # its text may hold all the facts
         found = None
     if not isinstance(found, list) or not all(isinstance(address, str) for address in found):
         raise PrivateApiError(
-            f"query {query!r} does not yield a list of texts; give a JMESPath expression that yields the host's"
+            f"query {shown(query)} does not yield a list of texts; give a JMESPath expression that yields the host's"
             " addresses, such as [default_ipv4.address]."
         )
     return found

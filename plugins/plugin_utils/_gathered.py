@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,8 +59,7 @@ def read(gathered: Gathered) -> tuple[Host, list[str]]:
         )
     elif query and not gathered.in_play:
         # Its facts are not there; what its KAS has published is what the query chose.
-        published = [parse_url(url).host for url in (info or {}).get("own_private_api_urls") or []]
-        candidates = [address for address in published if ip_version(address)] or None
+        candidates = list(_addresses((info or {}).get("own_private_api_urls") or [])) or None
     host = Host(
         name=name,
         groups=gathered.groups,
@@ -72,6 +72,15 @@ def read(gathered: Gathered) -> tuple[Host, list[str]]:
         in_play=gathered.in_play,
     )
     return host, wrong
+
+
+def _addresses(urls: Sequence[str]) -> Iterator[str]:
+    """The addresses in the URLs that a KAS has logged, whatever stands there."""
+    for url in urls:
+        with suppress(PrivateApiError):
+            host = parse_url(url).host
+            if ip_version(host):
+                yield host
 
 
 def misspelt(names: Collection[str], known: Collection[str] = tuple(VARIABLES)) -> dict[str, str]:

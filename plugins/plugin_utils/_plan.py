@@ -72,14 +72,14 @@ def plan(gathered: Sequence[Gathered], roles: Collection[str] = ROLES, *, random
     if "kas_certificates" in roles:
         refusals += [f"{host.name}: {text}." for host in hosts if host.in_play for text in certificate_refusals(host)]
     made = make_plan(hosts, roles, random=random)
-    made.refusals[:0] = refusals
+    if refusals or made.refusals:
+        return Plan(refusals=refusals + made.refusals, upgrade=made.upgrade)
     made.warnings[:0] = [
         f"{each.name}: {name} is not a variable of this collection, so it does nothing; if you mean {near}, correct it."
         for each in gathered
         for name, near in each.misspelt.items()
     ]
-    if not made.refusals:
-        made.nodes = {host.name: _node(host, made) for host in hosts}
+    made.nodes = {host.name: _node(host, made) for host in hosts}
     return made
 
 

@@ -96,7 +96,7 @@ class Row:
     in_play: bool
     info: Mapping[str, Any] | None  # what kas_info returned; None if the node did not answer
     secrets: Mapping[str, str]
-    candidates: list[str] | None
+    facts: Mapping[str, Any] | None  # about its network, if they were gathered
 
 
 def inventory(seed: int) -> list[Row]:
@@ -164,7 +164,9 @@ class _Generator:
             in_play=in_play,
             info=None if is_silent else {**self._info(number, in_play), "secrets": secrets},
             secrets={} if is_silent else values,
-            candidates=[f"10.0.0.{number}"] if self._chance(1, 9) else None,
+            facts={"all_ipv4_addresses": ["127.0.0.1", f"10.0.0.{number}"], "fqdn": "x"}
+            if self._chance(3, 4)
+            else None,
         )
 
     def _variables(self) -> dict[str, Any]:
@@ -187,6 +189,7 @@ class _Generator:
             "kas_secrets_values": lambda: self._some(
                 lambda secret: self._one(*SECRET_VALUES[secret][: 4 if self._wildness else 1]), *SECRETS
             ),
+            "kas_own_private_api_query": lambda: self._one("all_ipv4_addresses", *self._odd("fqdn", "[", "nothing")),
             "kas_extra_allowed_response_headers": lambda: ["X-One", *self._odd("X Two")],
         }
         return special[name]() if name in special else self._option(variable)

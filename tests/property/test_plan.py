@@ -20,22 +20,20 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Host
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import WRITERS, Plan, make_plan
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import node_refusals
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import normalise
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, WRITERS, Plan, plan, written
 from inventories import ALL_SECRETS, MARK, Row, inventory, smaller
 
 PLANS = int(os.environ.get("KAS_FUZZ_PLANS", "500"))
 FIRST = int(os.environ.get("KAS_FUZZ_SEED", "0"))
 
 # Every set of roles in turn.
-SUBSETS = [subset for size in range(1, len(WRITERS) + 1) for subset in itertools.combinations(WRITERS, size)]
+SUBSETS = [subset for size in range(1, len(ROLES) + 1) for subset in itertools.combinations(ROLES, size)]
 
 SENTENCE = re.compile(r"(node\d(, node\d)*: |The inventory's group |Nothing )\S.*[^.]\.", re.DOTALL)
 URL = re.compile(r"(https?|wss?|grpcs?)://[^/\s]+(/\S*)?|unix:///\S+")
 # What no administrator would write: Python's own words for things.
-
 PYTHON = re.compile(r"\bNone\b|\bTrue\b|\bFalse\b|Unread\(|object at|Traceback|\w+Error\b")
 
 
@@ -46,49 +44,50 @@ def made_random(size):
 
 def planned(rows: Sequence[Row], roles: Sequence[str]) -> Plan:
     """The plan, as the controller makes it."""
-    hosts, wrong = [], []
+    gathered = []
     for row in rows:
-        typed, sentences = normalise(row.name, row.variables, load=yaml.safe_load)
-        wrong += sentences
-        unreachable = "" if row.info else "timed out"
-        others = {key: value for key, value in vars(row).items() if key != "variables"}
-        hosts.append(Host(values=typed, unreachable=unreachable, **others))
-    wrong += node_refusals(hosts)
-    return Plan(refusals=wrong) if wrong else make_plan(hosts, roles, random=made_random)
+        kas = {**(row.info or {}), "secret_values": row.secrets}
+        result = {"kas": kas} if row.info else {"unreachable": True, "msg": "timed out"}
+        if row.facts:
+            result["network_facts"] = row.facts
+        gathered.append(Gathered(row.name, row.groups, row.in_play, row.variables, result=result))
+    return plan(gathered, roles, random=made_random)
 
 
-def check_sentences(plan: Plan) -> None:
-    for sentence in (*plan.refusals, *plan.warnings, *plan.upgrade):
+def check_sentences(made: Plan) -> None:
+    for sentence in (*made.refusals, *made.warnings, *made.upgrade):
         assert SENTENCE.fullmatch(sentence), f"not a sentence: {sentence!r}"
         assert MARK not in sentence and not any(secret in sentence for secret in ALL_SECRETS), f"a secret: {sentence}"
         assert not PYTHON.search(sentence), f"not in plain English: {sentence}"
 
 
-def check_settings(plan: Plan, roles: Sequence[str]) -> None:
-    """What is planned can be written, by each role alone and by all at once."""
-    nothing = Plan(refusals=plan.refusals, upgrade=plan.upgrade)
-    assert plan == nothing or not plan.refusals, "something is planned for a refused deployment"
+def check_settings(made: Plan, roles: Sequence[str]) -> None:
+    """What is planned can be written, as the module gitlab_rb takes it."""
+    nothing = Plan(refusals=made.refusals, upgrade=made.upgrade)
+    assert made == nothing or not made.refusals, "something is planned for a refused deployment"
     shared: dict[str, set[str]] = {}
-    for parts in plan.parts.values():
-        assert set(parts) == set(roles)
-        there = {path for part in parts.values() for path, _value in values(part.settings)}
-        for path in (path for part in parts.values() for path, _value in values(part.remove)):
-            both = [other for other in there if path[: len(other)] == other[: len(path)]]
+    writers = [role for role in WRITERS if role in roles]
+    for name, parts in made.parts.items():
+        assert list(parts) == [role for role in roles if role in WRITERS]
+        options = written(made.nodes[name], writers)
+        json.dumps(options)
+        settings = list(values(options["settings"]))
+        for path, _value in values(options["remove"]):
+            both = [other for other, _value in settings if path[: len(other)] == other[: len(path)]]
             assert not both, f"{path} is to be removed, and {both} to be set"
-        json.dumps([part.settings for part in parts.values()])
-        for path, value in (item for part in parts.values() for item in values(part.settings)):
+        for path, value in settings:
             assert not path[-1].endswith(("_url", "gitlab_address")) or URL.fullmatch(value), f"{path} is {value!r}"
-        for name in parts["kas_secrets"].settings.get("gitlab_kas", ()) if "kas_secrets" in parts else ():
-            shared.setdefault(name, set()).add(parts["kas_secrets"].settings["gitlab_kas"][name])
+            if path[-1] in SECRETS:
+                shared.setdefault(path[-1], set()).add(value)
     assert all(len(found) == 1 for found in shared.values()), "a secret that nodes share has several values"
-    urls = [url for own in plan.own_urls.values() for url in own if not url.startswith("unix:")]
+    urls = [url for own in made.own_urls.values() for url in own if not url.startswith("unix:")]
     assert len(urls) == len(set(urls)) or "kas" not in roles, "two KAS have the same URL"
 
 
-def check_order(plan: Plan, rows: Sequence[Row], roles: Sequence[str]) -> None:
+def check_order(made: Plan, rows: Sequence[Row], roles: Sequence[str]) -> None:
     """Neither variables and settings nor roles have an order, and the same input gives the same plan."""
     turned = [replace(row, variables=turn(row.variables), info=turn(row.info)) for row in rows]
-    assert as_told(plan) == as_told(planned(turned, roles[::-1])), "the order of variables, settings or roles counts"
+    assert as_told(made) == as_told(planned(turned, roles[::-1])), "the order of variables, settings or roles counts"
 
 
 def check_hosts(rows: Sequence[Row], roles: Sequence[str], random: Random) -> None:
@@ -112,21 +111,21 @@ def turn(value: Any) -> Any:
     return {key: turn(value[key]) for key in reversed(list(value))} if isinstance(value, Mapping) else value
 
 
-def as_told(plan: Plan) -> Plan:
+def as_told(made: Plan) -> Plan:
     """Without the order of sentences."""
-    sentences = {name: sorted(getattr(plan, name)) for name in ("refusals", "warnings", "upgrade")}
-    return replace(plan, **sentences)
+    sentences = {name: sorted(getattr(made, name)) for name in ("refusals", "warnings", "upgrade")}
+    return replace(made, **sentences)
 
 
 def check(seed: int, rows: Sequence[Row]) -> str:
     """Raise whatever is wrong with the plan; else say what became of it."""
     roles = SUBSETS[seed % len(SUBSETS)]
-    plan = planned(rows, roles)
-    check_sentences(plan)
-    check_settings(plan, roles)
-    check_order(plan, rows, roles)
+    made = planned(rows, roles)
+    check_sentences(made)
+    check_settings(made, roles)
+    check_order(made, rows, roles)
     check_hosts(rows, roles, Random(seed))
-    return "refused" if plan.refusals else "planned"
+    return "refused" if made.refusals else "planned"
 
 
 def fails(test: Callable[[], object]) -> str:
