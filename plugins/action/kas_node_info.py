@@ -44,7 +44,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "path": host.values["kas_gitlab_rb_path"],
                 "secret_values": args["secret_values"],
                 "wait_s": host.values["kas_ready_timeout_s"] if waits else 0,
-                "inputs": inputs(host)["inputs"],
+                **inputs(host),
             },
             task_vars=task_vars,
         )

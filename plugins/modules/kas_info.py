@@ -38,6 +38,13 @@ options:
     type: list
     elements: path
     default: []
+  restart_inputs:
+    description:
+      - Files and directories that KAS reads only when it starts, the same as for
+        M(kasops.gitlab_kas.gitlab_reconfigure).
+    type: list
+    elements: path
+    default: []
   wait_s:
     description:
       - How many seconds to wait for an enabled KAS to get ready.
@@ -158,6 +165,10 @@ kas:
       description: Why a reconfigure is pending; null if none is.
       type: str
       sample: /etc/gitlab/gitlab.rb has changed since the last successful reconfigure.
+    restart_pending:
+      description: Why KAS must start anew to read one of its files; null if it has read them.
+      type: str
+      sample: /etc/gitlab/ssl-kas/private-api.crt has changed since the last start of KAS on record.
 """
 
 import contextlib
@@ -244,6 +255,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "unreadable": {},
         "addresses": [],
         "reconfigure_pending": None,
+        "restart_pending": None,
     }
     package = sources.package
 
@@ -270,7 +282,9 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     with _noted(note):
         inputs = [params["path"], *params["inputs"]]
         applied = AppliedState(package)
-        kas["reconfigure_pending"] = applied.pending(applied.snapshot(inputs), inputs)
+        snapshot = applied.snapshot([*inputs, *params["restart_inputs"]])
+        kas["reconfigure_pending"] = applied.pending(snapshot, inputs)
+        kas["restart_pending"] = applied.restart_pending(snapshot, params["restart_inputs"])
     _look_at_kas(kas, sources)
     for _second in range(params["wait_s"]):
         if kas["ready"] or not kas["enabled"]:
@@ -420,6 +434,7 @@ def main() -> None:
             "path": {"type": "path", "default": "/etc/gitlab/gitlab.rb"},
             "ruby": {"type": "path"},
             "inputs": {"type": "list", "elements": "path", "default": []},
+            "restart_inputs": {"type": "list", "elements": "path", "default": []},
             "wait_s": {"type": "int", "default": 0},
             "secret_values": {"type": "bool", "default": False, "no_log": False},
         },

@@ -148,6 +148,8 @@ def _service(node: Checked) -> Iterator[str]:
 def _pending(node: Checked) -> Iterator[str]:
     if node.info["reconfigure_pending"]:
         yield f"A reconfigure is pending ({node.info['reconfigure_pending'].rstrip('.')}); run the playbook deploy."
+    elif node.info["restart_pending"] and node.info["running"]:
+        yield f"A restart of KAS is pending ({node.info['restart_pending'].rstrip('.')}); run the playbook deploy."
 
 
 def _published(node: Checked) -> Iterator[str]:

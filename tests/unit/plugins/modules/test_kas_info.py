@@ -83,6 +83,7 @@ class Node:
             "path": str(self.gitlab_rb),
             "ruby": None,
             "inputs": [],
+            "restart_inputs": [],
             "wait_s": 0,
             "secret_values": False,
         }
@@ -159,6 +160,7 @@ def test_a_healthy_node(node: Node) -> None:
         "unreadable": {},
         "addresses": ["10.0.0.1", "fd00::1"],
         "reconfigure_pending": None,
+        "restart_pending": None,
     }
     assert node.asked == [Listener("tcp", "localhost:8151")]
 
@@ -279,6 +281,17 @@ def test_a_reconfigure_that_is_owed_for_a_certificate(node: Node) -> None:
     certificate = node.write("etc/gitlab/kas.crt", "certificate")
     kas = node.look(inputs=[str(certificate)])
     assert kas["reconfigure_pending"] == f"{certificate} has appeared since the last successful reconfigure."
+
+
+def test_a_restart_that_is_pending_for_a_certificate(node: Node) -> None:
+    certificate = node.write("etc/gitlab/kas.crt", "certificate")
+    applied = AppliedState(node.package)
+    applied.note(applied.snapshot([str(node.gitlab_rb), str(certificate)]))
+    assert node.look(restart_inputs=[str(certificate)])["restart_pending"] is None
+    certificate.write_text("renewed")
+    kas = node.look(restart_inputs=[str(certificate)])
+    assert kas["reconfigure_pending"] is None
+    assert kas["restart_pending"] == f"{certificate} has changed since the last start of KAS on record."
 
 
 @pytest.mark.parametrize(

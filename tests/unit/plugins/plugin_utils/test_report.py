@@ -26,6 +26,7 @@ def node(
         "readiness": "ok",
         "own_private_api_urls": [URLS[name]],
         "reconfigure_pending": None,
+        "restart_pending": None,
         "secrets": {"api_secret_key": {"fingerprint": fingerprint}},
     }
     return Checked(
@@ -157,6 +158,18 @@ def test_what_has_changed(returned, changed):
             [node(reconfigure_pending="gitlab.rb has changed.")],
             ["kas1: A reconfigure is pending (gitlab.rb has changed); run the playbook deploy."],
         ),
+        (
+            [node(restart_pending="/etc/gitlab/kas.crt has changed since the last start of KAS on record.")],
+            [
+                "kas1: A restart of KAS is pending (/etc/gitlab/kas.crt has changed since the last start of KAS on"
+                " record); run the playbook deploy."
+            ],
+        ),
+        (
+            [node(reconfigure_pending="ca.crt has changed.", restart_pending="ca.crt has changed.")],
+            ["kas1: A reconfigure is pending (ca.crt has changed); run the playbook deploy."],
+        ),
+        ([node(runs_kas=False, running=False, restart_pending="ca.crt has changed.")], []),
         (
             [node(own_private_api_urls=["grpc://localhost:8155"])],
             [
