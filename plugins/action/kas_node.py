@@ -106,23 +106,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result.pop("invocation", None)  # of several modules, none is that of the task
         return result
 
-    def _read_file(self, source: str) -> str:
+    def _read_file(self, variable: str, source: str) -> str:
         """The text of a file on the controller, out of Ansible Vault if it lies there."""
-        path = self._find(source)
+        path = self._find(variable, source)
         lookup = lookup_loader.get("ansible.builtin.file", loader=self._loader, templar=self._templar)
         return str(plain(lookup.run([str(path)], variables=self._task_vars, rstrip=False))[0])
 
-    def _find(self, source: str) -> Path:
+    def _find(self, variable: str, source: str) -> Path:
         """Where the people who run the playbook would look: beside it, beside the inventory, where they stand."""
         given = Path(source).expanduser()
-        if given.is_absolute():
-            places = [given]
-        else:
-            beside = [self._task_vars.get(name) for name in ("playbook_dir", "inventory_dir")]
-            folders = [*started_playbooks(), *map(Path, filter(None, beside)), Path.cwd()]
-            places = [folder / part / given for folder in folders for part in ("", "files")]
-        for place in places:
+        beside = [self._task_vars.get(name) for name in ("playbook_dir", "inventory_dir")]
+        folders = [*started_playbooks(), *map(Path, filter(None, beside)), Path.cwd()]
+        folders = list(dict.fromkeys(folder / part for folder in folders for part in ("", "files")))
+        for place in [given] if given.is_absolute() else [folder / given for folder in folders]:
             if place.is_file():
                 return place
-        looked = ", ".join(dict.fromkeys(str(place) for place in places))
-        raise _steps.StepError(f"the file '{source}' is not on the controller; it was looked for at {looked}.")
+        looked = "" if given.is_absolute() else f" in {', '.join(map(str, folders))}"
+        remedy = "correct the path" if given.is_absolute() else "put it there, or set an absolute path"
+        raise _steps.StepError(
+            f"{variable} is '{source}', but there is no such file on the controller{looked}; {remedy}."
+        )

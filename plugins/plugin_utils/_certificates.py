@@ -125,6 +125,7 @@ def _authority(entry: Mapping[str, str], title: str) -> Certificate:
         "certificate": f"{TRUSTED_CERTS}/{name}.crt",
         "certificate_src": entry.get("src", ""),
         "certificate_content": entry.get("content", ""),
+        "title": title,
         "certificate_title": f"{title} ({name})",
         "key": "",
         "key_src": "",

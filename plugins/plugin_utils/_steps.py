@@ -15,8 +15,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import WRI
 # On each node: what was changed there, for kas_state: absent.
 RECORDS = "/var/lib/kasops.gitlab_kas"
 
-# The content of a file of the controller, or of a variable that is part of no plan.
-ReadFile = Callable[[str], str]
+# The content of a file of the controller, named by a variable; and of a variable that is part of no plan.
+ReadFile = Callable[[str, str], str]
 ReadVariable = Callable[[str], Any]
 
 Node = Mapping[str, Any]
@@ -35,13 +35,14 @@ class Contents:
         self._node, self._read_file, self._read_variable = node, read_file, read_variable
 
     def certificate(self, item: Certificate) -> str | None:
-        return (
-            self._read_file(item["certificate_src"]) if item["certificate_src"] else item["certificate_content"] or None
-        )
+        if item["certificate_src"]:
+            variable = f"{item['variable']}_certificate_src" if item["variable"] else f"{item['title']}.src"
+            return self._read_file(variable, item["certificate_src"])
+        return item["certificate_content"] or None
 
     def key(self, item: Certificate) -> str | None:
         if item["key_src"]:
-            return self._read_file(item["key_src"])
+            return self._read_file(f"{item['variable']}_key_src", item["key_src"])
         return self._read_variable(f"{item['variable']}_key_content") or None if item["variable"] else None
 
     def authorities(self) -> list[str]:

@@ -61,6 +61,7 @@ def test_an_authority() -> None:
             "certificate": "/etc/gitlab/trusted-certs/internal.crt",
             "certificate_src": "",
             "certificate_content": "PEM",
+            "title": "kas_ca_certificates[0]",
             "certificate_title": "kas_ca_certificates[0] (internal)",
             "key": "",
             "key_src": "",

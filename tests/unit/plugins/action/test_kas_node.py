@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kas_node, kas_node_info and kas_report: what Ansible knows goes in, and what it shows comes out."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.action import kas_node, kas_node_info, kas_plan, kas_report
+
+CIDR = {"kas_own_private_api_cidr": "10.0.0.0/8"}
+HEALTHY = {
+    "blocking_errors": [],
+    "problems": [],
+    "gitlab_version": "19.3.0",
+    "settings": {},
+    "secrets": {},
+    "secret_values": {},
+    "enabled": True,
+    "running": True,
+    "ready": True,
+    "readiness": "ok",
+    "own_private_api_urls": [],
+    "reconfigure_pending": None,
+}
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    """The lines that are shown, and the warnings."""
+    lines = []
+    display = "ansible.utils.display.Display"
+    monkeypatch.setattr(f"{display}.display", lambda _self, text, *_more, **_options: lines.append(text))
+    monkeypatch.setattr(f"{display}.warning", lambda _self, text, **_options: lines.append(f"WARNING {text}"))
+    return lines
+
+
+@pytest.fixture
+def planned(stage):
+    """A stage on which the plan for these hosts is made."""
+
+    def make(hosts, **more):
+        on_stage = stage({name: {**CIDR, **variables} for name, variables in hosts.items()}, **more)
+        for number, name in enumerate(hosts, 1):
+            on_stage.register(name, __kas_info={"kas": {**HEALTHY, "addresses": [f"10.0.0.{number}"]}})
+        plan = on_stage.run(kas_plan.ActionModule, next(iter(hosts)))
+        assert not plan.get("failed"), plan["msg"]
+        for name in hosts:
+            on_stage.register(name, __kas_plan=plan)
+        return on_stage
+
+    return make
+
+
+WRITTEN = {"gitlab_rb": {"changed": True, "settings_changed": ["gitlab_kas['enable']"], "settings_left": []}}
+
+
+def test_a_write(planned, displayed):
+    on_stage = planned({"kas1": {}})
+    result = on_stage.run(kas_node.ActionModule, "kas1", WRITTEN, step="write")
+    assert (result["changed"], result["settings_changed"]) == (True, ["gitlab_kas['enable']"])
+    assert [name for _host, name, _arguments in on_stage.modules] == ["gitlab_rb"]
+    assert on_stage.modules[0][2]["settings"]["gitlab_kas"]["env"] == {"OWN_PRIVATE_API_URL": "grpc://10.0.0.1:8155"}
+    assert displayed == []
+
+
+def test_what_stays_is_said(planned, displayed):
+    on_stage = planned({"kas1": {"kas_state": "absent"}, "kas2": {}})
+    answers = {"gitlab_rb": {"changed": False, "settings_left": ["external_url"]}, "kas_certificate": {}}
+    on_stage.run(kas_node.ActionModule, "kas1", answers, step="write")
+    assert displayed == [
+        "WARNING kas1: external_url in /etc/gitlab/gitlab.rb stays as it is, since it was changed by other means, or"
+        " replaced a value that is kept nowhere."
+    ]
+
+
+def test_a_failure_has_the_words_of_the_module(planned):
+    failure = {"failed": True, "msg": "gitlab.rb cannot be edited."}
+    result = planned({"kas1": {}}).run(kas_node.ActionModule, "kas1", {"gitlab_rb": failure}, step="write")
+    assert (result["failed"], result["msg"]) == (True, "gitlab.rb cannot be edited.")
+
+
+def test_a_dry_run_says_what_is_pending(planned):
+    on_stage = planned({"kas1": {}})
+    result = on_stage.run(kas_node.ActionModule, "kas1", WRITTEN, check_mode=True, step="dry_run")
+    assert result["pending"] == ["gitlab_kas['enable']"]
+
+
+@pytest.mark.parametrize("place", ["files/kas.crt", "kas.crt"])
+def test_a_file_beside_the_inventory(place, planned, tmp_path):
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text("PEM of kas", encoding="utf-8")
+    pair = {"kas_certificate_src": "kas.crt", "kas_key": "/etc/kas.key"}
+    on_stage = planned({"kas1": pair})
+    found = {"pem": "P", "problems": [], "warnings": ["It is open."]}
+    answers = {"kas_certificate_info": {"certificate": found}}
+    result = on_stage.run(kas_node.ActionModule, "kas1", answers, step="check_certificates")
+    assert result["certificates"][0]["certificate"] == found
+    assert on_stage.modules[0][2]["certificate_content"] == "PEM of kas"
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (
+            {"kas_certificate_src": "kas.crt", "kas_key": "/etc/kas.key"},
+            "kas_certificate_src is 'kas.crt', but there is no such file on the controller in {path},"
+            " {path}/files; put it there, or set an absolute path.",
+        ),
+        (
+            {"kas_certificate": "/etc/kas.crt", "kas_key_src": "/no/kas.key"},
+            "kas_key_src is '/no/kas.key', but there is no such file on the controller; correct the path.",
+        ),
+        (
+            {"kas_ca_certificates": [{"name": "ca", "src": "/no/ca.crt"}]},
+            "kas_ca_certificates[0].src is '/no/ca.crt', but there is no such file on the controller; correct the"
+            " path.",
+        ),
+    ],
+)
+def test_a_file_that_is_nowhere(variables, expected, planned, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = planned({"kas1": variables}).run(kas_node.ActionModule, "kas1", {}, step="check_certificates")
+    assert (result["failed"], result["msg"]) == (True, f"kas1: {expected.format(path=tmp_path)}")
+
+
+def test_bad_certificates_are_refused(planned, displayed):
+    on_stage = planned({"kas1": {"kas_internal_api_certificate": "/k.crt", "kas_internal_api_key": "/k.key"}})
+    displayed.clear()
+    found = {"pem": "P", "problems": ["It has expired.", "It has expired."], "warnings": ["It is open."]}
+    answers = {"kas_certificate_info": {"certificate": found}}
+    result = on_stage.run(kas_node.ActionModule, "kas1", answers, step="check_certificates")
+    assert (result["failed"], result["msg"]) == (True, "kas1: It has expired.")
+    assert displayed == ["WARNING kas1: It is open."]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_kas_that_does_not_get_ready(check_mode, planned):
+    on_stage = planned({"kas1": {"kas_ready_timeout_s": 7}})
+    answers = {"kas_info": {"kas": {**HEALTHY, "ready": False, "readiness": "redis: refused"}}}
+    result = on_stage.run(kas_node_info.ActionModule, "kas1", answers, check_mode=check_mode, wait_until_ready=True)
+    assert on_stage.modules[0][2]["wait_s"] == (0 if check_mode else 7)
+    assert result.get("msg") == (
+        None
+        if check_mode
+        else "kas1: KAS is not ready after 7 s (redis: refused); read /var/log/gitlab/gitlab-kas/current there."
+    )
+
+
+def test_facts_for_a_query(stage):
+    on_stage = stage({"kas1": {"kas_own_private_api_query": "[eth1.ipv4.address]"}})
+    answers = {"kas_info": {"kas": HEALTHY}, "setup": {"ansible_facts": {"ansible_eth1": {}}}}
+    result = on_stage.run(kas_node_info.ActionModule, "kas1", answers, secret_values=True)
+    assert result["network_facts"] == {"ansible_eth1": {}}
+    assert on_stage.modules[0][2]["secret_values"] is True
+    assert "ansible_facts" not in result  # they would reach a fact cache
+
+
+def test_the_report(planned, displayed):
+    on_stage = planned({"kas1": {}, "kas2": {}})
+    secrets = {
+        name: {"fingerprint": "aa"}
+        for name in ("api_secret_key", "private_api_secret_key", "websocket_token_secret_key")
+    }
+    reached = {"url": "grpc://10.0.0.2:8155", "reachable": True, "text": "reachable", "remedy": ""}
+    refused = {"url": "grpc://10.0.0.1:8155", "reachable": False, "text": "connection refused", "remedy": "start it"}
+    for number, (name, peer) in enumerate({"kas1": reached, "kas2": refused}.items(), 1):
+        on_stage.register(
+            name,
+            __kas_info={
+                "kas": {**HEALTHY, "secrets": secrets, "own_private_api_urls": [f"grpc://10.0.0.{number}:8155"]}
+            },
+            __kas_reached={"probe": {"peers": [peer]}, "rails_probe": None},
+        )
+    result = on_stage.run(kas_report.ActionModule, "kas1")
+    assert result["failed"] is True
+    assert result["msg"] == "kas2: KAS does not reach kas1 at grpc://10.0.0.1:8155 (connection refused); start it."
+    assert displayed == [
+        "node  release  own URL               ready  reaches  Rails reaches  secrets  changed  seconds",
+        "kas1  19.3.0   grpc://10.0.0.1:8155  yes    kas2     -              same     -        -",
+        "kas2  19.3.0   grpc://10.0.0.2:8155  yes    -        -              same     -        -",
+    ]
+    assert "failed" not in on_stage.run(kas_report.ActionModule, "kas1", check_mode=True)
