@@ -38,9 +38,7 @@ def kas(tmp_path: Path, redis_socket: Path) -> Iterator[Kas]:
     """A KAS that is not started yet."""
     subject = Kas(tmp_path, redis_socket)
     yield subject
-    if subject.process and subject.process.poll() is None:
-        subject.process.kill()
-        subject.process.wait()
+    subject.kill()
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +47,5 @@ def running(tmp_path_factory: pytest.TempPathFactory, redis_socket: Path) -> Ite
     subject = Kas(tmp_path_factory.mktemp("kas"), redis_socket)
     subject.start()
     yield subject
-    subject.process.kill()
-    subject.process.wait()
+    subject.kill()
     assert "Traceback" not in subject.log

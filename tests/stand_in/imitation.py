@@ -26,17 +26,16 @@ class Kas:
     """One KAS: its directory, its configuration (changed before `start`), its process and what it logs."""
 
     def __init__(self, directory: Path, redis: Path) -> None:
-        self.directory, self.process = directory, None
+        self.directory, self.process, self.prefix = directory, None, []
         self.env = {"SSL_CERT_DIR": str(directory)}
         for name, secret in (("api", API_SECRET), ("private", PRIVATE_SECRET), ("websocket", WEBSOCKET_SECRET)):
-            (directory / name).write_text(base64.b64encode(secret).decode())
+            self.secret(name, secret)
         listen = {"network": "tcp", "address": "127.0.0.1:0"}
-        grace = {"listen_grace_period": "0.1s"}  # 5 s unless set
         self.config: dict[str, Any] = {
             "agent": {
-                "listen": {**listen, **grace, "websocket": True},
+                "listen": {**listen, "websocket": True},
                 "kubernetes_api": {
-                    "listen": {**listen, **grace},
+                    "listen": {**listen},
                     "url_path_prefix": "/",
                     "websocket_token_secret_file": str(directory / "websocket"),
                 },
@@ -48,9 +47,20 @@ class Kas:
             },
             "observability": {"listen": {**listen}},
             "redis": {"network": "unix", "server": {"address": str(redis)}, "key_prefix": str(directory)},
-            "api": {"listen": {**listen, **grace, "authentication_secret_file": str(directory / "api")}},
-            "private_api": {"listen": {**listen, **grace, "authentication_secret_file": str(directory / "private")}},
+            "api": {"listen": {**listen, "authentication_secret_file": str(directory / "api")}},
+            "private_api": {"listen": {**listen, "authentication_secret_file": str(directory / "private")}},
         }
+
+        self.grace("0.1s")
+
+    def secret(self, name: str, secret: bytes) -> None:
+        """Write the secret `api`, `private` or `websocket`."""
+        (self.directory / name).write_bytes(base64.b64encode(secret) + b"\n")
+
+    def grace(self, period: str | None) -> None:
+        """How long each step of the end takes; None for what KAS takes by itself, five seconds."""
+        for path in ("agent.listen", "agent.kubernetes_api.listen", "api.listen", "private_api.listen"):
+            self.set(f"{path}.listen_grace_period", period)
 
     def set(self, path: str, value: Any) -> None:
         """Set a field, named as `private_api.listen.address`."""
@@ -66,13 +76,13 @@ class Kas:
         config.write_text(yaml.safe_dump(self.config) if text is None else text)
         manifest = self.directory / "version-manifest.json"
         manifest.write_text(json.dumps({"build_version": release}))
-        self.log_file = (self.directory / "log").open("w")
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "--configuration-file", str(config)],
-            env={"PYTHONPATH": str(STAND_IN), "STAND_IN_MANIFEST": str(manifest)} | self.env,
-            stderr=self.log_file,
-            cwd=self.directory,
-        )
+        with (self.directory / "log").open("w") as log:
+            self.process = subprocess.Popen(
+                [*self.prefix, sys.executable, "-c", PROGRAM, "--configuration-file", str(config)],
+                env={"PYTHONPATH": str(STAND_IN), "STAND_IN_MANIFEST": str(manifest)} | self.env,
+                stderr=log,
+                cwd=self.directory,
+            )
 
     def start(self, release: str = "19.3.0") -> None:
         """Start and wait for all listeners."""
@@ -90,6 +100,11 @@ class Kas:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE_S) if self.process else 0
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
 
     def wait(self, is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_S

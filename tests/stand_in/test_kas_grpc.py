@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 
 import jwt
 import pytest
@@ -14,6 +15,7 @@ from imitation import API_SECRET, PRIVATE_SECRET, Kas
 
 PRIVATE_CALL = "/gitlab.agent.kubernetes_api.rpc.KubernetesApi/MakeRequest"
 INTERNAL_CALL = "/gitlab.agent.agent_tracker.rpc.AgentTracker/GetConnectedAgents"
+AGENT_CALL = "/gitlab.agent.agent_configuration.rpc.AgentConfiguration/GetConfiguration"
 ROUTING = ("kas-hop-routing-agent-id", "1")
 
 
@@ -26,7 +28,9 @@ def token(secret: bytes, *, issuer: str = "gitlab-kas", audience: str = "gitlab-
 class Answer:
     """What came back for one call: the raw bytes too."""
 
-    def __init__(self, kas: Kas, what: str, path: str, *extra: tuple[str, str], method: str = "POST") -> None:
+    def __init__(
+        self, kas: Kas, what: str, path: str, *extra: tuple[str, str], method: str = "POST", end: bool = False
+    ) -> None:
         self.raw, self.headers, self.is_reset = b"", {}, False
         h2 = H2Connection(H2Configuration(header_encoding="latin-1"))
         h2.initiate_connection()
@@ -35,10 +39,10 @@ class Answer:
             headers += [("te", "trailers"), ("content-type", "application/grpc")]
         h2.send_headers(1, headers + list(extra), end_stream=method != "POST")
         if method == "POST":
-            h2.send_data(1, bytes(5))  # an empty message, and no end: as a caller that would go on
+            h2.send_data(1, bytes(5), end_stream=end)  # an empty message
         with socket.create_connection(kas.address(what), timeout=10) as connection:
             connection.sendall(h2.data_to_send())
-            while not self.headers or (method == "POST" and not self.is_reset):
+            while not self.headers or (method == "POST" and not end and not self.is_reset):
                 data = connection.recv(65536)
                 assert data, "closed"
                 self.raw += data
@@ -61,23 +65,26 @@ LACKING = ("3", "invalid GetConnectedAgentsRequest.Request: value is required")
 @pytest.mark.parametrize(
     ("what", "path", "authorization", "expected"),
     [
-        ("Private API", PRIVATE_CALL, token(PRIVATE_SECRET), ROUTED),
-        ("Private API", PRIVATE_CALL, token(b"x" * 32), INVALID),
-        ("Private API", PRIVATE_CALL, token(PRIVATE_SECRET, issuer="gitlab"), INVALID),
-        ("Private API", PRIVATE_CALL, token(PRIVATE_SECRET, audience="gitlab"), INVALID),
-        ("Private API", PRIVATE_CALL, token(PRIVATE_SECRET, shift_s=3600), INVALID),
-        ("Private API", PRIVATE_CALL, token(PRIVATE_SECRET, shift_s=-8), INVALID),
+        ("Private API", PRIVATE_CALL, lambda: token(PRIVATE_SECRET), ROUTED),
+        ("Private API", PRIVATE_CALL, lambda: token(b"x" * 32), INVALID),
+        ("Private API", PRIVATE_CALL, lambda: token(PRIVATE_SECRET, issuer="gitlab"), INVALID),
+        ("Private API", PRIVATE_CALL, lambda: token(PRIVATE_SECRET, audience="gitlab"), INVALID),
+        ("Private API", PRIVATE_CALL, lambda: token(PRIVATE_SECRET, shift_s=3600), INVALID),
+        ("Private API", PRIVATE_CALL, lambda: token(PRIVATE_SECRET, shift_s=-8), INVALID),
         ("Private API", PRIVATE_CALL, "Bearer x.y.z", INVALID),
         ("Private API", PRIVATE_CALL, "", NO_TOKEN),
         ("Private API", PRIVATE_CALL, "Basic eDp5", NO_TOKEN),
         ("Private API", PRIVATE_CALL, "Bearer", ("16", "Bad authorization string")),
-        ("API", INTERNAL_CALL, token(API_SECRET), LACKING),
-        ("API", INTERNAL_CALL, token(API_SECRET, issuer="anybody"), LACKING),
-        ("API", INTERNAL_CALL, token(API_SECRET, audience="gitlab"), INVALID),
-        ("API", INTERNAL_CALL, token(PRIVATE_SECRET), INVALID),
+        ("API", INTERNAL_CALL, lambda: token(API_SECRET), LACKING),
+        ("API", INTERNAL_CALL, lambda: token(API_SECRET, issuer="anybody"), LACKING),
+        ("API", INTERNAL_CALL, lambda: token(API_SECRET, audience="gitlab"), INVALID),
+        ("API", INTERNAL_CALL, lambda: token(PRIVATE_SECRET), INVALID),
         ("API", INTERNAL_CALL, "", NO_TOKEN),
+        ("Agentk API", AGENT_CALL, "", NO_TOKEN),
+        ("Agentk API", AGENT_CALL, "Bearer x", ("16", "unauthenticated")),
         # Whoever asks at the wrong door is told so before any token is looked at.
         ("API", PRIVATE_CALL, "", ("12", "unknown service gitlab.agent.kubernetes_api.rpc.KubernetesApi")),
+        ("Agentk API", PRIVATE_CALL, "", ("12", "unknown service gitlab.agent.kubernetes_api.rpc.KubernetesApi")),
         ("Private API", INTERNAL_CALL, "", ("12", "unknown service gitlab.agent.agent_tracker.rpc.AgentTracker")),
         ("Private API", "/grpc.health.v1.Health/Check", "", ("12", "unknown service grpc.health.v1.Health")),
         (
@@ -89,9 +96,15 @@ LACKING = ("3", "invalid GetConnectedAgentsRequest.Request: value is required")
         ("Private API", "/", "", ("12", 'malformed method name: "/"')),
     ],
 )
-def test_answer(running: Kas, what: str, path: str, authorization: str, expected: tuple[str, str]) -> None:
-    answer = Answer(running, what, path, *([("authorization", authorization)] if authorization else []))
-    assert answer.status == expected
+def test_answer(
+    running: Kas, what: str, path: str, authorization: str | Callable[[], str], expected: tuple[str, str]
+) -> None:
+    shown = authorization() if callable(authorization) else authorization  # a token does not live for long
+    headers = [("authorization", shown)] if shown else []
+    for end in (False, True):  # a caller that would go on, and one that has said all
+        answer = Answer(running, what, path, *headers, end=end)
+        assert answer.status == expected
+        assert answer.is_reset is not end
 
 
 def test_bytes(running: Kas) -> None:

@@ -7,37 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, ResponseReceived, StreamEnded, TrailersReceived
 from h2.exceptions import ProtocolError
 
-from gitlab_kas.config import reason
-from gitlab_kas.grpc import CONTENT_TYPE, EMPTY_MESSAGE, INVALID_ARGUMENT, UNAVAILABLE, UNKNOWN, RpcError
-
-NAMES = {2: "Unknown", 3: "InvalidArgument", 12: "Unimplemented", 14: "Unavailable", 16: "Unauthenticated"}
+from gitlab_kas import dial
+from gitlab_kas.grpc import CODES, CONTENT_TYPE, EMPTY_MESSAGE, INVALID_ARGUMENT, UNAVAILABLE, UNKNOWN, RpcError
 
 
 def shown(error: RpcError) -> str:
-    return f"rpc error: code = {NAMES.get(error.code, error.code)} desc = {error.text}"
+    return f"rpc error: code = {CODES.get(error.code, error.code)} desc = {error.text}"
 
 
 async def call(url: str, path: str, bearer: str, tls: ssl.SSLContext, server_name: str) -> None:
     """Call a KAS at `url`; raises RpcError with gRPC's text unless it knows the secret."""
-    parts = urlsplit(url)
-    target = parts.path if parts.scheme == "unix" else parts.netloc
     try:
-        reader, writer = await connect(parts, tls, server_name)
-    except ssl.SSLError as error:
-        raise failed(f"authentication handshake failed: {tls_reason(error)}") from None
-    except OSError as error:
-        raise failed(f"Error while dialing: dial tcp {target}: connect: {reason(error)}") from None
+        reader, writer = await connect(url, tls, server_name)
     except ValueError as error:  # not a URL that can be dialled
         raise failed(f"Error while dialing: {error}") from None
     try:
-        code, text = await exchange(reader, writer, target, path, bearer)
+        code, text = await exchange(reader, writer, urlsplit(url).netloc or "localhost", path, bearer)
     except (ProtocolError, OSError, EOFError):
         raise failed("error reading server preface: EOF") from None
     finally:
@@ -46,31 +38,25 @@ async def call(url: str, path: str, bearer: str, tls: ssl.SSLContext, server_nam
         raise RpcError(code, text)
 
 
-async def connect(
-    parts: SplitResult, tls: ssl.SSLContext, server_name: str
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    if parts.scheme == "unix":
-        return await asyncio.open_unix_connection(parts.path)
-    if parts.scheme == "grpcs":
-        name = server_name or parts.hostname
-        return await asyncio.open_connection(parts.hostname, parts.port, ssl=tls, server_hostname=name)
-    return await asyncio.open_connection(parts.hostname, parts.port)
+async def connect(url: str, tls: ssl.SSLContext, server_name: str) -> dial.Streams:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        if parts.scheme == "unix":
+            return await dial.unix(parts.path)
+        streams = await dial.tcp(host, parts.port or (443 if parts.scheme == "grpcs" else 80))
+    except dial.DialError as error:
+        raise failed(f"Error while dialing: {error}") from None
+    if parts.scheme != "grpcs":
+        return streams
+    try:
+        return await dial.tls(streams, tls, server_name or host)
+    except dial.DialError as error:
+        raise failed(f"authentication handshake failed: {error}") from None
 
 
 def failed(cause: str) -> RpcError:
     return RpcError(UNAVAILABLE, f'connection error: desc = "transport: {cause}"')
-
-
-def tls_reason(error: ssl.SSLError) -> str:
-    """Go's words for what OpenSSL found."""
-    if not isinstance(error, ssl.SSLCertVerificationError):
-        return "tls: first record does not look like a TLS handshake"
-    text = error.verify_message
-    if "ostname mismatch" in text or "IP address mismatch" in text:
-        return f"tls: failed to verify certificate: x509: {text.lower()}"
-    if "expired" in text:
-        return "tls: failed to verify certificate: x509: certificate has expired or is not yet valid"
-    return "tls: failed to verify certificate: x509: certificate signed by unknown authority"
 
 
 async def exchange(

@@ -6,9 +6,9 @@ Source of what is answered, and of the bytes: calls of a real KAS and of Go's gR
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ import jwt
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, Event, RequestReceived, StreamEnded
-from h2.exceptions import ProtocolError, StreamClosedError
+from h2.exceptions import ProtocolError
 from hyperframe.frame import SettingsFrame
 
 from gitlab_kas.hpack import Encoder
@@ -27,6 +27,7 @@ KAS = "gitlab-kas"
 CONTENT_TYPE = "application/grpc"
 EMPTY_MESSAGE = struct.pack("!BI", 0, 0)
 OK, UNKNOWN, INVALID_ARGUMENT, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED = 0, 2, 3, 12, 13, 14, 16
+CODES = {2: "Unknown", 3: "InvalidArgument", 12: "Unimplemented", 14: "Unavailable", 16: "Unauthenticated"}
 BDP_PING = bytes.fromhex("02041010090e0707")  # Go measures the connection with it when data comes in
 
 Headers = list[tuple[str, str]]
@@ -57,6 +58,7 @@ class Listener:
 
     services: dict[str, dict[str, Method]]
     authenticate: Callable[[str], None]
+    handled: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # path, "bidi_stream" or "unary", code
 
     def method(self, path: str) -> Method:
         """The method at `/SERVICE/METHOD`. Whoever asks for another one is told so before any token is looked at."""
@@ -71,7 +73,7 @@ class Listener:
 
 
 class Writer(Protocol):
-    """Where the bytes of a connection go: a transport, or a WebSocket."""
+    """Where the bytes of a connection go: a stream, or a WebSocket."""
 
     def write(self, data: bytes) -> None: ...
 
@@ -85,7 +87,6 @@ class Call:
     headers: Headers
     method: Method | None = None
     data: bytes = b""
-    is_ended: bool = False
 
     def get(self, name: str) -> str:
         return next((value for header, value in self.headers if header == name), "")
@@ -98,6 +99,7 @@ class Connection:
     listener: Listener
     writer: Writer
     calls: dict[int, Call] = field(default_factory=dict)
+    ended: set[int] = field(default_factory=set)  # by the client
     is_measured: bool = False
 
     def __post_init__(self) -> None:
@@ -109,9 +111,11 @@ class Connection:
 
     def receive(self, data: bytes) -> None:
         try:
-            for event in self.h2.receive_data(data):
+            events = self.h2.receive_data(data)
+            self.ended |= {event.stream_id for event in events if isinstance(event, StreamEnded)}
+            for event in events:
                 self.handle(event)
-        except ProtocolError:
+        except (ProtocolError, ValueError, IndexError):  # the library does not foresee everything
             self.writer.close()
             return
         self.writer.write(self.h2.data_to_send())
@@ -120,16 +124,13 @@ class Connection:
         if isinstance(event, ConnectionTerminated):
             self.writer.close()
         elif isinstance(event, RequestReceived):
-            self.start(event.stream_id, Call(event.headers, is_ended=event.stream_ended is not None))
+            self.start(event.stream_id, Call(event.headers))
         elif isinstance(event, DataReceived):
             self.measure(event.flow_controlled_length)
             call = self.calls.get(event.stream_id)
             if call:
                 call.data += event.data
-                call.is_ended = event.stream_ended is not None
                 self.go_on(event.stream_id, call)
-        elif isinstance(event, StreamEnded) and event.stream_id in self.calls:
-            self.calls[event.stream_id].is_ended = True
 
     def measure(self, size: int) -> None:
         if size:
@@ -163,6 +164,8 @@ class Connection:
             self.listener.authenticate(call.get("authorization"))
             call.method.answer(call.headers)
         except RpcError as error:
+            kind = "bidi_stream" if call.method.is_stream else "unary"
+            self.listener.handled[call.get(":path"), kind, CODES.get(error.code, "Unknown")] += 1
             self.end(stream, error.code, error.text)
 
     def end(self, stream: int, code: int, text: str, http: int = 200) -> None:
@@ -171,26 +174,21 @@ class Connection:
         content_type = call.get("content-type") if http == 200 else CONTENT_TYPE
         headers = [(":status", str(http)), ("content-type", content_type), ("grpc-status", str(code))]
         self.h2.send_headers(stream, [*headers, ("grpc-message", quote(text, safe=MESSAGE_SAFE))], end_stream=True)
-        if not call.is_ended:
-            with contextlib.suppress(StreamClosedError):  # its end has come in the same segment
-                self.h2.reset_stream(stream)
+        if stream not in self.ended:
+            self.h2.reset_stream(stream)
 
 
 MESSAGE_SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
-class Server(asyncio.Protocol):
-    """A TCP or UNIX connection that speaks gRPC alone."""
-
-    def __init__(self, listener: Listener) -> None:
-        self.listener = listener
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.connection = Connection(self.listener, transport)
-
-    def data_received(self, data: bytes) -> None:
-        self.connection.receive(data)
+async def serve(
+    listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, start: bytes = b""
+) -> None:
+    """A connection that speaks gRPC alone; `start` was read already."""
+    connection = Connection(listener, writer)
+    connection.receive(start)
+    while data := await reader.read(65536):
+        connection.receive(data)
 
 
 def bearer(authorization: str) -> str:

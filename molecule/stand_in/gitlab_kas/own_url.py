@@ -1,81 +1,160 @@
-"""How KAS names itself to the other KAS: facts of two generations, up to 17.7 and since 17.8.
+"""How KAS names itself to the other KAS: one URL up to 17.7, and since 17.8 one with several addresses.
 
-Source: `constructOwnUrl` in KAS's app_private_api_server.go and its test table; GitLab's documentation of 17.8.
+Sources: what a real KAS of 16.5 answered to 54 inputs; GitLab's documentation and public logs since 17.8.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import json
+import re
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Union
 
-from gitlab_kas.errors import KasError, KasPanic
+from gitlab_kas.dial import lookup
+from gitlab_kas.errors import KasError, KasPanic, part
+from gitlab_kas.release import Release
 
-Version = tuple[int, ...]
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+Addresses = Callable[[], list[Address]]
 URL = "OWN_PRIVATE_API_URL"
 CIDR = "OWN_PRIVATE_API_CIDR"
 SCHEME = "OWN_PRIVATE_API_SCHEME"
 PORT = "OWN_PRIVATE_API_PORT"
-TCP = ("tcp", "tcp4", "tcp6")
+SEVERAL: Release = (17, 8)
 
 
 @dataclass(frozen=True)
 class OwnUrl:
-    """Where this KAS is reached: one or more hosts at one port, or the path of a UNIX socket."""
+    """What is published: `urls` as another KAS dials them, `shown` as the log says it, `hosts` for the warning."""
 
-    scheme: str
+    shown: str
+    urls: tuple[str, ...]
     hosts: tuple[str, ...] = ()
-    port: str = ""
-    path: str = ""
-
-    def urls(self) -> list[str]:
-        if self.scheme == "unix":
-            return [f"unix://{self.path}"]
-        return [f"{self.scheme}://{join(host, self.port)}" for host in self.hosts]
-
-    def multi(self) -> str:
-        """As 17.8 and later log it."""
-        if self.scheme == "unix":
-            return f"unix:{self.path}"
-        return f"{self.scheme}:{','.join(self.hosts)}|{self.port}"
 
 
-def own_url(
-    env: Mapping[str, str],
-    network: str,
-    address: str,
-    version: Version,
-    interface_addresses: Callable[[], list[Address]],
-) -> OwnUrl:
+@dataclass(frozen=True)
+class Listener:
+    """Where the private API listens."""
+
+    network: str
+    address: str
+
+    def split(self) -> tuple[str, str]:
+        with part("listener address"):
+            return split(self.address)
+
+
+def own_url(env: Mapping[str, str], network: str, address: str, release: Release, addresses: Addresses) -> OwnUrl:
     """The own URL; raises KasError or KasPanic with KAS's text."""
+    listener = Listener(network, address)
+    if release < SEVERAL:
+        return one(env, listener, addresses)
+    with part("construct own private API multi URL"):
+        return several(env, listener, release, addresses)
+
+
+def one(env: Mapping[str, str], listener: Listener, addresses: Addresses) -> OwnUrl:
+    """Up to 17.7. A URL is taken as it is: a wrong one only fails when a peer dials it."""
+    url, cidr = exclusive(env)
+    if url:
+        return OwnUrl(url, (url,))
+    port, scheme = own_port(env.get(PORT, "")), own_scheme(env.get(SCHEME, ""))
+    if cidr:
+        found = in_networks([network(cidr)], addresses())
+        if len(found) > 1:
+            shown = " ".join(found)
+            raise KasError(f"multiple IPs matched CIDR specified in the {CIDR} environment variable: [{shown}]")
+        url = f"{scheme}://{join(found[0], port or listened_port(listener))}"
+    elif listener.network == "unix":
+        url = f"unix://{listener.address}"
+    else:
+        if is_unspecified(listener.split()[0]):  # but `:8155` is as good as any name
+            raise KasError(f"could't determine own URL. Please set {URL} or {CIDR} environment variable")
+        url = f"{scheme}://{listener.address}"
+    return OwnUrl(url, (url,))
+
+
+def several(env: Mapping[str, str], listener: Listener, release: Release, addresses: Addresses) -> OwnUrl:
+    """Since 17.8."""
+    url, cidr = exclusive(env)
+    if url:
+        return given(url, release)
+    port, scheme = own_port(env.get(PORT, "")), own_scheme(env.get(SCHEME, ""))
+    if cidr:
+        networks = [network(item) for item in cidr.split(",")] if release >= (17, 8, 1) else [network(cidr)]
+        return multi(scheme, in_networks(networks, addresses()), port or listened_port(listener))
+    if listener.network == "unix":
+        return OwnUrl(f"unix:{listener.address}", (f"unix://{listener.address}",))
+    host, listened = listener.split()
+    if host and not is_unspecified(host):
+        return named(scheme, host, port or listened, release, f"listener address {listener.address}")
+    version = {"tcp4": 4, "tcp6": 6}.get(listener.network)
+    reachable = [str(ip) for ip in addresses() if not is_internal(ip) and version in (None, ip.version)]
+    if not reachable:
+        raise KasError(f"couldn't determine own private API URL. Please set {URL} or {CIDR} environment variable")
+    return multi(scheme, reachable, port or listened)
+
+
+def exclusive(env: Mapping[str, str]) -> tuple[str, str]:
     url, cidr = env.get(URL, ""), env.get(CIDR, "")
     if url and cidr:
         raise KasError(f"either {URL} or {CIDR} should be specified, not both")
-    if version[:3] == (17, 8, 0) and not cidr and is_name(url.partition("://")[2] or address):
-        # 17.8.0 does not start with its default, localhost, but with 127.0.0.1: so no name does.
-        raise KasError("couldn't determine own private API URL")
-    if url:
-        return parse_url(url, version)
-    port = own_port(env.get(PORT, ""))
-    scheme = own_scheme(env.get(SCHEME, ""))
-    if cidr:
-        return from_cidr(cidr, scheme, port or listen_port(network, address), version, interface_addresses())
-    if version < (17, 8):
-        return from_listener_old(scheme, network, address)
-    return from_listener(scheme, network, address, port, version, interface_addresses)
+    return url, cidr
+
+
+def given(url: str, release: Release) -> OwnUrl:
+    """A URL of the environment, which is taken apart since 17.8."""
+    scheme, _, rest = url.partition("://")
+    if scheme == "unix":
+        return OwnUrl(f"unix:{rest}", (url,))
+    host, _, port = rest.rpartition(":")
+    if scheme not in ("grpc", "grpcs") or not host or not port.isdecimal():
+        raise KasError(f"failed to parse {URL} {url}")
+    return named(scheme, host.strip("[]"), port, release, f"failed to parse {URL} {url}")
+
+
+def named(scheme: str, host: str, port: str, release: Release, what: str) -> OwnUrl:
+    """One host. What becomes of a name differs within 17.8 and 17.9."""
+    if parse_address(host):
+        return multi(scheme, [host], port)
+    if release[:3] == (17, 8, 0):
+        raise KasError(f"{what}: ParseAddr({json.dumps(host)}): unable to parse IP")
+    if release[:2] == (17, 8):
+        return multi(scheme, resolved(host), port)
+    if release[:3] == (17, 9, 0):
+        raise KasPanic("multi URL: no addresses and no host")
+    return OwnUrl(f"{scheme}:/{host}/|{port}", (f"{scheme}://{join(host, port)}",))
+
+
+def multi(scheme: str, hosts: list[str], port: str) -> OwnUrl:
+    urls = tuple(f"{scheme}://{join(host, port)}" for host in hosts)
+    return OwnUrl(f"{scheme}:{','.join(hosts)}|{port}", urls, tuple(hosts))
+
+
+def resolved(host: str) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise KasError(f"{lookup(host)}: no such host") from None
+    return list(dict.fromkeys(str(item[4][0]) for item in found))
 
 
 def own_port(text: str) -> str:
     if not text:
         return ""
-    if not (text.isascii() and text.isdigit()):
-        cause = f'strconv.ParseUint: parsing "{text}": invalid syntax'
-        raise KasError(f"error parsing {PORT} environment variable: {cause}")
-    if not 1 <= int(text) <= 65535:
-        raise KasError(f"invalid port in {PORT} environment variable: {text}")
-    return str(int(text))
+    number = int(text) if re.fullmatch("[0-9]+", text) else None
+    if number is None or number > 65535:
+        cause = "invalid syntax" if number is None else "value out of range"
+        raise KasError(
+            f"error parsing {PORT} environment variable: strconv.ParseUint: parsing {json.dumps(text)}: {cause}"
+        )
+    if not number:
+        raise KasError(f"invalid port in {PORT} environment variable: 0")
+    return str(number)
 
 
 def own_scheme(text: str) -> str:
@@ -84,91 +163,56 @@ def own_scheme(text: str) -> str:
     return text or "grpc"
 
 
-def from_cidr(cidr: str, scheme: str, port: str, version: Version, addresses: list[Address]) -> OwnUrl:
-    networks = []
-    for item in cidr.split(",") if version >= (17, 8, 1) else [cidr]:
-        if "/" not in item:
-            raise KasError(f"failed to parse {CIDR} environment variable: invalid CIDR address: {item}")
-        try:
-            networks.append(ipaddress.ip_network(item, strict=False))
-        except ValueError:
-            raise KasError(f"failed to parse {CIDR} environment variable: invalid CIDR address: {item}") from None
-    found = [address for address in addresses if any(address in network for network in networks)]
+def network(cidr: str) -> Network:
+    """The network; host bits are fine, and IPv4 within IPv6 is IPv4. A netmask is none."""
+    address, slash, bits = cidr.partition("/")
+    try:
+        if not slash or not re.fullmatch("[0-9]{1,3}", bits) or "%" in address:
+            raise ValueError
+        mapped = getattr(parse_address(address), "ipv4_mapped", None)
+        if mapped and 96 <= int(bits) <= 128:
+            address, bits = str(mapped), str(int(bits) - 96)
+        return ipaddress.ip_network(f"{address}/{int(bits)}", strict=False)
+    except ValueError:
+        raise KasError(f"failed to parse {CIDR} environment variable: invalid CIDR address: {cidr}") from None
+
+
+def in_networks(networks: list[Network], addresses: list[Address]) -> list[str]:
+    found = [str(address) for address in addresses if any(address in network for network in networks)]
     if not found:
         raise KasError(f"no IPs matched CIDR specified in the {CIDR} environment variable")
-    if len(found) > 1 and version < (17, 8):
-        shown = " ".join(map(str, found))
-        raise KasError(f"multiple IPs matched CIDR specified in the {CIDR} environment variable: [{shown}]")
-    if not port:
+    return found
+
+
+def listened_port(listener: Listener) -> str:
+    """The port to publish beside a CIDR where none is given."""
+    if listener.network == "unix":
         raise KasError(f"cannot determine port for own URL. Specify {PORT}")
-    return OwnUrl(scheme, tuple(map(str, found)), port)
-
-
-def from_listener_old(scheme: str, network: str, address: str) -> OwnUrl:
-    if network == "unix":
-        return OwnUrl("unix", path=address)
-    host, port = split_listener(address)
-    if is_wildcard(host):
-        raise KasError(f"could't determine own URL. Please set {URL} or {CIDR} environment variable")
-    return OwnUrl(scheme, (host,), port)
-
-
-def from_listener(
-    scheme: str,
-    network: str,
-    address: str,
-    port: str,
-    version: Version,
-    interface_addresses: Callable[[], list[Address]],
-) -> OwnUrl:
-    if network == "unix":
-        return OwnUrl("unix", path=address)
-    host, listened = split_listener(address)
-    if not is_wildcard(host):
-        if version[:3] == (17, 9, 0) and parse_address(host) is None:
-            raise KasPanic("multi URL: no addresses and no host")
-        return OwnUrl(scheme, (host,), port or listened)
-    family = {"tcp4": 4, "tcp6": 6}.get(network)
-    reachable = tuple(
-        str(ip)
-        for ip in interface_addresses()
-        if not (ip.is_loopback or ip.is_link_local) and family in (None, ip.version)
-    )
-    if not reachable:
-        raise KasError(f"couldn't determine own private API URL. Please set {URL} or {CIDR} environment variable")
-    return OwnUrl(scheme, reachable, port or listened)
-
-
-def parse_url(url: str, version: Version) -> OwnUrl:
-    """The URL as given. Since 17.8 KAS takes it apart; before, a wrong one only fails when a peer dials it."""
-    scheme, _, rest = url.partition("://")
-    if scheme == "unix":
-        return OwnUrl(scheme, path=rest)
-    host, _, port = rest.rpartition(":")
-    if version >= (17, 8) and not (scheme in ("grpc", "grpcs") and host and port.isdigit()):
-        raise KasError(f"failed to parse {URL} environment variable: {url}")
-    return OwnUrl(scheme, (host.strip("[]"),), port)
-
-
-def listen_port(network: str, address: str) -> str:
-    return split_listener(address)[1] if network in TCP else ""
-
-
-def split_listener(address: str) -> tuple[str, str]:
-    try:
-        return split(address)
-    except KasError as error:
-        raise KasError(f"listener address: {error}") from None
+    return listener.split()[1]
 
 
 def split(address: str) -> tuple[str, str]:
     """Host and port, an IPv6 address without its brackets; raises KasError as net.SplitHostPort."""
-    host, colon, port = address.rpartition(":")
-    if not colon or address.endswith("]"):
-        raise KasError(f"address {address}: missing port in address")
-    if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        raise KasError(f"address {address}: too many colons in address")
-    return host.strip("[]"), port
+    if address.startswith("["):
+        end = address.find("]")
+        host, port = address[1:end], address[end + 1 :]
+        if end < 0:
+            raise KasError(f"address {address}: missing ']' in address")
+        if not port.startswith(":"):
+            raise KasError(f"address {address}: missing port in address")
+        if ":" in port[1:]:
+            raise KasError(f"address {address}: too many colons in address")
+        port = port[1:]
+    else:
+        host, colon, port = address.rpartition(":")
+        if not colon:
+            raise KasError(f"address {address}: missing port in address")
+        if ":" in host:
+            raise KasError(f"address {address}: too many colons in address")
+    for bracket in "[]":
+        if bracket in host + port:
+            raise KasError(f"address {address}: unexpected '{bracket}' in address")
+    return host, port
 
 
 def join(host: str, port: str) -> str:
@@ -182,18 +226,12 @@ def parse_address(host: str) -> Address | None:
         return None
 
 
-def is_name(address: str) -> bool:
-    """Whether HOST:PORT has a name for its host."""
-    host = address.rpartition(":")[0].strip("[]")
-    return not address.startswith("/") and not is_wildcard(host) and parse_address(host) is None
-
-
-def is_wildcard(host: str) -> bool:
+def is_unspecified(host: str) -> bool:
+    """A wildcard in any of its spellings."""
     address = parse_address(host)
-    return not host or (address is not None and address.is_unspecified)
+    return address is not None and (getattr(address, "ipv4_mapped", None) or address).is_unspecified
 
 
-def is_internal(host: str) -> bool:
+def is_internal(address: Address) -> bool:
     """A loopback or link-local address: no other node reaches it."""
-    address = parse_address(host)
-    return address is not None and (address.is_loopback or address.is_link_local)
+    return address.is_loopback or address.is_link_local

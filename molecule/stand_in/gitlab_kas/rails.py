@@ -12,9 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from gitlab_kas import call, config, grpc
+from gitlab_kas import call, dial, files, grpc
 from gitlab_kas.errors import KasError
-from gitlab_kas.mesh import trust
 from gitlab_kas.services import INTERNAL_CALL
 
 RAILS = Path("/opt/gitlab/embedded/service/gitlab-rails")
@@ -26,8 +25,8 @@ def main() -> int:
         print("KAS is not enabled")
         return 1
     try:
-        secret = config.load_secret(str(RAILS / ".gitlab_kas_secret"), 32, "Rails")
-        tls = trust("/opt/gitlab/embedded/ssl/certs", None)
+        secret = files.secret(str(RAILS / ".gitlab_kas_secret"), 32)
+        tls = dial.client_context("/opt/gitlab/embedded/ssl/certs")
         asyncio.run(ask(settings["internal_url"], grpc.token(secret, "gitlab"), tls))
     except grpc.RpcError as error:
         print(call.shown(error))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from gitlab_kas.grpc import INVALID_ARGUMENT, Headers, Method, RpcError
+from gitlab_kas.grpc import INVALID_ARGUMENT, UNAUTHENTICATED, Headers, Method, RpcError, bearer
 
 Services = dict[str, dict[str, Method]]
 ROUTING = "kas-hop-routing-agent-id"
@@ -46,3 +46,9 @@ AGENTS: Services = {
     "gitlab.agent.reverse_tunnel.rpc.ReverseTunnel": {"Connect": Method(wait, is_stream=True)},
     "gitlab.agent.gitlab_access.rpc.GitlabAccess": {"MakeRequest": Method(wait, is_stream=True)},
 }
+
+
+def agent_token(authorization: str) -> None:
+    """No agent is known here."""
+    bearer(authorization)
+    raise RpcError(UNAUTHENTICATED, "unauthenticated")
