@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -217,3 +219,39 @@ def test_no_secret_file(tmp_path: Path, path: str, text: str) -> None:
     with pytest.raises(KasError) as caught:
         files.secret(str(tmp_path / path))
     assert str(caught.value) == text.format(tmp_path / path)
+
+
+PACKAGE = json.loads((Path(__file__).parents[1] / "data/package-answers.json").read_text(encoding="utf-8"))
+
+
+def rendered(release: str) -> list[dict[str, object]]:
+    """All that the package makes of KAS's configuration at a release, as flat keys."""
+    known: list[dict[str, object]] = []
+    for case in PACKAGE["cases"]:
+        answer = case["answers"].get(release, {})
+        if "set" in answer:
+            flat = {key: value for key, value in PACKAGE["defaults"][release].items() if key not in answer["unset"]}
+            flat |= answer["set"]
+            found = {key.removeprefix("config."): value for key, value in flat.items() if key.startswith("config.")}
+            known += [found] if found and found not in known else []
+    return known
+
+
+@pytest.mark.parametrize("release", PACKAGE["defaults"])
+def test_what_the_package_renders(tmp_path: Path, release: str) -> None:
+    """KAS of each release knows every field that its package renders; but 18.0.0 not the GitOps of its own."""
+    unknown = set()
+    for flat in rendered(release):
+        tree: dict = {}
+        for key, value in flat.items():
+            node = tree
+            *parents, name = key.split(".")
+            for parent in parents:
+                node = node.setdefault(parent, {})
+            node[name] = value
+        tree.pop("config", None)  # a command that is not there
+        try:
+            load(tmp_path, json.dumps(tree), tuple(map(int, release.split("."))))
+        except KasError as error:  # of a value that the case makes wrong, else
+            unknown |= set(re.findall(r'unknown field "(.*)"', str(error)))
+    assert unknown == ({"gitops"} if release == "18.0.0" else set())
