@@ -84,7 +84,8 @@ async def request(connection: h11.Connection, reader: asyncio.StreamReader) -> R
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
-            data = await asyncio.wait_for(reader.read(65536), IDLE_S)
+            async with asyncio.timeout(IDLE_S):
+                data = await reader.read(65536)
             if not data and found is None:
                 raise EOFError
             connection.receive_data(data)

@@ -250,7 +250,7 @@ def guarded(serve: Serve) -> Serve:
     """A connection that ends badly is no line in KAS's log."""
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, EOFError, asyncio.TimeoutError, asyncio.LimitOverrunError):
+        with contextlib.suppress(OSError, EOFError, asyncio.LimitOverrunError):
             await serve(reader, writer)
         writer.close()
 

@@ -55,8 +55,9 @@ class Mesh:
         try:
             answer = ""
             bearer = token(self.secret, KAS)
-            await asyncio.wait_for(call.call(url, PRIVATE_CALL, bearer, tls, self.name), TIMEOUT_S)
-        except asyncio.TimeoutError:
+            async with asyncio.timeout(TIMEOUT_S):
+                await call.call(url, PRIVATE_CALL, bearer, tls, self.name)
+        except TimeoutError:
             answer = "rpc error: code = DeadlineExceeded desc = context deadline exceeded"
         except RpcError as error:
             answer = call.shown(error)

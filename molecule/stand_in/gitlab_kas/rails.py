@@ -34,7 +34,7 @@ def main() -> int:
     except KasError as error:
         print(error)
         return 1
-    except asyncio.TimeoutError:
+    except TimeoutError:
         print("rpc error: code = DeadlineExceeded desc = context deadline exceeded")
         return 1
     print("ok")
@@ -42,7 +42,8 @@ def main() -> int:
 
 
 async def ask(url: str, bearer: str, tls: ssl.SSLContext) -> None:
-    await asyncio.wait_for(call.call(url, INTERNAL_CALL, bearer, tls, ""), 5)
+    async with asyncio.timeout(5):
+        await call.call(url, INTERNAL_CALL, bearer, tls, "")
 
 
 if __name__ == "__main__":

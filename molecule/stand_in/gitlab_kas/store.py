@@ -118,8 +118,9 @@ class Store:
 async def within(timeout: float, what: Awaitable[Result]) -> Result:
     """Raises StoreError after so many seconds."""
     try:
-        return await asyncio.wait_for(what, timeout)
-    except asyncio.TimeoutError:
+        async with asyncio.timeout(timeout):
+            return await what
+    except TimeoutError:
         raise StoreError("context deadline exceeded") from None
 
 
