@@ -30,6 +30,11 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     secrets_part,
     tls_names,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployments import (
+    deployment_refusals,
+    deployments,
+    url_refusals,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._upgrade import upgrade
 
@@ -61,26 +66,41 @@ def plan(gathered: Sequence[Gathered], roles: Collection[str] = ROLES, *, random
 
     Nothing is planned before every node answers and every variable can be what it is.
     """
-    hosts, refusals = [], []
-    for each in gathered:
-        host, wrong = read(each)
-        hosts.append(host)
-        refusals += wrong
-    refusals += _rules.node_refusals(hosts)
+    found = [(each, *read(each)) for each in gathered]
+    everybody = [host for _each, host, _wrong in found]
+    parts = deployments(everybody)
+    hosts = [host for part in parts.values() for host in part]
+    refusals = [sentence for _each, host, wrong in found if host in hosts for sentence in wrong]
+    refusals += _rules.node_refusals(hosts) + deployment_refusals(everybody)
     if refusals:
         return Plan(refusals=refusals)
     if "kas_certificates" in roles:
         refusals += [f"{host.name}: {text}." for host in hosts if host.in_play for text in certificate_refusals(host)]
-    made = make_plan(hosts, roles, random=random)
-    if refusals or made.refusals:
-        return Plan(refusals=refusals + made.refusals, upgrade=made.upgrade)
+    made = _joined([make_plan(part, roles, random=random) for part in parts.values()])
+    refusals += made.refusals or url_refusals(hosts, made.own_urls)
+    if refusals:
+        return Plan(refusals=refusals, upgrade=made.upgrade)
     made.warnings[:0] = [
         f"{each.name}: {name} is not a variable of this collection, so it does nothing; if you mean {near}, correct it."
-        for each in gathered
+        for each, host, _wrong in found
+        if host in hosts
         for name, near in each.misspelt.items()
     ]
     made.nodes = {host.name: _node(host, made) for host in hosts}
     return made
+
+
+def _joined(plans: Sequence[Plan]) -> Plan:
+    """One plan of several, each for hosts of its own."""
+    whole = Plan()
+    for each in plans:
+        for name, value in vars(each).items():
+            joined = getattr(whole, name)
+            if isinstance(joined, dict):
+                joined.update(value)
+            else:
+                joined.extend(value)
+    return whole
 
 
 def inputs(host: Host) -> dict[str, list[str]]:
@@ -96,6 +116,7 @@ def _node(host: Host, plan: Plan) -> dict[str, Any]:
     """What the tasks need to know of a host. Its settings hold secrets."""
     secrets = plan.secret_names.get(host.name, [])
     return {
+        "deployment": host.values["kas_deployment"],
         "state": "present" if host.is_present else "reverted",
         "runs_kas": host.runs_kas,
         "own_urls": plan.own_urls.get(host.name, []),

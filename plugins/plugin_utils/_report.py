@@ -28,6 +28,7 @@ class Checked:
 
     changed: str = "-"  # what has changed, or would change
     seconds: float | None = None  # how long the reconfigure took
+    deployment: str = ""  # the part of the inventory that it belongs to
 
     @property
     def peers(self) -> Sequence[Mapping[str, Any]]:
@@ -68,6 +69,7 @@ def checked(
         rails_probe=reached.get("rails_probe"),
         changed=("would: " if is_check and done else "") + ", ".join(done) or "-",
         seconds=reconfigured.get("duration_s"),
+        deployment=node["deployment"],
     )
 
 
@@ -77,6 +79,9 @@ def table(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
     names maps the URLs of all peers to the names of their nodes.
     """
     rows = [_HEADINGS, *(_row(node, nodes, names) for node in nodes)]
+    if any(node.deployment for node in nodes):
+        firsts = ["deployment", *(node.deployment or "-" for node in nodes)]
+        rows = [(first, *row) for first, row in zip(firsts, rows)]
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     return lines + [
@@ -170,12 +175,12 @@ def _not_asked(node: Checked) -> Iterator[str]:
 
 
 def _secrets(nodes: Sequence[Checked]) -> Iterator[str]:
-    """All nodes that share a secret must have the same one."""
-    first: dict[str, tuple[str, str]] = {}
+    """All nodes of a deployment that share a secret must have the same one."""
+    first: dict[tuple[str, str], tuple[str, str]] = {}
     for node in nodes:
         for name in node.secret_names:
             fingerprint = node.info["secrets"][name]["fingerprint"]
-            other, known = first.setdefault(name, (node.name, fingerprint))
+            other, known = first.setdefault((node.deployment, name), (node.name, fingerprint))
             if fingerprint != known:
                 yield (
                     f"{node.name}: its {name} (fingerprint {fingerprint}) is not that of {other} ({known}); run the"

@@ -169,7 +169,8 @@ def reach(name: str, nodes: Mapping[str, Node], modules: Modules) -> dict[str, A
     asked.
     """
     node = nodes[name]
-    peers = [url for other, each in nodes.items() if other != name for url in each["peer_urls"]]
+    others = [each for other, each in nodes.items() if other != name and each["deployment"] == node["deployment"]]
+    peers = [url for each in others for url in each["peer_urls"]]
     rails = {"call": "internal_api", "timeout_s": node["probe"]["timeout_s"]}
     return {
         "probe": modules.ask(_PROBE, {"peers": peers, **node["probe"]}) if node["runs_kas"] and peers else {},

@@ -57,6 +57,7 @@ class Variable(NamedTuple):
 
 VARIABLES: dict[str, Variable] = {
     "kas_state": Variable("choice", "present", choices=("present", "absent")),
+    "kas_deployment": Variable("text"),
     "kas_enabled": Variable("boolean", True),
     "kas_standalone": Variable("boolean", False),
     "kas_unix_sockets": Variable("boolean", False),

@@ -22,6 +22,7 @@ HEALTHY = {
     "readiness": "ok",
     "own_private_api_urls": [],
     "reconfigure_pending": None,
+    "restart_pending": None,
 }
 
 

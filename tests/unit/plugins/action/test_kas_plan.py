@@ -55,6 +55,7 @@ def test_a_plan(plan):
     node = made["nodes"]["kas2"]
     parts = node.pop("parts")
     assert node == {
+        "deployment": "",
         "state": "present",
         "runs_kas": True,
         "own_urls": ["grpc://10.0.0.2:8155"],

@@ -100,7 +100,7 @@ def test_table_of_a_kas_whose_url_nobody_knows():
     assert table([unknown], {})[1] == "kas1  19.3.0   -        no     -        -              -        -        -"
 
 
-NODE = {"runs_kas": True, "own_urls": [], "secrets": []}
+NODE = {"deployment": "", "runs_kas": True, "own_urls": [], "secrets": []}
 NOTHING = {"info": {}, "written": {}, "reconfigured": {}, "reached": {}, "is_check": False}
 
 

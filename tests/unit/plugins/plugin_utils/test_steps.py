@@ -70,6 +70,7 @@ def node(**special):
         },
     }
     return {
+        "deployment": "",
         "state": "present",
         "runs_kas": True,
         "user": "git",
@@ -238,6 +239,7 @@ def test_tidy(special, stdout, roles, expected, changed):
     ("special", "expected"),
     [
         ({}, [("kas_probe", {"call": "private_api", "timeout_s": 5, "peers": ["grpc://b:8155"]})]),
+        ({"deployment": "staging"}, []),
         ({"runs_kas": False}, []),
         ({"runs_kas": False, "asks_kas": True}, [("kas_probe", {"call": "internal_api", "timeout_s": 5})]),
     ],

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several deployments in one inventory: which hosts are one, and what two of them must not share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_address
+from itertools import combinations
+
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import KAS_GROUP, Host
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
+
+_REDIS_PORT = 6379
+
+
+def deployments(hosts: Sequence[Host]) -> dict[str, list[Host]]:
+    """The hosts of each deployment that this job is about, by its name; '' is that of hosts without a name.
+
+    A job may take one, some or all of them: with none of its hosts in the play, a deployment is left alone.
+    """
+    parts: dict[str, list[Host]] = {}
+    for host in hosts:
+        parts.setdefault(_name(host), []).append(host)
+    return {name: members for name, members in parts.items() if any(host.in_play for host in members)}
+
+
+def deployment_refusals(hosts: Sequence[Host]) -> list[str]:
+    """What is wrong with how the hosts are parted, before any of them is planned for."""
+    found = []
+    for name, members in deployments(hosts).items():
+        # Without a name it is the whole inventory, of which node_refusals() says the same.
+        if name and not any(KAS_GROUP in host.groups for host in members):
+            found.append(
+                f"{', '.join(host.name for host in members)}: kas_deployment is {shown(name)}, but no host of group"
+                f" {KAS_GROUP} has that; correct it, or give a KAS node the same."
+            )
+    for one, other in _pairs(hosts):
+        if not (one.in_play or other.in_play):
+            continue
+        redis = sorted(_redis(one) & _redis(other))
+        if redis:
+            found.append(
+                f"{one.name} of {_title(one)} and {other.name} of {_title(other)}: both use the Redis {redis[0]}, in"
+                " which every KAS finds every other one; set a Redis of its own for each, or the same kas_deployment."
+            )
+        elif _addresses(one) and _addresses(one) == _addresses(other):
+            found.append(
+                f"{one.name} of {_title(one)} and {other.name} of {_title(other)}: both have the addresses"
+                f" {', '.join(sorted(_addresses(one)))}, so they are one machine; take one of the names out of the"
+                " inventory's groups, or set the same kas_deployment."
+            )
+    return found
+
+
+def url_refusals(hosts: Sequence[Host], own_urls: Mapping[str, Sequence[str]]) -> list[str]:
+    """Two deployments whose KAS have the same private API URL."""
+    return [
+        f"{one.name} of {_title(one)} and {other.name} of {_title(other)}: both have the private API URL {url}; set an"
+        " address of its own for each."
+        for one, other in _pairs(hosts)
+        for url in own_urls.get(one.name, ())
+        if url in own_urls.get(other.name, ()) and not url.startswith("unix://") and not _is_local(url)
+    ]
+
+
+def _pairs(hosts: Sequence[Host]) -> Iterator[tuple[Host, Host]]:
+    """Any two hosts of different deployments."""
+    return ((one, other) for one, other in combinations(hosts, 2) if _name(one) != _name(other))
+
+
+def _name(host: Host) -> str:
+    return str(host.values["kas_deployment"])
+
+
+def _title(host: Host) -> str:
+    return f"deployment {shown(_name(host))}" if _name(host) else "the deployment without a name"
+
+
+def _redis(host: Host) -> set[str]:
+    """Where the Redis of a KAS node is, as far as kas_redis says it; what is on the node itself is nobody else's."""
+    redis = host.values["kas_redis"] if host.runs_kas else {}
+    places = {f"{each['host']}:{each['port']}" for each in redis.get("sentinels", ())}
+    if redis.get("host") and not places:
+        places = {f"{redis['host']}:{redis.get('port') or _REDIS_PORT}"}
+    return {place for place in places if not _is_local(f"//{place}")}
+
+
+def _addresses(host: Host) -> frozenset[str]:
+    """The addresses of a node that are its own in the network."""
+    addresses = map(ip_address, host.reported.get("addresses") or ())
+    return frozenset(str(each) for each in addresses if not (each.is_loopback or each.is_link_local))
+
+
+def _is_local(url: str) -> bool:
+    """Whether a URL leads back to whoever asks."""
+    host = url.rpartition("//")[2].rpartition(":")[0].strip("[]")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host in ("", "localhost")
