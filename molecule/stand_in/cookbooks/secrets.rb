@@ -33,12 +33,13 @@ module Secrets
     return unless File.exist?(Package.path(PATH))
 
     stored = JSON.parse(File.read(Package.path(PATH)))
-    known = Gitlab.configuration.select { |_, section| section }.keys.map(&:to_s)
-    known.each do |section|
+    stored.each do |section, _|
+      warn "Ignoring section #{section} in #{PATH}, does not exist in gitlab.rb" unless Gitlab[section]
+    end
+    Gitlab.configuration.select { |_, section| section }.keys.map(&:to_s).each do |section|
       values = stored[section]
       values.each { |key, value| take(section, key, value) } if values || stored.key?(section)
     end
-    (stored.keys - known).each { |section| warn "Ignoring section #{section} in #{PATH}, does not exist in gitlab.rb" }
   end
 
   def take(section, key, value)
