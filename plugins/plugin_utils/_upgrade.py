@@ -72,10 +72,11 @@ def upgrade(hosts: Sequence[Host], roles: Iterable[str]) -> list[str]:
     changes = [(way.host, change) for way in ways for check in _CHECKS for change in check(way)]
     for host, change in [*changes, *_rules_at_target(ways, hosts, roles)]:
         said.setdefault(change, []).append(host.name)
-    lines = [f"{', '.join(names)}: {text}." for (_, text), names in sorted(said.items(), key=_by_release)]
-    if ways and not lines:
-        lines = ["Nothing of this deployment is known to break or change on the way to kas_target_version."]
-    return lines
+    if not said and ways:
+        said[None, "nothing is known to break or change on the way to kas_target_version"] = [
+            way.host.name for way in ways
+        ]
+    return [f"{', '.join(names)}: {text}." for (_, text), names in sorted(said.items(), key=_by_release)]
 
 
 def _by_release(item: tuple[tuple[Release | None, str], list[str]]) -> Release:

@@ -14,7 +14,7 @@ ROLES = ("kas", "kas_rails", "kas_secrets")
 CIDR = {"kas_own_private_api_cidr": "10.0.0.0/8"}
 SENTINELS = {"sentinels": [{"host": "s1"}], "sentinels_master_name": "gitlab-redis", "ssl": True}
 URL = "https://gitlab.example.com"
-NOTHING = ["Nothing of this deployment is known to break or change on the way to kas_target_version."]
+NOTHING = "nothing is known to break or change on the way to kas_target_version"
 
 
 def node(installed, settings=None, **variables):
@@ -356,7 +356,7 @@ def by_hand(**settings):
 )
 def test_one_node(installed, target, settings, variables, expected, hosts_of):
     hosts = hosts_of({"kas1": node(installed, settings, kas_target_version=target, **variables)})
-    assert upgrade(hosts, ROLES) == (NOTHING if expected is None else [f"kas1: {line}." for line in expected])
+    assert upgrade(hosts, ROLES) == [f"kas1: {line}." for line in ([NOTHING] if expected is None else expected)]
 
 
 def test_several_nodes_share_what_concerns_them(hosts_of):
@@ -382,14 +382,14 @@ def test_what_is_refused_now_already_is_not_said_again(hosts_of):
     hosts = hosts_of({"kas1": node("18.0.1-ee.0"), "kas2": node("18.0.1")}, kas_target_version="18.1.0")
     plan = make_plan(hosts)
     assert len(plan.refusals) == 2
-    assert plan.upgrade == NOTHING
+    assert plan.upgrade == [f"kas1, kas2: {NOTHING}."]
 
 
 def test_what_an_upgrade_cures_is_not_said(hosts_of):
     redis = {"host": "redis", "username": "kas", "password": "secret"}
     plan = make_plan(hosts_of({"kas1": node("19.2.0", kas_redis=redis, kas_target_version="19.3.0")}))
     assert len(plan.refusals) == 1
-    assert plan.upgrade == NOTHING
+    assert plan.upgrade == [f"kas1: {NOTHING}."]
 
 
 BEFORE = {
