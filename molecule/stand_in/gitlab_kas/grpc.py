@@ -43,7 +43,7 @@ class RpcError(Exception):
 
 @dataclass(frozen=True)
 class Method:
-    """What becomes of a call: `answer` gets its headers and raises RpcError; what it returns is a wait without end.
+    """What becomes of a call: `answer` gets its headers and raises RpcError; where it does not, the call stays open.
 
     A stream is answered when its headers are there, a single request when its message is.
     """

@@ -100,13 +100,10 @@ class Kas:
 
     def private_api(self) -> Endpoint:
         listener, name = self.cfg["private_api"]["listen"], os.environ.get(HOST, "")
-        new_form = self.release >= own_url.SEVERAL
-        with part("private API server"):
-            with part("auth secret file"):
-                secret = files.secret(listener["authentication_secret_file"])
-            if not new_form:
-                own = self.own_url(listener)
-        if new_form:  # a URL that cannot be made has a message of its own there
+        with part("private API server"), part("auth secret file"):
+            secret = files.secret(listener["authentication_secret_file"])
+        # Later a URL that cannot be made has a message of its own.
+        with part("private API server") if self.release < own_url.SEVERAL else contextlib.nullcontext():
             own = self.own_url(listener)
         with part("private API server"):
             if listener.get("ca_certificate_file"):

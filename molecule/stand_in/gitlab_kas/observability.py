@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -15,19 +16,23 @@ from gitlab_kas.mesh import Mesh
 from gitlab_kas.release import NEW_FORM, Release, shown
 from gitlab_kas.store import Store
 
-ZEROS_OLD = (
-    ("counter", "agent_server_rate_exceeded_total"),
-    ("gauge", "connected_agents_count"),
-    ("counter", "flux_dropped_git_push_notifications_total"),
-    ("counter", "flux_git_push_notifications_total"),
-    ("counter", "k8s_api_proxy_routing_timeout_total"),
-    ("counter", "promhttp_metric_handler_requests_in_flight"),
+# What a KAS shows that nobody has asked for anything: type and sample.
+ALWAYS = (
+    ("gauge", "connected_agents_count 0"),
+    ("gauge", 'limiter_limit{limiter_name="agent_connection",unit="{connection/token/m}"} 40000'),
+    ("gauge", "promhttp_metric_handler_requests_in_flight 1"),
+    ("gauge", 'target_info{service_name="gitlab-kas"} 1'),
 )
-ZEROS_NEW = (
-    ("counter", "accepted_connections_total"),
-    ("gauge", "connected_agents_count"),
-    ("counter", "tunnel_routing_timeout_connected_recently_total"),
-    ("counter", "tunnel_routing_timeout_not_connected_recently_total"),
+OLD = (
+    ("counter", "agent_server_rate_exceeded_total 0"),
+    ("counter", "flux_dropped_git_push_notifications_total 0"),
+    ("counter", "flux_git_push_notifications_total 0"),
+    ("counter", "k8s_api_proxy_routing_timeout_total 0"),
+)
+NEW = (
+    ("counter", "accepted_connections_total 0"),
+    ("counter", "tunnel_routing_timeout_connected_recently_total 0"),
+    ("counter", "tunnel_routing_timeout_not_connected_recently_total 0"),
 )
 
 
@@ -69,9 +74,9 @@ class Observability:
     def metrics(self) -> Iterator[str]:
         yield "# TYPE gitlab_build_info gauge"
         yield f'gitlab_build_info{{built="-",version="{shown(self.release)}"}} 1'
-        for kind, name in ZEROS_NEW if self.release >= NEW_FORM else ZEROS_OLD:
-            yield f"# TYPE {name} {kind}"
-            yield f"{name} 0"
+        for kind, sample in ALWAYS + (NEW if self.release >= NEW_FORM else OLD):
+            yield f"# TYPE {re.split('[{ ]', sample)[0]} {kind}"
+            yield sample
         yield "# TYPE process_start_time_seconds gauge"
         yield f"process_start_time_seconds {self.started}"
         yield "# TYPE grpc_server_handled_total counter"
