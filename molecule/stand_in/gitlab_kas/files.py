@@ -41,7 +41,7 @@ def illegal_byte(text: bytes) -> int | None:
             if not rest:
                 return len(text)
             if text[rest[0] : rest[0] + 1] != b"=":
-                return at
+                return rest[0] - 1
             rest = rest[1:]
         return rest[0] if rest else None
     return len(text) - len(places) % 4 if len(places) % 4 else None

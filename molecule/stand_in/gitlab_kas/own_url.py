@@ -193,22 +193,19 @@ def listened_port(listener: Listener) -> str:
 
 def split(address: str) -> tuple[str, str]:
     """Host and port, an IPv6 address without its brackets; raises KasError as net.SplitHostPort."""
+    if ":" not in address:
+        raise KasError(f"address {address}: missing port in address" if address else "missing port in address")
     if address.startswith("["):
-        end = address.find("]")
-        host, port = address[1:end], address[end + 1 :]
-        if end < 0:
+        host, bracket, port = address[1:].partition("]")
+        if not bracket:
             raise KasError(f"address {address}: missing ']' in address")
         if not port.startswith(":"):
             raise KasError(f"address {address}: missing port in address")
-        if ":" in port[1:]:
-            raise KasError(f"address {address}: too many colons in address")
         port = port[1:]
     else:
-        host, colon, port = address.rpartition(":")
-        if not colon:
-            raise KasError(f"address {address}: missing port in address")
-        if ":" in host:
-            raise KasError(f"address {address}: too many colons in address")
+        host, _, port = address.rpartition(":")
+    if ":" in (port if address.startswith("[") else host):
+        raise KasError(f"address {address}: too many colons in address")
     for bracket in "[]":
         if bracket in host + port:
             raise KasError(f"address {address}: unexpected '{bracket}' in address")
