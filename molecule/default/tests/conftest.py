@@ -61,11 +61,11 @@ def node(host: Host) -> Iterator[Node]:
 
 
 @pytest.fixture()
-def eventually() -> Callable[[Callable[[], bool]], None]:
-    """Wait, ten seconds at most, until something is so."""
+def eventually() -> Callable[..., None]:
+    """Wait, ten seconds at most unless told, until something is so."""
 
-    def wait(condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 10
+    def wait(condition: Callable[[], bool], within: float = 10) -> None:
+        end = time.monotonic() + within
         while not condition():
             assert time.monotonic() < end
             time.sleep(0.2)

@@ -44,7 +44,6 @@ PRIVATE_UNIX = (
             "19.3.0",
             "open /root/kas.key: permission denied",
         ),
-        ("gitlab_kas['listen_address'] = '192.0.2.1:8150'", "19.3.0", "bind: cannot assign requested address"),
         ("gitlab_rails['redis_port'] = 6380", "19.3.0", "redis client: dial tcp 10.87.0.11:6380: connect: "),
         ("gitlab_rails['redis_password'] = 'wrong'", "19.3.0", "redis client: WRONGPASS invalid username"),
         (f"{PRIVATE_UNIX}system 'install -d -o root {SOCKETS}'", "19.3.0", "bind: permission denied"),
@@ -63,6 +62,17 @@ def test_a_socket_in_a_directory_of_git(node, eventually):
     assert node.host.file(f"{SOCKETS}/private.socket").is_socket
     node.run("gitlab-ctl stop gitlab-kas")
     assert not node.host.file(f"{SOCKETS}/private.socket").exists
+
+
+def test_a_listener_that_cannot_bind_is_tried_again(node, eventually):
+    """Most of the time KAS runs and is not ready; every ten seconds it ends, and runit starts it again."""
+    node.reconfigure("gitlab_kas['listen_address'] = '192.0.2.1:8150'")
+    node.start_kas()
+    eventually(lambda: "agentServer: not ready yet" in node.run("curl -s localhost:8151/readiness || true"))
+    assert "Program aborted" not in node.log()
+    eventually(lambda: node.log().count('"msg":"Running KAS"') == 2, within=15)
+    assert "listen tcp 192.0.2.1:8150: bind: cannot assign requested address" in node.log()
+    node.run("gitlab-ctl stop gitlab-kas")
 
 
 @pytest.mark.parametrize(
