@@ -28,20 +28,12 @@ class Modules:
         self.changed = False
         self.diff: list[Any] = []
 
-    def run(
-        self,
-        name: str,
-        arguments: Mapping[str, Any],
-        is_change: Callable[[Mapping[str, Any]], bool] = lambda result: bool(result.get("changed")),
-    ) -> Mapping[str, Any]:
-        """Run one module; an argument that is None is left out. Raises ModuleError if it fails.
-
-        is_change says of its result whether it has changed anything.
-        """
+    def run(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run one module; an argument that is None is left out. Raises ModuleError if it fails."""
         result = self.ask(name, arguments)
         if result.get("failed") or result.get("unreachable"):
             raise ModuleError(result)
-        self.changed |= is_change(result)
+        self.changed |= bool(result.get("changed"))
         diff = result.get("diff") or []
         self.diff += diff if isinstance(diff, list) else [diff]
         return result

@@ -22,6 +22,8 @@ ReadVariable = Callable[[str], Any]
 Node = Mapping[str, Any]
 
 _PROBE = "kasops.gitlab_kas.kas_probe"
+_SOCKET_DIRECTORY = "kasops.gitlab_kas.kas_socket_directory"
+_DIRECTORIES = f"{RECORDS}/directories.json"
 
 
 class StepError(Exception):
@@ -121,10 +123,7 @@ def _socket_directory(node: Node, modules: Modules) -> None:
             f"kas_user is '{user}', and the node has no such user, who must own {node['socket_dir']}; run gitlab-ctl"
             " reconfigure there once, or set kas_user."
         )
-    modules.run(
-        "ansible.builtin.file",
-        {"path": node["socket_dir"], "state": "directory", "owner": user, "group": user, "mode": "0700"},
-    )
+    modules.run(_SOCKET_DIRECTORY, {"path": node["socket_dir"], "user": user, "record": _DIRECTORIES})
 
 
 def _certificates(node: Node, modules: Modules, contents: Contents) -> None:
@@ -148,12 +147,7 @@ def _certificates(node: Node, modules: Modules, contents: Contents) -> None:
 def tidy(node: Node, roles: Collection[str], modules: Modules) -> None:
     """Remove what KAS needs no more, now that it runs without it."""
     if "kas" in roles and node["spare_dir"]:
-        argv = ["find", node["spare_dir"], "-maxdepth", "0", "-type", "d", "-empty", "-delete", "-print"]
-        modules.run(
-            "ansible.builtin.command",
-            {"argv": argv, "removes": node["spare_dir"]},
-            is_change=lambda result: result.get("stdout") == node["spare_dir"],
-        )
+        modules.run(_SOCKET_DIRECTORY, {"path": node["spare_dir"], "state": "absent", "record": _DIRECTORIES})
     if "kas_certificates" in roles and node["state"] != "present":
         _revert_certificates("server", modules)
 
