@@ -344,12 +344,12 @@ class AppliedState:
         began = self._last_run_began()
         if began is None or not self.path.stat().st_mtime_ns < began:
             return False
-        manifest = (self._package.root / MANIFEST).stat().st_ctime_ns
         found = _asked(now, inputs)
-        return max(manifest, *(now.touched[path] for path in found)) < began and set(_asked(noted, inputs)) <= {*found}
+        last_changes = [(self._package.root / MANIFEST).stat().st_ctime_ns, *(now.touched[path] for path in found)]
+        return max(last_changes) < began and set(_asked(noted, inputs)) <= set(found)
 
     def _last_run_began(self) -> int | None:
-        """When the last successful run began, at the latest; None where that is not known. In ns since 1970.
+        """When the last successful run began, at the earliest; None where that is not known. In ns since 1970.
 
         Chef writes to the log of a run until it has written the attributes. A run that waited meanwhile for the end of
         that one has such a log, too; so the earliest is taken.

@@ -632,6 +632,13 @@ def test_a_file_that_is_no_longer_asked_for_has_not_vanished(root: Path) -> None
     assert applied.pending(applied.snapshot(inputs), inputs) is None
 
 
+def test_a_run_by_hand_where_nothing_is_asked_for(root: Path) -> None:
+    reconfigure(root)
+    reconfigure_with_a_log(root)
+    applied = AppliedState(Package(root=root))
+    assert applied.pending(applied.snapshot([]), []) is None
+
+
 def test_other_inputs_stay_on_record(root: Path) -> None:
     """What a call does not ask for, another one does: a reconfigure of gitlab.rb alone is no news of certificates."""
     certificates = [root / f"etc/gitlab/certs/{name}.crt" for name in ("same", "changed", "gone")]
