@@ -148,7 +148,7 @@ settings_changed:
   sample: ["gitlab_kas['enable']", "gitlab_kas['env']['OWN_PRIVATE_API_URL']"]
 settings_restored:
   description: Those of RV(settings_changed) that nobody asks for any more, and that are as they were before.
-  returned: when O(record) is set
+  returned: when O(record) is set, unless O(state=reverted)
   type: list
   elements: str
   sample: ["gitlab_kas['log_level']"]
@@ -215,7 +215,7 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
         change = old.change(settings, remove)
         result["changed"] = change.text != text
         result["settings_changed"] = list(change.names)
-        if record:
+        if record and state != "reverted":
             result["settings_restored"] = [name for name in map(show, let_go) if name in change.names]
         if diff and result["changed"]:
             result["diff"] = {"prepared": old.masked_diff(change.document) + _restored(result)}
@@ -235,7 +235,7 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
 
 
 def _restored(result: dict[str, Any]) -> str:
-    """What nobody may expect in a diff."""
+    """What the diff says of changes that nobody has asked for in this call."""
     names = result.get("settings_restored")
     return f"Restored, since nobody asks for it any more: {', '.join(names)}\n" if names else ""
 
