@@ -24,6 +24,8 @@ ANSWERED = Reach(True, "reachable", answered=True)
         ("Private API", PRIVATE_API, b"o" * 32, "refuses the token, so its private_api_secret_key is not the one that"),
         ("API", INTERNAL_API, b"o" * 32, "refuses the token, so its api_secret_key is not the one that"),
         ("API", PRIVATE_API, PRIVATE_SECRET, "is the internal API of a KAS, not its private API"),
+        ("Agentk API", PRIVATE_API, PRIVATE_SECRET, "is the API of agents of a KAS, not its private API"),
+        ("Agentk API", INTERNAL_API, API_SECRET, "is the API of agents of a KAS, not its internal API"),
         ("Private API", INTERNAL_API, API_SECRET, "is the private API of a KAS, not its internal API"),
         ("Observability", PRIVATE_API, PRIVATE_SECRET, "answers, but not HTTP/2"),
         ("Kubernetes API", PRIVATE_API, PRIVATE_SECRET, "answers, but not HTTP/2"),
