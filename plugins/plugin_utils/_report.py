@@ -95,7 +95,6 @@ def table(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
 def _row(node: Checked, nodes: Sequence[Checked], names: Mapping[str, str]) -> tuple[str, ...]:
     urls = node.info["own_private_api_urls"] or node.own_urls
     ready = "yes" if node.info["ready"] else "no"
-    differ = any(sentence.startswith(f"{node.name}:") for sentence in _secrets(nodes))
     return (
         node.name,
         node.info["gitlab_version"] or "-",
@@ -103,10 +102,20 @@ def _row(node: Checked, nodes: Sequence[Checked], names: Mapping[str, str]) -> t
         ready if node.runs_kas else "-",
         _reached(node.peers, names),
         _reached(node.rails_peers, {}),
-        ("differ" if differ else "same") if node.secret_names else "-",
+        _shared(node, nodes),
         node.changed,
         "-" if node.seconds is None else f"{node.seconds:.0f}",
     )
+
+
+def _shared(node: Checked, nodes: Sequence[Checked]) -> str:
+    """What is known of the node's secrets: fingerprints are of what was set, calls show what is in use."""
+    if not node.secret_names:
+        return "-"
+    if any(sentence.startswith(f"{node.name}:") for sentence in _secrets(nodes)):
+        return "differ"
+    calls = [*node.peers, *node.rails_peers]
+    return "proved" if calls and all(call["answered"] for call in calls) else "same"
 
 
 def findings(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:

@@ -163,8 +163,9 @@ def test_the_report(planned, displayed):
         name: {"fingerprint": "aa"}
         for name in ("api_secret_key", "private_api_secret_key", "websocket_token_secret_key")
     }
-    reached = {"url": "grpc://10.0.0.2:8155", "reachable": True, "text": "reachable", "remedy": ""}
-    refused = {"url": "grpc://10.0.0.1:8155", "reachable": False, "text": "connection refused", "remedy": "start it"}
+    reached = {"url": "grpc://10.0.0.2:8155", "reachable": True, "answered": True, "text": "reachable", "remedy": ""}
+    refused = {"url": "grpc://10.0.0.1:8155", "reachable": False, "answered": False, "text": "connection refused"}
+    refused["remedy"] = "start it"
     for number, (name, peer) in enumerate({"kas1": reached, "kas2": refused}.items(), 1):
         on_stage.register(
             name,
@@ -178,7 +179,7 @@ def test_the_report(planned, displayed):
     assert result["msg"] == "kas2: KAS does not reach kas1 at grpc://10.0.0.1:8155 (connection refused); start it."
     assert displayed == [
         "node  release  own URL               ready  reaches  Rails reaches  secrets  changed  seconds",
-        "kas1  19.3.0   grpc://10.0.0.1:8155  yes    kas2     -              same     -        -",
+        "kas1  19.3.0   grpc://10.0.0.1:8155  yes    kas2     -              proved   -        -",
         "kas2  19.3.0   grpc://10.0.0.2:8155  yes    -        -              same     -        -",
     ]
     assert "failed" not in on_stage.run(kas_report.ActionModule, "kas1", check_mode=True)

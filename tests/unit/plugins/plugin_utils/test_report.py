@@ -43,11 +43,12 @@ def node(
 
 
 def peer(name, reachable=True, text="reachable", remedy=""):
-    return {"url": URLS[name], "reachable": reachable, "text": text, "remedy": remedy}
+    answered = reachable and text == "reachable"
+    return {"url": URLS[name], "reachable": reachable, "answered": answered, "text": text, "remedy": remedy}
 
 
 def rails(reachable=True, text="reachable", remedy=""):
-    return {"peers": [{"url": INTERNAL, "reachable": reachable, "text": text, "remedy": remedy}]}
+    return {"peers": [{**peer("kas1", reachable, text, remedy), "url": INTERNAL}]}
 
 
 def test_table():
@@ -57,7 +58,7 @@ def test_table():
     ]
     assert table(nodes, NAMES) == [
         "node  release  own URL               ready  reaches  Rails reaches  secrets  changed                  seconds",
-        "kas1  19.3.0   grpc://10.0.0.1:8155  yes    kas2     -              same     gitlab.rb, reconfigured  12",
+        "kas1  19.3.0   grpc://10.0.0.1:8155  yes    kas2     -              proved   gitlab.rb, reconfigured  12",
         "kas2  19.3.0   grpc://10.0.0.2:8155  no     -        -              differ   -                        -",
     ]
 
@@ -78,8 +79,8 @@ def test_table_with_rails():
     ]
     assert table(nodes, NAMES) == [
         "node  release  own URL               ready  reaches  Rails reaches               secrets  changed  seconds",
-        "kas1  19.3.0   grpc://10.0.0.1:8155  yes    kas2     grpc://lb.example.com:8153  same     -        -",
-        "kas2  19.3.0   grpc://10.0.0.2:8155  yes    kas1     -                           same     -        -",
+        "kas1  19.3.0   grpc://10.0.0.1:8155  yes    kas2     grpc://lb.example.com:8153  proved   -        -",
+        "kas2  19.3.0   grpc://10.0.0.2:8155  yes    kas1     -                           proved   -        -",
         "kas2  19.3.0   no KAS                -      -        -                           same     -        -",
     ]
 
