@@ -30,7 +30,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     Tree,
     proxy_url,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import cookie_out_of_reach, slash_missing
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.urls import cookie_out_of_reach, slash_missing
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import (
     Load,
     Variable,

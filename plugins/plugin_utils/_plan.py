@@ -176,7 +176,7 @@ def make_plan(hosts: Sequence[Host], roles: Collection[str] = WRITERS, *, random
     ordered = sorted(deployment.hosts, key=lambda host: not host.runs_kas)
     given = {name: value for host in deployment.hosts for name, value in host.values["kas_secrets_values"].items()}
     choice = choose([_secret_node(host) for host in ordered], random=random, given=given)
-    forbidden = _rules.secret_refusals(deployment, choice)
+    forbidden = _rules.secrets.secret_refusals(deployment, choice)
     if forbidden and "kas_secrets" in roles:
         return Plan(refusals=forbidden, upgrade=to_come)
     parts = {host.name: _parts(host, deployment, choice, roles) for host in deployment.hosts if host.in_play}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _rules, _rules_releases
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _rules
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     ALLOWLIST,
     VARIABLE_OF_KEY,
@@ -116,7 +116,7 @@ def _by_rules(deployment: Deployment, roles: Iterable[str]) -> dict[str, list[st
     for host, text in _rules.refused(deployment, roles):
         found[host.name].append(f"GitLab {host.version} would be refused: {text}")
     for host in deployment.hosts:
-        for text in (text for rule in _rules_releases.WARNINGS for text in rule(host, deployment)):
+        for text in (text for rule in _rules.releases.WARNINGS for text in rule(host, deployment)):
             found[host.name].append(f"GitLab {host.version} would earn a warning: {text}")
     return found
 

@@ -51,7 +51,8 @@ def test_a_deployment_outside_of_the_play_is_left_alone(hosts_of):
             {"a": {**PRODUCTION, **REDIS}, "b": {**STAGING, **REDIS}},
             [
                 "a of deployment 'production' and b of deployment 'staging': both use the Redis redis.example.com:6379,"
-                " in which every KAS finds every other one; set a Redis of its own for each, or the same kas_deployment."
+                " in which every KAS finds every other one; set a Redis of its own for each, or the same"
+                " kas_deployment."
             ],
         ),
         (

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _releases, _rules, _rules_releases
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _releases, _rules
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import VARIABLE_OF_KEY, Deployment
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import BROKEN, ENVIRONMENT, KEYS, Release
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS, VARIABLES
@@ -85,7 +85,7 @@ def test_a_raw_setting_earns_a_warning_where_the_package_does_not_know_it(key, h
     (known,) = DATA["keys"][key]["known"]
     for release in RELEASES if "." not in key else ():
         (host,) = hosts_of({"kas1": {"info": {"gitlab_version": str(release)}, "kas_settings": {key: 1}}})
-        said = [text for rule in _rules_releases.WARNINGS for text in rule(host, Deployment([host])) if key in text]
+        said = [text for rule in _rules.releases.WARNINGS for text in rule(host, Deployment([host])) if key in text]
         assert bool(said) is not told(known, release), release
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import host_port, unreachable_reason
@@ -32,3 +32,10 @@ def listens_for_itself(address: str) -> str | None:
 def listed(value: Any) -> str:
     """A value as one text, a list with commas."""
     return ",".join(value) if isinstance(value, (list, tuple)) else str(value)
+
+
+def half_pair(values: Mapping[str, Any], first: str, second: str, of: str = "") -> Iterator[str]:
+    """Of a certificate and its key, one alone is of no use."""
+    for name, other in ((first, second), (second, first)):
+        if values.get(name) and not values.get(other):
+            yield f"{of}{name} is {shown(values[name])}, but {of}{other} is not set; set both"

@@ -36,7 +36,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import
     wants_address,
     wants_url,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import (
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
     Rule,
     listed,
     listens_for_itself,

@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules about where KAS listens. What a rule is: see the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
+    host_port,
+    ip_version,
+    parse_url,
+    unreachable_reason,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
+    PRIVATE_API_PORT,
+    PRIVATE_API_VARIABLES,
+    Deployment,
+    Host,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
+    listed,
+    listens_for_itself,
+    source,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
+
+SOCKET_PATH_BYTES = 107  # Linux's sockaddr_un holds 108, the last of them a NUL
+
+_OTHER_IP_VERSION = {"tcp4": 6, "tcp6": 4}
+
+_TCP_ONLY = ("kas_listen_address", "kas_kubernetes_api_listen_address", "kas_observability_listen_address")
+
+
+def unix_sockets(host: Host, deployment: Deployment) -> Iterator[str]:
+    values = host.values
+    if not values["kas_unix_sockets"]:
+        return
+    if deployment.several:
+        others = ", ".join(kas.name for kas in deployment.kas if kas is not host)
+        yield (
+            f"kas_unix_sockets is true, but the other KAS nodes ({others}) cannot reach a UNIX socket; set it to false"
+        )
+    for name in (*PRIVATE_API_VARIABLES, "kas_internal_api_listen_address", "kas_internal_api_listen_network"):
+        if values[name]:
+            yield f"kas_unix_sockets is true, and {name} is {shown(listed(values[name]))}; set only one of them"
+    for path in (host.private_api_socket, host.internal_api_socket):
+        yield from _socket_path("kas_socket_dir", path)
+
+
+def addresses(host: Host, deployment: Deployment) -> Iterator[str]:
+    for api in ("kas_private_api", "kas_internal_api"):
+        network, address = host.values[f"{api}_listen_network"], host.values[f"{api}_listen_address"]
+        if (network == "unix") != address.startswith("/"):
+            yield (
+                f"{api}_listen_network is {shown(network)}, and {api}_listen_address is {shown(address)}; set network"
+                " unix with the path of a socket, or another one with ADDRESS:PORT"
+            )
+        elif network == "unix":
+            yield from _socket_path(f"{api}_listen_address", address)
+    for name in _TCP_ONLY:
+        if host.values[name].startswith("/"):
+            yield f"{name} is {shown(host.values[name])}, but it takes no UNIX socket; set ADDRESS:PORT"
+    for name in (*_TCP_ONLY, "kas_private_api_listen_address", "kas_internal_api_listen_address"):
+        listener = host_port(host.values[name])
+        if listener and ":" in listener.host:
+            yield (
+                f"{name} is {shown(host.values[name])}, but the Linux package writes it into YAML without quotes, where"
+                f" it is no text; set ':{listener.port}', or a name and the port"
+            )
+
+
+def _socket_path(variable: str, path: str) -> Iterator[str]:
+    size = len(path.encode())
+    if size > SOCKET_PATH_BYTES:
+        yield (
+            f"{variable} makes the socket path {shown(path)} of {size} bytes, but the path of a UNIX socket holds at"
+            f" most {SOCKET_PATH_BYTES}; set a shorter one"
+        )
+
+
+def reach(host: Host, deployment: Deployment) -> Iterator[str]:
+    """The others reach its URL, and it listens there."""
+    values = host.values
+    address = values["kas_private_api_listen_address"]
+    if not deployment.several or values["kas_unix_sockets"]:
+        return
+    if address.startswith("/"):
+        yield (
+            f"kas_private_api_listen_address is {shown(address)}, but the other KAS nodes cannot reach a UNIX socket;"
+            " set ADDRESS:PORT"
+        )
+        return
+    reason = listens_for_itself(address)
+    if reason:
+        yield (
+            f"kas_private_api_listen_address is {shown(address)}, which {reason}, so the other KAS nodes cannot reach"
+            f" it; set 0.0.0.0:{PRIVATE_API_PORT}, or an address that they reach"
+        )
+        return
+    urls = deployment.urls.get(host.name, [])
+    for url in urls:
+        reason = unreachable_reason(url)
+        if reason:
+            yield (
+                f"{source(host)}, which makes its own private API URL {url}; it {reason}, so the other KAS nodes"
+                " cannot reach it; set kas_own_private_api_cidr or kas_own_private_api_url to what they reach"
+            )
+    hosts = [parse_url(url).host for url in urls]
+    listener = host_port(address)
+    is_fixed = listener and ip_version(listener.host) and not listener.is_wildcard
+    if values["kas_own_private_api_cidr"] and listener and is_fixed and hosts and listener.host not in hosts:
+        yield (
+            f"kas_private_api_listen_address is {shown(address)}, but kas_own_private_api_cidr"
+            f" {shown(listed(values['kas_own_private_api_cidr']))} makes {', '.join(hosts)} its own address; set an"
+            " address of the same network, or leave the listen address out"
+        )
+    network = values["kas_private_api_listen_network"]
+    for url in urls:
+        if ip_version(parse_url(url).host) == _OTHER_IP_VERSION.get(network, 0):
+            yield (
+                f"kas_private_api_listen_network is '{network}', but {source(host)}, which makes its own private API"
+                f" URL {url}, where it would not listen; leave the network out, or set a URL or CIDR that fits it"
+            )

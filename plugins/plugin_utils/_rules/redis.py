@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules about Redis. What a rule is: see the package."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
+    ip_version,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
+    Deployment,
+    Host,
+    has_own_redis,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
+    half_pair,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
+
+
+def to_come(host: Host, deployment: Deployment) -> Iterator[str]:
+    """Nodes change one batch after another, and KAS waits for its Redis before the next one has its turn."""
+    redis = host.values["kas_redis"].get("host")
+    for other in deployment.hosts if redis and host.in_play else ():
+        if redis in (other.name, *other.addresses) and not other.is_configured and deployment.is_later(other, host):
+            yield (
+                f"kas_redis.host is {shown(redis)}, which is {other.name}, but GitLab was never reconfigured there, and"
+                " KAS would wait for its Redis in vain; run gitlab-ctl reconfigure there first, or set kas_serial to"
+                " '100%'"
+            )
+
+
+def settings(host: Host, deployment: Deployment) -> Iterator[str]:
+    """What the package would ignore without a word, and what KAS cannot start with."""
+    redis = host.values["kas_redis"]
+    for option in ("host", "sentinels", "ssl"):
+        if redis.get("socket") and redis.get(option):
+            yield (
+                f"kas_redis.socket is {shown(redis['socket'])}, and kas_redis.{option} is {shown(redis[option])}; set"
+                " only one of them"
+            )
+    if redis.get("port") and not redis.get("host"):
+        yield f"kas_redis.port is {redis['port']}, but kas_redis.host is not set; set both"
+    if redis.get("sentinels") and not redis.get("sentinels_master_name"):
+        yield (
+            "kas_redis.sentinels is set, but kas_redis.sentinels_master_name is not; set the name by which the"
+            " Sentinels know Redis, such as gitlab-redis"
+        )
+    places = {"kas_redis": redis}
+    places.update({f"kas_redis.sentinels[{i}]": place for i, place in enumerate(redis.get("sentinels", []))})
+    for name, place in places.items():
+        address = place.get("host", "")
+        if ":" in address and not re.fullmatch(r"\[[^\]]*\]", address):
+            yield (
+                f"{name}.host is {shown(address)}, but the Linux package puts the port behind it; set a name or an"
+                f" address, one of IPv6 in brackets, and the port as {name}.port"
+            )
+    yield from _redis_tls(redis, "ssl", "tls_")
+    yield from _redis_tls(redis, "sentinels_ssl", "sentinels_tls_")
+
+
+def tls_to_ipv6(host: Host, deployment: Deployment) -> Iterator[str]:
+    """KAS takes the text before the first colon for the name in the certificate: seen on 16.5, likely on 17."""
+    redis = host.values["kas_redis"]
+    of_rails = {option: host.setting("gitlab_rails", f"redis_{option}") for option in ("host", "ssl", "sentinels")}
+    places = {"kas_redis.{}": redis, **({} if has_own_redis(host) else {"gitlab_rails['redis_{}']": of_rails})}
+    for name, place in places.items():
+        address = place.get("host")
+        is_ipv6 = isinstance(address, str) and ip_version(address.strip("[]")) == 6
+        if host.runs_kas and is_ipv6 and place.get("ssl") is True and not place.get("sentinels"):
+            yield (
+                f"{name.format('host')} is {shown(address)}, and {name.format('ssl')} is true, but KAS was seen not to"
+                " verify the certificate of an IPv6 address, so it may end when it starts; set a name that is in the"
+                " certificate of Redis"
+            )
+
+
+def _redis_tls(redis: Mapping[str, Any], ssl: str, prefix: str) -> Iterator[str]:
+    pair = (f"{prefix}client_cert_file", f"{prefix}client_key_file")
+    yield from half_pair(redis, *pair, of="kas_redis.")
+    for name in (f"{prefix}ca_cert_file", *pair):
+        if redis.get(name) and not redis.get(ssl):
+            yield (
+                f"kas_redis.{name} is {shown(redis[name])}, but kas_redis.{ssl} is not true, without which KAS does not"
+                " use it; set it to true, or leave the file out"
+            )

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules about the three shared secrets. What a rule is: see the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
+    GITLAB_RB,
+    SECRETS,
+    Choice,
+    fingerprint,
+    problem,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
+    Deployment,
+    Host,
+    secret_names,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
+    Rule,
+)
+
+
+def secret_refusals(deployment: Deployment, choice: Choice) -> list[str]:
+    """Secrets are not made while a node that may have them is silent: it would be left with others."""
+    silent = [host.name for host in deployment.hosts if host.info is None or host.blocking_errors]
+    made = [name for name in SECRETS if choice.origins[name] == "made"]
+    if not (silent and made and deployment.kas):
+        return []
+    return [
+        f"{', '.join(silent)}: cannot be asked for {' and '.join(made)}, which no other node has;"
+        " restore the connection, or set kas_secrets_values."
+    ]
+
+
+def given(host: Host, deployment: Deployment) -> Iterator[str]:
+    for name, value in host.values["kas_secrets_values"].items():
+        if name not in SECRETS:
+            yield f"kas_secrets_values.{name} is no secret of KAS; set only {', '.join(SECRETS)}"
+        elif problem(name, value):
+            yield (
+                f"kas_secrets_values.{name} {problem(name, value)}; set {SECRETS[name]} random bytes in strict Base64,"
+                f" as 'openssl rand -base64 -A {SECRETS[name]}' prints them"
+            )
+    for name in secret_names(host, deployment):
+        found = _found_secret(host, name)
+        is_given = any(name in other.values["kas_secrets_values"] for other in deployment.hosts)
+        if found.get("computed") and not is_given:
+            yield (
+                f"gitlab_kas['{name}'] ({found['computed']}) is computed and cannot be read without running it; set"
+                f" kas_secrets_values.{name} to what it comes to, or write that there"
+            )
+        elif found.get("problem") and found.get("source") == GITLAB_RB and not is_given:
+            yield (
+                f"gitlab_kas['{name}'] in gitlab.rb {found['problem']}; correct it or remove it there, or set"
+                f" kas_secrets_values.{name}"
+            )
+
+
+def one_value(host: Host, deployment: Deployment) -> Iterator[str]:
+    for name, value in host.values["kas_secrets_values"].items():
+        first = next(other for other in deployment.hosts if name in other.values["kas_secrets_values"])
+        if value != first.values["kas_secrets_values"][name]:
+            yield (
+                f"kas_secrets_values.{name} is not that of {first.name}; set one value for all hosts, in"
+                " group_vars/all for one"
+            )
+
+
+def replaced(choice: Choice) -> Rule:
+    """Secrets that somebody wrote into a gitlab.rb are not replaced without a word."""
+
+    def rule(host: Host, deployment: Deployment) -> Iterator[str]:
+        for name in secret_names(host, deployment):
+            found = _found_secret(host, name)
+            agreed = fingerprint(choice.secrets[name])
+            if host.in_play and found.get("source") == GITLAB_RB and found.get("fingerprint") not in (None, agreed):
+                yield (
+                    f"gitlab_kas['{name}'] in gitlab.rb (fingerprint {found['fingerprint']}) gives way to"
+                    f" {agreed}, which is {choice.origins[name]}"
+                )
+            elif host.in_play and found.get("computed"):
+                yield (
+                    f"gitlab_kas['{name}'] ({found['computed']}), which is computed, gives way to {agreed}, which is"
+                    f" {choice.origins[name]}"
+                )
+
+    return rule
+
+
+def _found_secret(host: Host, name: str) -> Mapping[str, Any]:
+    return (host.reported.get("secrets") or {}).get(name) or {}
