@@ -42,14 +42,13 @@ def deployment_refusals(hosts: Sequence[Host]) -> list[str]:
         redis = sorted(_redis(one) & _redis(other))
         if redis:
             found.append(
-                f"{one.name} of {_title(one)} and {other.name} of {_title(other)}: both use the Redis {redis[0]}, in"
-                " which every KAS finds every other one; set a Redis of its own for each, or the same kas_deployment."
+                f"{_both(one, other)}, but they use the same Redis {redis[0]}, in which every KAS finds every other"
+                " one; set a Redis of its own for each, or the same kas_deployment."
             )
         elif _addresses(one) and _addresses(one) == _addresses(other):
             found.append(
-                f"{one.name} of {_title(one)} and {other.name} of {_title(other)}: both have the addresses"
-                f" {', '.join(sorted(_addresses(one)))}, so they are one machine; take one of the names out of the"
-                " inventory's groups, or set the same kas_deployment."
+                f"{_both(one, other)}, but they have the same addresses {', '.join(sorted(_addresses(one)))}, so they"
+                " are one machine; take one of the names out of the inventory's groups, or set the same kas_deployment."
             )
     return found
 
@@ -57,8 +56,7 @@ def deployment_refusals(hosts: Sequence[Host]) -> list[str]:
 def url_refusals(hosts: Sequence[Host], own_urls: Mapping[str, Sequence[str]]) -> list[str]:
     """Two deployments whose KAS have the same private API URL."""
     return [
-        f"{one.name} of {_title(one)} and {other.name} of {_title(other)}: both have the private API URL {url}; set an"
-        " address of its own for each."
+        f"{_both(one, other)}, but they have the same private API URL {url}; set an address of its own for each."
         for one, other in _pairs(hosts)
         for url in own_urls.get(one.name, ())
         if url in own_urls.get(other.name, ()) and not url.startswith("unix://") and not _is_local(url)
@@ -74,8 +72,10 @@ def _name(host: Host) -> str:
     return str(host.values["kas_deployment"])
 
 
-def _title(host: Host) -> str:
-    return f"deployment {shown(_name(host))}" if _name(host) else "the deployment without a name"
+def _both(one: Host, other: Host) -> str:
+    """The beginning of a sentence about two hosts of different deployments."""
+    names = " and ".join(shown(_name(host)) if _name(host) else "none" for host in (one, other))
+    return f"{one.name}, {other.name}: their kas_deployment differs ({names})"
 
 
 def _redis(host: Host) -> set[str]:

@@ -50,9 +50,9 @@ def test_a_deployment_outside_of_the_play_is_left_alone(hosts_of):
         (
             {"a": {**PRODUCTION, **REDIS}, "b": {**STAGING, **REDIS}},
             [
-                "a of deployment 'production' and b of deployment 'staging': both use the Redis redis.example.com:6379,"
-                " in which every KAS finds every other one; set a Redis of its own for each, or the same"
-                " kas_deployment."
+                "a, b: their kas_deployment differs ('production' and 'staging'), but they use the same Redis"
+                " redis.example.com:6379, in which every KAS finds every other one; set a Redis of its own for each, or"
+                " the same kas_deployment."
             ],
         ),
         (
@@ -61,7 +61,7 @@ def test_a_deployment_outside_of_the_play_is_left_alone(hosts_of):
                 "b": {"kas_redis": {"sentinels": [{"host": "s2", "port": 26379}]}},
             },
             [
-                "a of deployment 'production' and b of the deployment without a name: both use the Redis s2:26379, in"
+                "a, b: their kas_deployment differs ('production' and none), but they use the same Redis s2:26379, in"
                 " which every KAS finds every other one; set a Redis of its own for each, or the same kas_deployment."
             ],
         ),
@@ -82,8 +82,9 @@ def test_a_deployment_outside_of_the_play_is_left_alone(hosts_of):
                 "b": {**STAGING, "info": {"addresses": ["::1", "10.0.0.9"]}},
             },
             [
-                "a of deployment 'production' and b of deployment 'staging': both have the addresses 10.0.0.9, so they"
-                " are one machine; take one of the names out of the inventory's groups, or set the same kas_deployment."
+                "a, b: their kas_deployment differs ('production' and 'staging'), but they have the same addresses"
+                " 10.0.0.9, so they are one machine; take one of the names out of the inventory's groups, or set the"
+                " same kas_deployment."
             ],
         ),
         (
@@ -109,8 +110,8 @@ def test_refusals(rows, expected, hosts_of):
         (
             {"a": ["grpc://10.0.0.1:8155"], "b": ["grpc://[fd00::1]:8155", "grpc://10.0.0.1:8155"]},
             [
-                "a of deployment 'production' and b of deployment 'staging': both have the private API URL"
-                " grpc://10.0.0.1:8155; set an address of its own for each."
+                "a, b: their kas_deployment differs ('production' and 'staging'), but they have the same private API"
+                " URL grpc://10.0.0.1:8155; set an address of its own for each."
             ],
         ),
     ],
