@@ -42,7 +42,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         }
         _validation, args = self.validate_argument_spec(spec)
         self._name = str(self._task_vars["inventory_hostname"])
-        self._variables = HostVariables(self._task_vars, self._templar)
+        self._variables = HostVariables(self._task_vars, self._loader)
         self._node = plain(self._task_vars[PLAN])["nodes"][self._name]
         self._modules = Modules(self._execute)
         self._contents = _steps.Contents(self._node, self._read_file, self._variables.get)

@@ -30,9 +30,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         here = str(task_vars["inventory_hostname"])
         name = args["host"] or here
         variables = (
-            HostVariables(task_vars, self._templar)
-            if name == here
-            else HostVariables.of(name, self._task, self._loader)
+            HostVariables(task_vars, self._loader) if name == here else HostVariables.of(name, self._task, self._loader)
         )
         values, _errors = variables.evaluate(VARIABLES)  # the plan says what is wrong with them
         groups = frozenset(group for group in GROUPS if name in task_vars["groups"].get(group, ()))

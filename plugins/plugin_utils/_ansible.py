@@ -10,15 +10,17 @@ because it has neither the variables of the play (and so of import_playbook) nor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible import context
-from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible.errors import AnsibleUndefinedVariable
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.task import Task
 from ansible.template import Templar
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import DEFAULTS
 from jinja2 import Undefined, UndefinedError
 
 _OMITTED = "__omit_place_holder__"  # what `omit` is before ansible-core 2.19
@@ -29,19 +31,21 @@ class VariableError(Exception):
 
 
 class HostVariables:
-    """The variables of one host. Each is evaluated when it is asked for, so that no other one can fail."""
+    """The variables of one host. Each is evaluated when it is asked for, so that no other one can fail.
 
-    def __init__(self, variables: Mapping[str, Any], templar: Templar) -> None:
+    A template of the user's may mention a variable of ours that is not set: it is its default there.
+    """
+
+    def __init__(self, variables: Mapping[str, Any], loader: DataLoader) -> None:
         self._variables = variables
-        self._templar = templar
+        self._templar = Templar(loader=loader, variables={**DEFAULTS, **variables})
 
     @classmethod
     def of(cls, host: str, task: Task, loader: DataLoader) -> HostVariables:
         """Those that the task would have on another host."""
         manager = task.get_variable_manager()
         there = manager._inventory.get_host(host)
-        variables = manager.get_vars(play=task.get_play(), host=there, task=task)
-        return cls(variables, Templar(loader=loader, variables=variables))
+        return cls(manager.get_vars(play=task.get_play(), host=there, task=task), loader)
 
     def names(self) -> list[str]:
         """Every variable that is set."""
@@ -53,8 +57,8 @@ class HostVariables:
             value = plain(self._templar.template(self._variables.get(name)))
         except (AnsibleUndefinedVariable, UndefinedError) as error:
             # Only the last part of the text is the cause; it names what is undefined, and quotes no value.
-            raise VariableError(str(getattr(error, "message", error)).rpartition(": ")[2].strip()) from None
-        except AnsibleError as error:  # its text may quote a part of the value
+            raise VariableError(re.split(r"[:.] ", str(getattr(error, "message", error)))[-1].strip()) from None
+        except Exception as error:  # of whatever a filter or lookup raises; its text may quote a part of the value
             raise VariableError(f"its template fails with {type(error).__name__}") from None
         return None if isinstance(value, str) and value.startswith(_OMITTED) else value
 

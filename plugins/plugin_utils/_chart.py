@@ -32,31 +32,12 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.urls import cookie_out_of_reach, slash_missing
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import (
-    Load,
-    Variable,
-    WrongValue,
-    convert,
+    CHART_VARIABLES,
+    NO_ERRORS,
+    VARIABLES,
     normalise,
     shown,
 )
-
-CHART_VARIABLES: dict[str, Variable] = {
-    # what stands where
-    "kas_chart_runs": Variable("choice", "both", choices=("both", "kas", "rails")),
-    "kas_chart_gitlab_url": Variable("url", choices=("http", "https")),
-    "kas_chart_api_port": Variable("port", INTERNAL_API_PORT),
-    "kas_chart_custom_config": Variable("mapping", {}),
-    # Kubernetes Secrets, by name; not secret themselves, but somebody may take them for the secrets' places
-    "kas_chart_api_secret": Variable("text", secret=True),
-    "kas_chart_private_api_secret": Variable("text", secret=True),
-    "kas_chart_websocket_token_secret": Variable("text", secret=True),
-    "kas_chart_tls_secret": Variable("text"),
-    "kas_chart_tls_ca_secret": Variable("text"),
-    "kas_chart_tls_verify": Variable("boolean", True),
-    "kas_chart_namespace": Variable("text", "gitlab"),
-    # where the values go
-    "kas_chart_values_path": Variable("path"),
-}
 
 _GITLAB_KAS = ("global", "appConfig", "gitlab_kas")
 _KAS = ("gitlab", "kas")
@@ -135,16 +116,15 @@ class Chart:
         return Host(self.host, frozenset((KAS_GROUP, RAILS_GROUP)), self.values, info)
 
 
-def read_chart(host: str, given: Mapping[str, object], load: Load) -> tuple[Chart, list[str]]:
-    """Bring the variables of one host to their types; a sentence for each that cannot be what it takes."""
-    values, sentences = normalise(host, given, load)
-    for name, variable in CHART_VARIABLES.items():
-        try:
-            values[name] = convert(name, variable, given.get(name), load)
-        except WrongValue as wrong:
-            values[name] = variable.default
-            sentences.append(f"{host}: {wrong}")
-    return Chart(host, values), sentences
+def read_chart(
+    host: str, given: Mapping[str, object], errors: Mapping[str, str] = NO_ERRORS
+) -> tuple[Chart, list[str]]:
+    """What one host's variables say of the chart, and a sentence for each that cannot be what it takes.
+
+    errors: variables that cannot be evaluated, and why.
+    """
+    values, wrong = normalise(host, given, {**VARIABLES, **CHART_VARIABLES}, errors)
+    return Chart(host, values), wrong
 
 
 # -- Values --

@@ -31,7 +31,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import
     Release,
     wants_url,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS, VARIABLES, shown
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS, is_set, shown
 
 KAS_GROUP = "gitlab_kas"
 RAILS_GROUP = "gitlab_rails"
@@ -78,7 +78,27 @@ STANDALONE: dict[str, dict[str, bool]] = {
 
 ALLOWLIST = "/bin/echo agent: {kubernetes_api: {extra_allowed_response_headers: "
 
-_KEYS = {variable.key: name for name, variable in VARIABLES.items() if variable.key}
+# The variables that become a key of gitlab_kas as they stand.
+_KEYS = {
+    "internal_api_listen_network": "kas_internal_api_listen_network",
+    "internal_api_certificate_file": "kas_internal_api_certificate",
+    "internal_api_key_file": "kas_internal_api_key",
+    "listen_address": "kas_listen_address",
+    "listen_network": "kas_listen_network",
+    "listen_websocket": "kas_listen_websocket",
+    "certificate_file": "kas_certificate",
+    "key_file": "kas_key",
+    "kubernetes_api_listen_address": "kas_kubernetes_api_listen_address",
+    "kubernetes_api_certificate_file": "kas_kubernetes_api_certificate",
+    "kubernetes_api_key_file": "kas_kubernetes_api_key",
+    "observability_listen_address": "kas_observability_listen_address",
+    "observability_listen_network": "kas_observability_listen_network",
+    "log_level": "kas_log_level",
+    "grpc_log_level": "kas_grpc_log_level",
+    "sentry_dsn": "kas_sentry_dsn",
+    "sentry_environment": "kas_sentry_environment",
+    "extra_config_command": "kas_extra_config_command",
+}
 # The variable that decides a key of gitlab_kas.
 VARIABLE_OF_KEY = {
     **_KEYS,
@@ -269,20 +289,20 @@ class Part:
 
     def offer(self, value: Any, *path: str) -> None:
         """Set one setting if a value was given for it; else leave it alone."""
-        if value != "":
+        if is_set(value):
             self.set(value, *path)
 
     def derive(self, host: Host, variable: str, value: Any, *path: str) -> None:
         """Offer what the variable says, or else this value, which must not replace what cannot be read."""
         given, found = host.values[variable], host.setting(*path)
-        if value != "" and not given and found and isinstance(found, Unread):
+        if is_set(value) and not given and found and isinstance(found, Unread):
             self.left.append(f"{found}, so it stays as it is; set {variable} to decide it here")
         else:
             self.offer(value, *path)
 
     def decide(self, value: Any, *path: str) -> None:
         """Set one setting if a value was given for it; else see that it does not remain."""
-        if value != "":
+        if is_set(value):
             self.set(value, *path)
         else:
             self.clear(*path)

@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
     PrivateApiError,
     ip_version,
@@ -19,7 +18,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api imp
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Host
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._facts import private_api_addresses
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES, normalise, shown
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import NAMES, normalise, shown
 
 # A name that differs from one of ours in a letter or two is a typing error; a user's own kas_ variable is not.
 _SIMILARITY = 0.9
@@ -41,8 +40,7 @@ class Gathered:
 def read(gathered: Gathered) -> tuple[Host, list[str]]:
     """The host of the deployment, and a sentence for each variable that cannot be what it is."""
     name = gathered.name
-    values, wrong = normalise(name, gathered.variables, load=yaml.safe_load)
-    wrong += [f"{name}: {each} cannot be evaluated ({why}); correct it." for each, why in gathered.errors.items()]
+    values, wrong = normalise(name, gathered.variables, errors=gathered.errors)
     result = gathered.result or {}
     info = result.get("kas")
     candidates: Sequence[str] | None = None
@@ -83,7 +81,7 @@ def _addresses(urls: Sequence[str]) -> Iterator[str]:
                 yield host
 
 
-def misspelt(names: Collection[str], known: Collection[str] = tuple(VARIABLES)) -> dict[str, str]:
+def misspelt(names: Collection[str], known: Collection[str] = NAMES) -> dict[str, str]:
     """Of the names of variables, those that are almost one of ours, and which."""
     found = {}
     for name in sorted(set(names) - set(known)):

@@ -17,6 +17,16 @@ from typing import Any
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import mask
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, fingerprint, problem
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import KAS_GROUP, RAILS_GROUP
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._syntax import (
+    DAYS,
+    PORT,
+    SECONDS,
+    Syntax,
+    Url,
+    batch,
+    listener,
+    release,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS, VARIABLES, Variable
 
 MARK = "hunter2"
@@ -58,19 +68,17 @@ UNREADABLE = (
     *(f"gitlab_kas['{key}']" for key in OWN_KEYS),
     *(f"gitlab_rails['{key}']" for key in (*RAILS_URLS, "redis_username")),
 )
-# Good and odd choices by the kind of a variable, the odd ones in the second place.
-CHOICES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
-    "authorities": (([{"name": "internal", "content": "PEM"}],), ([{"name": "a/b"}],)),
-    "batch": (("1", "100%"), ("2", "50%")),
-    "boolean": ((False, True, "no", "true"), ()),
-    "days": ((30,), (0,)),
-    "flag": ((True, False), ("true",)),
-    "listener": (LISTENERS[:3], LISTENERS),
+# Good and odd choices by the syntax of a variable, else by its type, the odd ones in the second place.
+CHOICES: dict[Syntax | str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
+    batch: (("1", "100%"), ("2", "50%")),
+    "bool": ((False, True, "no", "true"), ()),
+    DAYS: ((30,), (0,)),
+    listener: (LISTENERS[:3], LISTENERS),
     "path": (("/etc/gitlab/kas.crt",), ("/" + 120 * "k",)),
-    "port": ((8155, 8153), ("9155",)),
-    "release": (RELEASES[:-2], ()),
-    "seconds": ((60,), (1,)),
-    "text": (("git", "kas1"), ("kas.internal", "ansible_facts.x", "/bin/true")),
+    PORT: ((8155, 8153), ("9155",)),
+    release: (RELEASES[:-2], ()),
+    SECONDS: ((60,), (1,)),
+    "str": (("git", "kas1"), ("kas.internal", "ansible_facts.x", "/bin/true")),
 }
 
 
@@ -190,22 +198,25 @@ class _Generator:
                 lambda secret: self._one(*SECRET_VALUES[secret][: 4 if self._wildness else 1]), *SECRETS
             ),
             "kas_own_private_api_query": lambda: self._one("all_ipv4_addresses", *self._odd("fqdn", "[", "nothing")),
+            "kas_ca_certificates": lambda: [
+                self._one({"name": "internal", "content": "PEM"}, *self._odd({"name": "a/b"}))
+            ],
             "kas_extra_allowed_response_headers": lambda: ["X-One", *self._odd("X Two")],
         }
         return special[name]() if name in special else self._option(variable)
 
     def _option(self, variable: Variable) -> Any:
-        if variable.kind == "choice":
+        if variable.choices:
             return self._one(*variable.choices)
-        if variable.kind == "url":
-            return self._url(*variable.choices)
-        if variable.kind == "list":
-            return [self._one(*CIDRS[: 9 if self._wildness else 1]) for _ in range(self._random.randint(1, 2))]
-        if variable.kind == "sentinels":
+        if isinstance(variable.syntax, Url):
+            return self._url(*variable.syntax.schemes)
+        if variable.items and variable.items.options:
             return [{"host": self._one(*NAMES)}]
-        if variable.secret:
+        if variable.items:
+            return [self._one(*CIDRS[: 9 if self._wildness else 1]) for _ in range(self._random.randint(1, 2))]
+        if variable.is_secret:
             return self._one(MARK, f"redis://me:{MARK}@redis")
-        good, odd = CHOICES[variable.kind]
+        good, odd = CHOICES[variable.syntax or variable.type]
         return self._one(*good, *self._odd(*odd))
 
     def _info(self, number: int, in_play: bool) -> dict[str, Any]:

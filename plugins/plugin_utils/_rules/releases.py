@@ -42,7 +42,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences
     listens_for_itself,
     source,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS, VARIABLES, shown
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS, VARIABLES, is_set, shown
 
 # Keys that an older release ignores with consequences, or for which it has something else: what follows, what to do.
 _OLDER_RELEASES = {
@@ -80,9 +80,9 @@ def _unknown_variables(host: Host, deployment: Deployment) -> Iterator[str]:
     """
     for key, name in VARIABLE_OF_KEY.items():
         variable, _dot, option = name.partition(".")
-        value = host.values[variable].get(option, "") if variable == "kas_redis" else host.values[variable]
-        is_secret = (REDIS[option] if variable == "kas_redis" else VARIABLES[variable]).secret
-        if variable != "kas_secrets_values" and value != "" and KEYS[key].not_yet(host.version):
+        value = host.values[variable].get(option) if variable == "kas_redis" else host.values[variable]
+        is_secret = (REDIS[option] if variable == "kas_redis" else VARIABLES[variable]).is_secret
+        if variable != "kas_secrets_values" and is_set(value) and KEYS[key].not_yet(host.version):
             yield _too_old(host, name, "set" if is_secret else shown(value), KEYS[key], key)
 
 

@@ -23,6 +23,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
     Rule,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._syntax import secret_remedy
 
 
 def secret_refusals(deployment: Deployment, choice: Choice) -> list[str]:
@@ -39,13 +40,8 @@ def secret_refusals(deployment: Deployment, choice: Choice) -> list[str]:
 
 def given(host: Host, deployment: Deployment) -> Iterator[str]:
     for name, value in host.values["kas_secrets_values"].items():
-        if name not in SECRETS:
-            yield f"kas_secrets_values.{name} is no secret of KAS; set only {', '.join(SECRETS)}"
-        elif problem(name, value):
-            yield (
-                f"kas_secrets_values.{name} {problem(name, value)}; set {SECRETS[name]} random bytes in strict Base64,"
-                f" as 'openssl rand -base64 -A {SECRETS[name]}' prints them"
-            )
+        if problem(name, value):
+            yield f"kas_secrets_values.{name} {problem(name, value)}; {secret_remedy(name)}"
     for name in secret_names(host, deployment):
         found = _found_secret(host, name)
         is_given = any(name in other.values["kas_secrets_values"] for other in deployment.hosts)

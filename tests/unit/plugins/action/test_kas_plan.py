@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.action.kas_plan import ActionModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, fingerprint, make
@@ -189,6 +191,26 @@ def test_a_variable_that_cannot_be_evaluated(value, why, batch, plan):
     assert "hunter2" not in refusal
 
 
+def test_a_variable_that_is_not_set_is_its_default_in_a_template(plan):
+    given = {"kas_own_private_api_url": "grpc://{{ inventory_hostname }}.{{ kas_user }}:8155"}
+    made = plan(kas1=given, kas2=given, batch=["kas1"])
+    assert [node["own_urls"] for node in made["nodes"].values()] == [["grpc://kas1.git:8155"], ["grpc://kas2.git:8155"]]
+
+
+def test_a_variable_of_the_chart_is_none_of_a_deployment(plan):
+    assert not plan(kas1={**CIDR, "kas_chart_namespace": "{{ nothing }}", "kas_chart_runs": "?"}).get("failed")
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [("{{ nothing }}", "'nothing' is undefined"), ("{{ hostvars.kas2.nothing }}", None), ("{{ groups['x'] }}", None)],
+)
+def test_a_text_that_cannot_be_evaluated(value, why, plan):
+    (refusal,) = plan(kas1={**CIDR, "kas_user": value})["refusals"]
+    assert re.fullmatch(r"kas1: kas_user cannot be evaluated \((?:(?![:.] )[^()])*\); correct it\.", refusal), refusal
+    assert why is None or f"({why})" in refusal
+
+
 def test_variables_of_somebody_else(plan):
     """A variable that is not ours is never evaluated; one whose name is almost ours is warned of."""
     made = plan(kas1={**CIDR, "kas_own": "{{ nothing }}"})
@@ -200,6 +222,7 @@ def test_variables_of_somebody_else(plan):
     [
         ("kas_own_private_api_cird", "kas_own_private_api_cidr"),
         ("kas_own_private_api_cidrs", "kas_own_private_api_cidr"),
+        ("kas_chart_namespaces", "kas_chart_namespace"),
         ("kas_redis_host", None),
         ("kas_backup_dir", None),
         ("mykas_enabled", None),

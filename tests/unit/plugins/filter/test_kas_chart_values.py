@@ -95,7 +95,6 @@ def lazy(value: Any) -> Any:
     ("name", "expected"),
     [
         ("kas_chart_values", VALUES),
-        ("kas_chart_check", {"refusals": [], "warnings": [COOKIE]}),
         ("kas_chart_secrets", MANIFEST),
     ],
 )
@@ -128,7 +127,6 @@ def test_results(wrap: Any, name: str, expected: dict[str, Any]) -> None:
     ],
 )
 def test_refusals(given: dict[str, Any], refusals: list[str]) -> None:
-    assert FILTERS["kas_chart_check"]({**GIVEN, **given}, "kas1") == {"refusals": refusals, "warnings": []}
     with pytest.raises(AnsibleFilterError) as values:
         FILTERS["kas_chart_values"]({**GIVEN, **given}, "kas1")
     assert str(values.value) == "\n".join(refusals)

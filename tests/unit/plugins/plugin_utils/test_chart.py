@@ -13,7 +13,6 @@ import pytest
 import yaml
 from ansible.utils.vars import merge_hash
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._chart import (
-    CHART_VARIABLES,
     Chart,
     helm_values,
     read_chart,
@@ -22,7 +21,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._chart import (
     secrets_refusals,
     warnings,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import SPEC_TYPES
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -48,7 +46,7 @@ BOTH = {**GIVEN, "kas_external_url": "wss://kas.gitlab.example.com"}
 
 
 def chart(given: dict[str, Any]) -> Chart:
-    found, wrong = read_chart("host", given, yaml.safe_load)
+    found, wrong = read_chart("host", given)
     assert wrong == []
     return found
 
@@ -334,7 +332,7 @@ def test_secrets_manifest(given: dict[str, Any], expected: list[tuple[str, str, 
     ],
 )
 def test_wrong_types(given: dict[str, Any], message: str) -> None:
-    _chart, wrong = read_chart("host", {**BOTH, **given}, yaml.safe_load)
+    _chart, wrong = read_chart("host", {**BOTH, **given})
     assert wrong == [f"host: {message}"]
 
 
@@ -713,14 +711,3 @@ def test_warnings(given: dict[str, Any], messages: list[str]) -> None:
     asked = chart(given)
     assert refusals(asked) == []
     assert warnings(asked) == [f"host: {message}." for message in messages]
-
-
-def test_role() -> None:
-    """The role's argument specs and the variables known here say the same."""
-    specs = ROOT / "roles" / "kas_chart" / "meta" / "argument_specs.yml"
-    options = yaml.safe_load(specs.read_text())["argument_specs"]["main"]["options"]
-    assert {name for name in options if name.startswith("kas_chart_")} == {*CHART_VARIABLES, "kas_chart_host"}
-    for name, variable in CHART_VARIABLES.items():
-        assert options[name]["type"] == SPEC_TYPES[variable.kind]
-        assert options[name]["default"] == variable.default
-        assert tuple(options[name].get("choices", ())) == (variable.choices if variable.kind == "choice" else ())

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _releases, _rules
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import VARIABLE_OF_KEY, Deployment
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import BROKEN, ENVIRONMENT, KEYS, Release
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS, VARIABLES
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES, normalise
 
 ROOT = Path(__file__).resolve().parents[4]
 DATA = json.loads((ROOT / "tests" / "data" / "kas-settings-by-version.json").read_text())
@@ -25,17 +25,8 @@ RELEASES = sorted(
 )
 
 
-# A value for a variable of each kind.
-SAMPLES = {
-    "choice": "tcp",
-    "flag": True,
-    "listener": ":8150",
-    "path": "/file",
-    "port": 1,
-    "sentinels": [{"host": "s1"}],
-    "text": "x",
-    "url": "https://gitlab.example.com",
-}
+# Of these, a variable is given the first that it takes.
+SAMPLES = ("x", 1, True, ":8150", "/file", "https://gitlab.example.com", [{"host": "s1"}])
 WITH_SAMPLE = {
     key: name
     for key, name in VARIABLE_OF_KEY.items()
@@ -64,10 +55,10 @@ def test_every_release_knows_what_the_package_knows(part, table):
 def given(name):
     """The variables that give one of them, by its name, a value."""
     variable, _dot, option = name.partition(".")
-    if option:
-        return {variable: {option: SAMPLES[REDIS[option].kind]}}
-    kind, choices = VARIABLES[variable].kind, VARIABLES[variable].choices
-    return {variable: choices[-1] if kind == "choice" else SAMPLES[kind]}
+    if VARIABLES[variable].choices:
+        return {variable: VARIABLES[variable].choices[-1]}
+    tried = [{variable: {option: sample} if option else sample} for sample in SAMPLES]
+    return next(each for each in tried if not normalise("kas1", each)[1])
 
 
 @pytest.mark.parametrize("key", WITH_SAMPLE)

@@ -924,12 +924,10 @@ REFUSALS = [
     ),
     (
         {"kas1": {}},
-        {"kas_secrets_values": {"websocket_token_secret_key": {"a": 1}, "secret": "x"}},
+        {"kas_secrets_values": {"websocket_token_secret_key": "hunter2"}},
         [
-            "kas1: kas_secrets_values.websocket_token_secret_key is not a string; set 72 random bytes in strict Base64,"
-            " as 'openssl rand -base64 -A 72' prints them.",
-            "kas1: kas_secrets_values.secret is no secret of KAS; set only api_secret_key, private_api_secret_key,"
-            " websocket_token_secret_key.",
+            "kas1: kas_secrets_values.websocket_token_secret_key is not strict Base64 (one line, no spaces, padded with"
+            " '='); set 72 random bytes in strict Base64, as 'openssl rand -base64 -A 72' prints them."
         ],
     ),
     (

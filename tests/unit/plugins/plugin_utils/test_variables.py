@@ -5,8 +5,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES, normalise, shown
+
+ROOT = Path(__file__).resolve().parents[4]
+# Every option of every role, as it stands in the spec.
+OPTIONS = {
+    name: option
+    for path in ROOT.glob("roles/*/meta/argument_specs.yml")
+    for name, option in yaml.safe_load(path.read_text())["argument_specs"]["variables"]["options"].items()
+}
 
 
 def test_defaults():
@@ -21,7 +33,7 @@ def test_unset_is_the_default(name, unset):
     assert normalise("node1", {name: unset}) == normalise("node1", {})
 
 
-@pytest.mark.parametrize(
+GIVEN = pytest.mark.parametrize(
     ("name", "given", "expected"),
     [
         ("kas_enabled", "false", False),
@@ -65,13 +77,55 @@ def test_unset_is_the_default(name, unset):
         ("kas_ca_certificates", [{"name": "ca", "src": "ca.crt", "content": ""}], [{"name": "ca", "src": "ca.crt"}]),
         ("kas_ca_certificates", '[{"name": "ca", "content": "PEM"}]', [{"name": "ca", "content": "PEM"}]),
         ("kas_redis", {"sentinels": '[{"host": "s1"}]'}, {"sentinels": [{"host": "s1", "port": 26379}]}),
+        # texts of surveys: YAML, JSON with tabs, one item a line as a browser sends it
+        ("kas_env", "A: b\nC: d", {"A": "b", "C": "d"}),
+        ("kas_env", '{\n\t"A": "b"\n}', {"A": "b"}),
+        ("kas_redis", "host: redis\nport: '6380'\npassword: ''", {"host": "redis", "port": 6380}),
+        ("kas_own_private_api_cidr", "10.0.0.0/8\r\nfd00::/8\r\n", ["10.0.0.0/8", "fd00::/8"]),
+        ("kas_own_private_api_cidr", "- 10.0.0.0/8\n- fd00::/8", ["10.0.0.0/8", "fd00::/8"]),
+        ("kas_ca_certificates", "- name: ca\n  src: ca.crt", [{"name": "ca", "src": "ca.crt"}]),
+        # blanks at every depth that a spec describes
+        ("kas_own_private_api_cidr", ["10.0.0.0/8", "", None], ["10.0.0.0/8"]),
+        ("kas_own_private_api_cidr", [""], []),
+        ("kas_redis", {"host": None, "port": " ", "ssl": "", "sentinels": "", "socket": ""}, {}),
+        ("kas_redis", {"sentinels": [{"host": "s1", "port": ""}]}, {"sentinels": [{"host": "s1", "port": 26379}]}),
+        ("kas_secrets_values", {"api_secret_key": "", "private_api_secret_key": None}, {}),
+        # what no spec describes is the user's own
+        ("kas_env", {"A": "", "B": None}, {"A": "", "B": None}),
     ],
 )
+
+
+@GIVEN
 def test_given(name, given, expected):
     values, sentences = normalise("node1", {name: given})
     assert sentences == []
     assert values[name] == expected
     assert type(values[name]) is type(expected)
+
+
+@GIVEN
+def test_ansible_agrees(name, given, expected):
+    """What was understood is what the spec says, by the validator of this ansible-core."""
+    spec = {name: without_no_log(OPTIONS[name])}  # with it, it would mask the values all over the process
+    result = ArgumentSpecValidator(spec).validate({name: expected})
+    assert result.error_messages == []
+    assert given_back(result.validated_parameters[name]) == expected
+
+
+def without_no_log(option):
+    inner = {name: without_no_log(each) for name, each in option.get("options", {}).items()}
+    kept = {
+        key: value for key, value in option.items() if key in ("type", "elements", "choices", "default", "required")
+    }
+    return {**kept, **({"options": inner} if inner else {})}
+
+
+def given_back(value):
+    """Without the options that are not set, which the validator adds as null."""
+    if isinstance(value, dict):
+        return {key: given_back(item) for key, item in value.items() if item is not None or key in ("A", "B")}
+    return [given_back(item) for item in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize(
@@ -208,6 +262,38 @@ def test_given(name, given, expected):
             [{"name": "ca", "path": "ca.crt"}],
             "kas_ca_certificates[0].path is 'ca.crt'; kas_ca_certificates[0] takes only name, src, content.",
         ),
+        *(
+            (
+                "kas_ca_certificates",
+                [{"name": name, "src": "a"}],
+                "kas_ca_certificates[0].name is not set; set the name of its file on the nodes, without .crt.",
+            )
+            for name in ("", None)
+        ),
+        *(
+            (
+                "kas_secrets_values",
+                {"websocket_token_secret_key": value},
+                f"kas_secrets_values.websocket_token_secret_key is {said}; set 72 random bytes in strict Base64, as"
+                " 'openssl rand -base64 -A 72' prints them.",
+            )
+            for value, said in (({"a": 1}, "a mapping"), (12, "a number"), (True, "a boolean"))
+        ),
+        (
+            "kas_secrets_values",
+            {"secret": "x"},
+            "kas_secrets_values.secret is text; kas_secrets_values takes only api_secret_key, private_api_secret_key,"
+            " websocket_token_secret_key.",
+        ),
+        ("kas_secrets_values", "hunter2", "kas_secrets_values is text; set a mapping whose names are text."),
+        ("kas_own_private_api_port", "8155.0", "kas_own_private_api_port is '8155.0'; set a port from 1 to 65535."),
+        ("kas_own_private_api_port", 8155.0, "kas_own_private_api_port is 8155.0; set a port from 1 to 65535."),
+        ("kas_socket_dir", "~/sockets", "kas_socket_dir is '~/sockets'; set an absolute path on the node."),
+        (
+            "kas_own_private_api_cidr",
+            "[10.0.0.0/8",
+            "kas_own_private_api_cidr is '[10.0.0.0/8'; set a list of texts, or one text with commas.",
+        ),
         ("kas_env", "{", "kas_env is text; set a mapping whose names are text."),
         ("kas_env", ["a"], "kas_env is a list; set a mapping whose names are text."),
         ("kas_env", {1: "a"}, "kas_env is a mapping; set a mapping whose names are text."),
@@ -245,6 +331,19 @@ def test_wrong(name, given, sentence):
     assert values[name] == VARIABLES[name].default
 
 
+def test_every_option_that_is_wrong_is_named():
+    given = {"port": "abc", "pasword": "hunter2", "sentinels": [{"host": "s1", "port": 0}, {}], "ssl": "maybe"}
+    values, sentences = normalise("node1", {"kas_redis": given})
+    assert [sentence.partition(";")[0] for sentence in sentences] == [
+        "node1: kas_redis.pasword is text",
+        "node1: kas_redis.port is 'abc'",
+        "node1: kas_redis.ssl is 'maybe'",
+        "node1: kas_redis.sentinels[0].port is 0",
+        "node1: kas_redis.sentinels[1].host is not set",
+    ]
+    assert values["kas_redis"] == {}
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -271,12 +370,6 @@ def test_unknown_option_of_redis_does_not_show_its_value():
 def test_every_wrong_variable_is_named():
     given = {"kas_enabled": "x", "kas_user": 1, "kas_unknown": object()}
     assert len(normalise("node1", given)[1]) == 2
-
-
-def test_parser_is_handed_in():
-    assert normalise("node1", {"kas_env": "A: b"}, load=lambda text: dict([text.split(": ")]))[0]["kas_env"] == {
-        "A": "b"
-    }
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the argument specs of the roles cannot say of a variable: the syntax of its text, the range of its number.
+
+A syntax takes what was given, which may be of any type, and returns it in its final form, or raises Unfit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import host_port
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS
+
+_RELEASE = re.compile(r"\d+\.\d+\.\d+([-+][\w.+-]*)?")
+
+Syntax = Callable[[Any], Any]
+
+
+class Unfit(Exception):
+    """A value that a variable cannot take; the text is what to set, as the last part of a sentence."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number, or the text of one."""
+
+    limits: range
+    remedy: str
+
+    def __call__(self, value: Any) -> int:
+        is_digits = isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", value)
+        if is_digits or (isinstance(value, int) and not isinstance(value, bool)):
+            number = int(value)
+            if number in self.limits:
+                return number
+        raise Unfit(self.remedy)
+
+
+PORT = Whole(range(1, 65536), "set a port from 1 to 65535")
+SECONDS = Whole(range(1, 86401), "set whole seconds from 1 to 86400")
+DAYS = Whole(range(36501), "set whole days from 0 to 36500")
+
+
+@dataclass(frozen=True)
+class Url:
+    """A URL with one of these schemes, without user, query and fragment; the first one is for examples."""
+
+    schemes: tuple[str, ...]
+
+    def __call__(self, value: Any) -> str:
+        example = f"such as {self.schemes[0]}://HOST"
+        if not isinstance(value, str):
+            raise Unfit(f"set one URL, {example}")
+        text = value.strip()
+        try:
+            parts = urlsplit(text)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            raise Unfit(f"set a valid URL, {example}") from None
+        if not text.startswith(tuple(f"{scheme}:" for scheme in self.schemes)):
+            raise Unfit(f"set a URL whose scheme is {either(self.schemes)}")
+        if parts.scheme == "unix":
+            if not re.fullmatch(r"unix:///\S+", text):
+                raise Unfit("set the path of a socket with three slashes, unix:///PATH")
+            return text
+        if not host or port == 0 or parts.netloc.endswith(":") or re.search(r"\s", text):
+            raise Unfit(f"set a valid URL, {example}")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise Unfit("set a URL without user, query and fragment")
+        return text
+
+
+@dataclass(frozen=True)
+class Needed:
+    """A text that must be there."""
+
+    remedy: str
+
+    def __call__(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise Unfit(self.remedy)
+        return value
+
+
+def listener(value: Any) -> str:
+    """Where a server listens: ADDRESS:PORT or the path of a socket."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("/") or host_port(text):
+            return text
+    raise Unfit("set ADDRESS:PORT (IPv6 in brackets), or a socket's absolute path with network unix")
+
+
+def batch(value: Any) -> str:
+    """How many nodes at a time, as Ansible's serial takes it."""
+    if isinstance(value, bool) or not re.fullmatch(r"\s*[1-9][0-9]{0,4}%?\s*", str(value)):
+        raise Unfit("set a number of nodes from 1 on, or a percentage such as 25%")
+    return str(value).strip()
+
+
+def release(value: Any) -> str:
+    """A release of GitLab."""
+    if not isinstance(value, str) or not _RELEASE.fullmatch(value.strip()):
+        raise Unfit("set a release of GitLab with all three numbers, such as '19.3.0'")
+    return value.strip()
+
+
+def secret_remedy(name: str) -> str:
+    """What to set for one of the three secrets."""
+    size = SECRETS[name]
+    return f"set {size} random bytes in strict Base64, as 'openssl rand -base64 -A {size}' prints them"
+
+
+# By the name of the variable; an option within one has that one's name and a dot before its own.
+SYNTAXES: dict[str, Syntax] = {
+    "kas_external_url": Url(("wss", "ws", "grpcs", "grpc")),
+    "kas_internal_url": Url(("grpc", "grpcs", "unix")),
+    "kas_k8s_proxy_url": Url(("http", "https")),
+    "kas_gitlab_address": Url(("http", "https")),
+    "kas_chart_gitlab_url": Url(("http", "https")),
+    "kas_own_private_api_url": Url(("grpc", "grpcs")),
+    "kas_own_private_api_port": PORT,
+    "kas_private_api_listen_address": listener,
+    "kas_internal_api_listen_address": listener,
+    "kas_listen_address": listener,
+    "kas_kubernetes_api_listen_address": listener,
+    "kas_observability_listen_address": listener,
+    "kas_redis.port": PORT,
+    "kas_redis.sentinels.host": Needed("set the name or address of a Sentinel"),
+    "kas_redis.sentinels.port": PORT,
+    **{f"kas_secrets_values.{name}": Needed(secret_remedy(name)) for name in SECRETS},
+    "kas_ca_certificates.name": Needed("set the name of its file on the nodes, without .crt"),
+    "kas_certificate_min_valid_days": DAYS,
+    "kas_target_version": release,
+    "kas_serial": batch,
+    "kas_reconfigure_timeout_s": SECONDS,
+    "kas_ready_timeout_s": SECONDS,
+    "kas_probe_timeout_s": SECONDS,
+    "kas_chart_api_port": PORT,
+}
+
+
+def either(words: Sequence[str]) -> str:
+    """'a', 'a or b', 'a, b or c'; an empty word, which means not set, is left out."""
+    words = [word for word in words if word]
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
