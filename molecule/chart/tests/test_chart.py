@@ -80,7 +80,7 @@ def test_what_is_shown(files: dict[str, bytes]) -> None:
     again = run("--diff", "-vvvv")
     assert again.returncode == 0, again.stdout
     assert json.dumps({"msg": BOTH}, indent=4, sort_keys=True) in again.stdout
-    assert "kas_chart_tls_ca_secret is not set, and from chart 10.0 (GitLab 19.0) on the Gateway" in again.stdout
+    assert "kas_chart_tls_ca_secret is not set, and from chart 10.0 (GitLab 19.0) on the Gateway" in again.stderr
     assert '"name": "gitlab-kas",' in again.stdout
     assert " changed=0 " in again.stdout
     for secret in SECRETS:
