@@ -36,10 +36,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         groups = frozenset(group for group in GROUPS if name in task_vars["groups"].get(group, ()))
         host, _wrong = read(Gathered(name, groups, in_play=name == here, variables=values))
         waits = args["wait_until_ready"] and host.runs_kas and not self._task.check_mode
+        include = host.values["kas_gitlab_rb_include"]
         info = self._execute_module(
             module_name="kasops.gitlab_kas.kas_info",
             module_args={
                 "path": host.values["kas_gitlab_rb_path"],
+                **({"include": include} if include else {}),
                 "secret_values": args["secret_values"],
                 "wait_s": host.values["kas_ready_timeout_s"] if waits else 0,
                 **inputs(host),

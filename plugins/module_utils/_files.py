@@ -38,20 +38,25 @@ def read(path: str) -> bytes:
         ) from error
 
 
+def read_if_there(path: str) -> bytes | None:
+    """The content of a regular file; None where there is none. Raises FileError."""
+    return read(path) if os.path.lexists(path) else None
+
+
 def read_included(path: str) -> bytes:
     """The content of a file that a gitlab.rb includes. Raises OSError."""
     return Path(path).read_bytes()
 
 
-def write(path: str, content: bytes, *, expected: bytes | None = None) -> None:
-    """Replace a file's content; owner, group, mode, ACL and SELinux context stay.
+def write(path: str, content: bytes, *, expected: bytes | None = None, mode: int | None = None) -> None:
+    """Replace a file's content; owner, group, mode, ACL and SELinux context stay, unless a mode is given.
 
     A symlink stays one: the file that it leads to is replaced. A file that does not exist yet gets mode 0600.
     With ``expected`` the file must still have that content. Raises FileError, and then nothing has changed.
     """
     target = os.path.realpath(path)
     try:
-        temporary = _write_beside(target, content)
+        temporary = _write_beside(target, content, mode=mode)
         try:
             if expected is not None and Path(target).read_bytes() != expected:
                 raise FileError(f"{path} was changed by somebody else at the same moment; run again.")
@@ -62,6 +67,19 @@ def write(path: str, content: bytes, *, expected: bytes | None = None) -> None:
             raise
     except OSError as error:
         raise FileError(f"{path} cannot be replaced ({error.strerror}); it is as it was, correct that.") from error
+    _sync_directory(target)
+
+
+def remove(path: str, *, expected: bytes) -> None:
+    """Take a file away that still has this content; a symlink goes with the file that it leads to. Raises FileError."""
+    target = os.path.realpath(path)
+    try:
+        if Path(target).read_bytes() != expected:
+            raise FileError(f"{path} was changed by somebody else at the same moment; run again.")
+        for name in dict.fromkeys([path, target]):
+            Path(name).unlink()
+    except OSError as error:
+        raise FileError(f"{path} cannot be removed ({error.strerror}); it is as it was, correct that.") from error
     _sync_directory(target)
 
 
@@ -92,9 +110,9 @@ def backup(path: str) -> str:
     return copy
 
 
-def _write_beside(target: str, content: bytes, *, owner: str | None = None) -> str:
-    """A synced file with this content in the same directory: with the attributes of ``target`` if it exists, or with
-    mode 0600 and the owner of another file.
+def _write_beside(target: str, content: bytes, *, owner: str | None = None, mode: int | None = None) -> str:
+    """A synced file with this content in the same directory: with the attributes of ``target`` if it exists, but for
+    the mode if one is given, or with mode 0600 and the owner of another file.
     """
     # mkstemp makes it with mode 0600: the content holds secrets before the owner is right.
     descriptor, temporary = tempfile.mkstemp(prefix=".ansible_", dir=str(Path(target).parent))
@@ -105,7 +123,7 @@ def _write_beside(target: str, content: bytes, *, owner: str | None = None) -> s
             if owner is not None:
                 _copy_owner(owner, file.fileno())
             elif Path(target).exists():
-                _copy_attributes(target, file.fileno())
+                _copy_attributes(target, file.fileno(), mode)
             os.fsync(file.fileno())
     except BaseException:
         with suppress(OSError):
@@ -119,12 +137,12 @@ def _copy_owner(source: str, descriptor: int) -> None:
     os.fchown(descriptor, status.st_uid, status.st_gid)
 
 
-def _copy_attributes(source: str, descriptor: int) -> None:
+def _copy_attributes(source: str, descriptor: int, mode: int | None) -> None:
     _copy_owner(source, descriptor)
     for name in _attributes(source):  # system.posix_acl_access and security.selinux are two of them
         os.setxattr(descriptor, name, os.getxattr(source, name))
     # Last: the mode's group bits are the mask of the ACL, and let nobody in before it stands.
-    os.fchmod(descriptor, stat.S_IMODE(Path(source).stat().st_mode))
+    os.fchmod(descriptor, stat.S_IMODE(Path(source).stat().st_mode) if mode is None else mode)
 
 
 def _attributes(path: str) -> list[str]:

@@ -11,17 +11,21 @@ nothing changes. The proof is Ruby's: it outlines the result once more before an
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import (
     CALL_FORM,
+    READS,
     SECTION_BEGIN,
     SECTION_END,
     Document,
     GitlabRbError,
     Path,
+    State,
     Tree,
     put,
     show,
@@ -68,12 +72,13 @@ class Change(NamedTuple):
         return self.document.text
 
 
-class Undoing(NamedTuple):
-    """What takes back the changes on record: settings as they were, settings to remove, and those that stay."""
+class Restored(NamedTuple):
+    """A document in which changes on record are taken back."""
 
-    settings: Tree
-    remove: Tree
-    left: list[str]
+    document: GitlabRb
+    names: tuple[str, ...]  # of what was restored
+    settings: Tree  # those of them that have a value again
+    left: list[str]  # the names of what stays
 
 
 class GitlabRb(Document):
@@ -98,38 +103,53 @@ class GitlabRb(Document):
             self.prove(result, leaves, gone)
         return Change(result, tuple(dict.fromkeys(removed + names)))
 
-    def undoing(self, record: Record, names: Iterable[Path]) -> Undoing:
-        """How to take back some of what is on record. What somebody else has set since stays, and what was replaced
-        and not kept: to remove it would leave neither value. So does a setting that somebody else has set, too,
-        without effect: to remove it takes every line of it.
+    def restored(self, record: Record, paths: Iterable[Path]) -> Restored:
+        """Take back some of what is on record. What somebody else has set since stays, and what was replaced and not
+        kept: to remove it would leave neither value. So does a setting that somebody else has set, too, without
+        effect: to remove it takes every line of it. What this file includes is none of its business here. A line of
+        ours behind another one goes, and the other one counts again.
         """
+        alone = self.alone
         settings: Tree = {}
         remove: Tree = {}
+        lines: dict[Path, Statement] = {}
         left = []
-        for path in names:
-            change, now = record.changes[path], self.mark(path)
+        for path in paths:
+            name = self.on_record(path)
+            change, now = record.changes[name], alone.mark(path)
             if now.digest == change.before.digest:
                 continue
             was_unset = change.before == NOTHING
-            is_ours = record.is_ours(path, now) and not (was_unset and self._is_set_twice(path))
-            if not (is_ours and change.before.is_kept):
+            is_ours = record.is_ours(name, now) and not (was_unset and alone._is_set_twice(path))
+            line = alone._line_behind(path, change.before) if is_ours and not was_unset else None
+            if line:
+                lines[path] = line
+            elif not (is_ours and change.before.is_kept):
                 left.append(show(path))
             elif was_unset:
                 put(remove, path, None)
             else:
                 put(settings, path, change.before.value)
-        return Undoing(settings, remove, left)
+        back = alone._without_lines(lines).change(settings, remove)
+        names = (*map(show, lines), *back.names)
+        return Restored(self.with_text(back.text), names, merged(settings, _tree(lines)), left)
+
+    def on_record(self, path: Path) -> Path:
+        """The name of a setting on record."""
+        return (self._path, *path) if self.is_included else path
 
     def note(self, record: Record, change: Change, settings: Mapping[str, Any], remove: Mapping[str, Any]) -> None:
         """Put on record which of these settings the change makes another."""
         for path in dict.fromkeys([*(path for path, _value in _leaves(settings)), *names_in(remove)]):
             before, after = self.mark(path), change.document.mark(path)
             if before != after:
-                record.note(path, before, after)
+                record.note(self.on_record(path), before, after)
 
     def mark(self, path: Path) -> Mark:
-        """What the file makes of a setting, for the record; what holds a secret is not kept there."""
-        state = self.state(path)
+        """What the file alone makes of a setting, for the record; what holds a secret is not kept there."""
+        return self._mark(path, self.alone.state(path))
+
+    def _mark(self, path: Path, state: State) -> Mark:
         if is_gone(state):
             return NOTHING
         value = state.value.literal if state.kind == "found" and state.value and not state.rest else NO_LITERAL
@@ -139,6 +159,70 @@ class GitlabRb(Document):
         put(tree, path, value)
         is_kept = _is_plain(value) and mask(tree) == tree
         return Mark(digest(repr(value).encode()), is_kept, value if is_kept else None)
+
+    @cached_property
+    def alone(self) -> GitlabRb:
+        """This file without what it includes."""
+        has_runs = any(statement.runs for statement in self.outline.statements)
+        return self._like_this(self.text, self._commented, alone=True) if has_runs and not self._alone else self
+
+    def without_hashes_there(self, settings: Mapping[str, Any], at: Path = ()) -> Tree:
+        """These settings without the empty mappings that ask for a hash where there is one.
+
+        Raises GitlabRbError where nobody knows whether there is one.
+        """
+        left: Tree = {}
+        for key, value in settings.items():
+            path = (*at, str(key))
+            if not at or not isinstance(value, Mapping) or value:
+                left[key] = self.without_hashes_there(value, path) if isinstance(value, Mapping) else value
+                continue
+            state = self.state(path)
+            if is_gone(state):
+                left[key] = value
+            elif not is_set(state, value) and state.event:
+                why = f"this line may set {show(path)}, which must be a hash"
+                self.refuse(state.event.line, why, "write it as one, or remove it", file=state.event.file)
+        return left
+
+    def including(self, file: str, settings: Mapping[str, Any]) -> GitlabRb:
+        """This file with a line that includes another one, which sets these settings. Raises GitlabRbError."""
+        if self.includes(file):
+            return self
+        editor = Editor(self)
+        editor.include(file, [path for path, _value in _leaves(settings)])
+        return self._with_lines(editor)
+
+    def not_including(self, file: str) -> GitlabRb:
+        """This file without lines of ours that include another one. Raises GitlabRbError."""
+        editor = Editor(self)
+        editor.exclude(file)
+        return self._with_lines(editor).without_empty_sections()
+
+    def refuse_what_beats(
+        self, file: str, settings: Mapping[str, Any], remove: Mapping[str, Any], was: GitlabRb
+    ) -> None:
+        """Raise GitlabRbError unless what an included file sets is in effect, and what is not to be set is not.
+
+        ``was`` is this file before the change.
+        """
+        for path, value in _leaves(settings):
+            if not is_set(was.state(path), value):
+                self._refuse_later_reads(path, file)
+            for size in range(1, len(path)):
+                self._refuse_no_hash(path, size, file)
+            state = self.state(path)
+            if not is_set(state, value) and state.event:
+                why, remedy = f"this line may set {show(path)} after {file}", f"remove it, or include {file} after it"
+                if state.kind == "blocked":
+                    why = f"{show(path)} {state.why}, so {file} may set it in vain"
+                    remedy = "assign it once, at the top level, before that file is included"
+                self.refuse(state.event.line, why, remedy, file=state.event.file)
+        for path in names_in(remove):
+            state = self.state(path)
+            if not is_gone(state) and state.event:
+                why = f"this line may set {show(path)}, which must not be set beside what {file} sets"
+                self.refuse(state.event.line, why, "remove it", file=state.event.file)
 
     def masked_diff(self, other: GitlabRb) -> str:
         """The lines that differ, as a unified diff without context, with every secret masked."""
@@ -252,20 +336,83 @@ class GitlabRb(Document):
         return (self.with_text(editor.apply()), editor.names) if editor.names else (self, [])
 
     def _is_set_twice(self, path: Path) -> bool:
-        """Whether there is an assignment of this setting beside the one in effect, or one in an included file."""
-        events = [event for event in self.events(path) if event.kind == "set" and len(event.path) == len(path)]
-        return len(events) > 1 or any(event.file for event in events)
+        """Whether there is an assignment of this setting beside the one in effect."""
+        return sum(event.kind == "set" and len(event.path) == len(path) for event in self.events(path)) > 1
+
+    def _line_behind(self, path: Path, before: Mark) -> Statement | None:
+        """The line of ours that sets this again, where it is ``before`` without it."""
+        events = [event for event in self.events(path) if event.kind == "set" and event.path == path]
+        if len(events) < 2 or not Editor(self).is_ours(events[-1].statement):
+            return None
+        is_so = self._mark(path, self.state(path, before=events[-1])).digest == before.digest
+        return events[-1].statement if is_so else None
+
+    def _without_lines(self, lines: Mapping[Path, Statement]) -> GitlabRb:
+        """This file without lines that set something again."""
+        if not lines:
+            return self
+        editor = Editor(self)
+        for statement in lines.values():
+            editor.cut(statement)
+        result = self.with_text(editor.apply())
+        if list(self._untouched(list(lines))) != list(result._untouched(list(lines))):
+            self._give_up(result.text, "a change here would not mean what was asked")
+        return result.without_empty_sections()
+
+    def _with_lines(self, editor: Editor) -> GitlabRb:
+        """The document after edits that only concern lines of ours that include a file."""
+        result = self.with_text(editor.apply())
+        self.prove(result, [], [])
+        return result
+
+    def _refuse_later_reads(self, path: Path, file: str) -> None:
+        """Another setting that is made from this one would change with it."""
+        is_set_there = False
+        for event in self.events(path):
+            is_set_there = is_set_there or event.file == file
+            if event.kind in READS and (is_set_there or event.deferred) and event.file != file:
+                why = f"this line reads {show(path)} and would change with it"
+                self.refuse(event.line, why, "give it a value of its own", file=event.file)
+
+    def _refuse_no_hash(self, path: Path, size: int, file: str) -> None:
+        """What an included file adds to a hash needs one, or nothing, before it."""
+        here = next((event for event in self.events(path) if event.kind == "set" and event.file == file), None)
+        outer = path[:size]
+        culprit = None
+        for event in itertools.takewhile(lambda event: event is not here, self.events(outer)):
+            if len(event.path) <= size and event.kind in ("set", "touch"):
+                culprit = event if event.kind == "touch" else None
+        state = self.state(outer, before=here)
+        if state.kind == "found" and not (state.value and state.value.type == "hash" and not state.rest):
+            culprit = state.event
+        if culprit:
+            why = f"{show(outer)} may be no plain hash, so {file} cannot set {show(path)} in it"
+            self.refuse(culprit.line, why, "write it as a hash, or remove it", file=culprit.file)
 
     def _knowing(self, names: Sequence[tuple[str, str | None]]) -> GitlabRb:
         """The same document, outlined with a look for these names in its comments."""
         return self if set(names) <= set(self._commented) else self._like_this(self.text, names)
 
-    def _like_this(self, text: bytes, commented: Sequence[tuple[str, str | None]]) -> GitlabRb:
-        return GitlabRb(text, self._ruby, path=self._path, read_file=self._read_file, commented=commented)
+    def _like_this(
+        self, text: bytes, commented: Sequence[tuple[str, str | None]], *, alone: bool | None = None
+    ) -> GitlabRb:
+        return GitlabRb(
+            text,
+            self._ruby,
+            path=self._path,
+            read_file=self._read_file,
+            upcoming=self._upcoming,
+            commented=commented,
+            alone=self._alone if alone is None else alone,
+            is_included=self.is_included,
+        )
 
     def _untouched(self, touched: Sequence[Path]) -> Iterator[tuple[bytes, ...]]:
-        """The text of every statement, and of every pair of a hash, that no touched setting stands for."""
-        for statement in self.outline.statements:
+        """The text of every statement, and of every pair of a hash, that no touched setting stands for; lines of ours
+        that include a file are no such statements.
+        """
+        ours = self.our_lines()
+        for statement in (statement for statement in self.outline.statements if statement not in ours):
             paths = [path for path in touched if statement.name and _overlap(path, statement.path)]
             if not paths:
                 yield self._texts(spans(statement))
@@ -413,6 +560,13 @@ def names_in(tree: Mapping[str, Any], at: Path = ()) -> Iterator[Path]:
             yield from names_in(value, path)
         else:
             yield path
+
+
+def _tree(paths: Iterable[Path]) -> Tree:
+    tree: Tree = {}
+    for path in paths:
+        put(tree, path, None)
+    return tree
 
 
 def _is_plain(value: Any) -> bool:

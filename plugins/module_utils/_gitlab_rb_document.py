@@ -83,6 +83,8 @@ _PURE = frozenset(
 
 READS = ("read", "peek")
 _RETURNS = ("return", "return0")
+_RUNS = ("runs", "may run")
+_FILE = "\0file"  # in the place of a setting's name
 
 _INSIDE = {
     "if": "an if",
@@ -113,7 +115,7 @@ class Event(NamedTuple):
     """Something that a statement does to a setting, in the order of evaluation."""
 
     # set (plain, top level), read, peek (reads only), touch (may set it), include (a file that may set it here),
-    # unknown (may set it at any time), return (may end the file)
+    # unknown (may set it at any time), return (may end the file); runs (a file for certain), may run
     kind: str
     path: tuple[str | None, ...]  # () is every setting
     line: int
@@ -161,7 +163,8 @@ class Document:
     ``text`` is the file's content, ``ruby`` the running Ruby that outlines it, ``path`` the name for messages.
     ``read_file`` reads a file that it includes (absolute path; OSError where it cannot); without it included files
     count as unreadable. ``upcoming`` is such a file that does not exist yet, but can be read. ``commented`` names the
-    settings (name, key) to look for in comments. Raises GitlabRbError where the text is not valid Ruby.
+    settings (name, key) to look for in comments. ``alone`` leaves out whatever it includes; ``is_included`` says that
+    it is itself included, behind settings that it does not show. Raises GitlabRbError where the text is not valid Ruby.
     """
 
     def __init__(
@@ -173,8 +176,12 @@ class Document:
         read_file: Callable[[str], bytes] | None = None,
         upcoming: str | None = None,
         commented: Sequence[tuple[str, str | None]] = (),
+        alone: bool = False,
+        is_included: bool = False,
     ) -> None:
         self.text = text
+        self.is_included = is_included
+        self._alone = alone
         self._ruby = ruby
         self._path = path
         self._read_file = read_file
@@ -235,6 +242,14 @@ class Document:
         if name not in self._by_name:
             self._by_name[name] = [e for e in self._all_events if e.path[:1] == (name,) or e.concerns((name,))]
         return (event for event in self._by_name[name] if event.concerns(path))
+
+    def includes(self, file: str) -> bool:
+        """Whether a file is included for certain."""
+        return any(event.kind == "runs" and event.file == file for event in self._all_events)
+
+    def needs(self, file: str) -> bool:
+        """Whether a line includes a file without asking whether it is there."""
+        return any(event.kind in _RUNS and event.file == file and event.how for event in self._all_events)
 
     def grounds(self) -> Iterator[tuple[Event, Path, bool]]:
         """What goes into a hash after a file was included: the event, the hash, and whether it is known to be there.
@@ -299,6 +314,17 @@ class Document:
                 found.append(match.span())
         return found
 
+    def our_lines(self, file: str | None = None) -> list[Statement]:
+        """The lines in our sections that include this file, or any."""
+        return [
+            statement
+            for statement in self.outline.statements
+            if any(first <= statement.span[0] < last for first, last in self.sections)
+            and any(
+                run.always and not run.pattern and run.paths and file in (None, *run.paths) for run in statement.runs
+            )
+        ]
+
     def inside_code(self, offset: int) -> bool:
         """Whether an offset lies within a statement or the body of one of its heredocs."""
         return any(
@@ -359,11 +385,15 @@ class Document:
     def _included(self, run: Run, where: Statement, files: tuple[str, ...]) -> Iterator[Event]:
         """The events of the files that a call runs, or one that stands for anything where one cannot be read."""
         file = files[-1] if files else None
+        if self._alone:
+            return
         if run.deferred:
             yield Event("unknown", (), run.line, where, f"may be set through `{run.name}`", True, file)
             return
         try:
             for name, outline in self._files(run, files):
+                how = "" if run.guarded or run.pattern else "whether it is there or not"
+                yield Event("runs" if run.always else "may run", (_FILE, name), run.line, where, how, file=name)
                 for event in self._events_of(outline, where, (*files, name)):
                     yield event if run.always else _perhaps(event, f"may be set by {name}")
         except (OSError, RubyError):
@@ -392,6 +422,8 @@ class Document:
 
 def _perhaps(event: Event, how: str) -> Event:
     """An event that may not take place: nobody knows what the setting is then, until it is set again."""
+    if event.kind == "runs":
+        return event._replace(kind="may run")
     if event.kind not in ("set", "touch") or event.deferred:
         return event
     return event._replace(kind="include", how=how, value=None)

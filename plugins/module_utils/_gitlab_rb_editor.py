@@ -108,6 +108,25 @@ class Editor:
             self._refuse_reads(path, touched[0].statement.span[0])
             self._refuse_deferred_reads(path)
 
+    def include(self, file: str, paths: Iterable[Path]) -> None:
+        """A line that includes a file, behind everything that concerns these settings."""
+        document = self._document
+        events = [event for path in paths for event in document.events(path)]
+        line = self._assignment(("from_file",), file)
+        place = self._first(events, [document.text.rfind(SECTION_END, *section) for section in document.sections])
+        if place is None:
+            document.refuse(
+                self._end(events),
+                f"the file may end there, before {file} is included",
+                f"put {line.decode()} before it",
+            )
+        self._line(place, line)
+
+    def exclude(self, file: str) -> None:
+        """Take out the lines of ours that include a file."""
+        for statement in self._document.our_lines(file):
+            self.cut(statement)
+
     # -- What is done for it --
 
     def _replace(self, path: Path, state: State, value: Any) -> None:
@@ -150,7 +169,9 @@ class Editor:
 
     def _add(self, path: Path, state: State, value: Any) -> None:
         """No assignment in this file is in effect: a new one goes beside its commented line or to the end."""
-        into_hash = len(path) > 2 or value == {}
+        # In an included file a hash that is not set comes into being, until that file includes another one itself.
+        flat = self._document.is_included and not any(statement.runs for statement in self._document.outline.statements)
+        into_hash = (len(path) > 2 or value == {}) and not flat
         if not into_hash:
             self._line(self._place(path), self._assignment(path, value))
             return
@@ -185,7 +206,7 @@ class Editor:
             self._document.refuse(event.line, f"this line sets {show(path)}", "remove it there", file=event.file)
         if len(event.path) >= len(path):
             self._refuse_effects(path, event.value, event.statement)
-            self._cut_statement(event.statement)
+            self.cut(event.statement)
             return True
         found = False
         value: Value | None = event.value
@@ -218,25 +239,40 @@ class Editor:
         """Where a new assignment of ``path`` goes: the first place that keeps the invariant."""
         document = self._document
         events = list(document.events(path))
-        after = max((extent(e.statement)[1] for e in events if e.kind in _SETS), default=0)
-        readers = [e.statement.span[0] for e in events if e.kind in READS]
-        ends = [e for e in events if e.kind == "return"]
         places = [c.span[1] for c in document.outline.commented if c.path == path[:2] and not self._is_inside(c.span)]
         places = [place for place in places if place <= document.end]
         places += [document.text.rfind(SECTION_END, *section) for section in document.sections]
+        place = self._first(events, places)
+        if place is None:
+            document.refuse(
+                self._end(events),
+                f"the file may end there, before a new {show(path)} is read",
+                f"set {show(path)} before it",
+            )
+        return place
+
+    def _end(self, events: Iterable[Event]) -> int:
+        """The line where the file may end."""
+        at_end = self._document.line_of(self._document.end)
+        return next((event.line for event in events if event.kind == "return"), at_end)
+
+    def _first(self, events: Sequence[Event], places: Iterable[int]) -> Place | None:
+        """The first of some places, or a new section, behind all that may set something and before nothing that reads
+        it; None where the file may end before.
+        """
+        document = self._document
+        after = max((extent(e.statement)[1] for e in events if e.kind in _SETS), default=0)
+        readers = [e.statement.span[0] for e in events if e.kind in READS]
+        ends = [e.statement.span[0] for e in events if e.kind == "return"]
         new_section = Place(document.end, in_new_section=True)
         for place in (*map(Place, places), new_section):
             at = place.offset
             whole_line = place is new_section or document.text[at - 1 : at] == b"\n"
-            read = any(reader >= at for reader in readers)
-            ended = any(e.statement.span[0] < at for e in ends)
-            if at >= after and whole_line and not read and not ended:
+            is_read = any(reader >= at for reader in readers)
+            has_ended = any(end < at for end in ends)
+            if at >= after and whole_line and not is_read and not has_ended:
                 return place
-        return document.refuse(
-            ends[0].line,
-            f"the file may end there, before a new {show(path)} is read",
-            f"set {show(path)} before it",
-        )
+        return None
 
     def _is_inside(self, span: Span) -> bool:
         return self._document.inside_code(span[0]) or self._document.inside_code(span[1])
@@ -348,7 +384,7 @@ class Editor:
             self._edit((last.span[1], last.span[1]), ",")
         self._edit((line_end, line_end), f",{eol}".join(lines) + ("," if comma else "") + eol)
 
-    def _cut_statement(self, statement: Statement) -> None:
+    def cut(self, statement: Statement) -> None:
         document = self._document
         start, end = statement.span
         self._cut(body for body in statement.bodies if body[0] >= end)
@@ -385,16 +421,16 @@ class Editor:
     def _cut_hash(self, value: Value) -> bool:
         """Take out an empty hash as a whole if it was only written for its keys: by this module, that is."""
         statement = next(s for s in self._document.outline.statements if s.span[0] <= value.span[0] < s.span[1])
-        if not self._is_ours(statement):
+        if not self.is_ours(statement):
             return False
         if value.span in self._owners:
             outer, item = self._owners[value.span]
             self._removed.setdefault(outer.span, (outer, []))[1].append(item)
         else:
-            self._cut_statement(statement)
+            self.cut(statement)
         return True
 
-    def _is_ours(self, statement: Statement) -> bool:
+    def is_ours(self, statement: Statement) -> bool:
         """Whether a statement stands where this module puts a new one: in its section, or right after its comment."""
         document = self._document
         start = statement.span[0]

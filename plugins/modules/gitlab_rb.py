@@ -75,8 +75,19 @@ options:
       - If empty, nothing is restored.
     type: dict
     default: {}
+  include:
+    description:
+      - A file for O(settings) alone, with mode 0600, such as C(/etc/gitlab/kas.rb), for a gitlab.rb that is made by
+        other means. Of gitlab.rb only the line changes that includes it; where there is one, also a loop over a glob
+        in which the file is, nothing changes at all.
+      - A line of gitlab.rb that sets one of O(settings) behind that, or one that sets something in O(remove), is
+        refused.
+      - The file goes with its last setting, and so does the line. What O(record) says of gitlab.rb or of another file
+        is taken back in the same run, so going from one way to the other leaves nothing behind.
+      - Not used with O(state=reverted), which takes back what is on record in every file.
+    type: path
   backup:
-    description: Whether to keep a copy of the old file beside it, with mode 0600.
+    description: Whether to keep a copy of each old file beside it, with mode 0600.
     type: bool
     default: false
   ruby:
@@ -126,6 +137,13 @@ EXAMPLES = r"""
     record_for:
       my_task: "{{ my_settings }}"
 
+- name: Leave gitlab.rb to its template, but for the line that includes this file
+  kasops.gitlab_kas.gitlab_rb:
+    include: /etc/gitlab/kas.rb
+    settings:
+      gitlab_kas:
+        enable: true
+
 - name: Take that back
   kasops.gitlab_kas.gitlab_rb:
     state: reverted
@@ -165,6 +183,17 @@ backup_file:
   returned: when O(backup=true) and the file was changed
   type: str
   sample: /etc/gitlab/gitlab.rb.4711.2026-11-23@14:06:33~
+include_backup_file:
+  description: The copy of the old file of our own.
+  returned: when O(backup=true) and that file was changed
+  type: str
+  sample: /etc/gitlab/kas.rb.4711.2026-11-23@14:06:33~
+files:
+  description: The paths of gitlab.rb, and of every file of our own that it included or includes now.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/gitlab/gitlab.rb, /etc/gitlab/kas.rb]
 path:
   description: The file.
   returned: always
@@ -177,14 +206,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _files
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import (
-    GitlabRb,
     GitlabRbError,
     commented_names,
     merged,
     names_in,
-    without,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import show
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_files import GitlabRbFiles
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import secrets
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import Record
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby, RubyError, find_ruby
@@ -198,39 +226,54 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
         settings, remove = {}, merged(remove, settings)
     elif state == "reverted" and (settings or remove):
         raise GitlabRbError("State reverted takes settings from the record alone; leave settings and remove out.")
-    text = _files.read(path)
     record = Record(params["record"]) if params["record"] else None
     result: dict[str, Any] = {"path": path}
     with Ruby(find_ruby(params["ruby"])) as ruby:
-        names = commented_names(settings, remove)
-        old = GitlabRb(text, ruby, path=path, read_file=_files.read_included, commented=names)
-        let_go = []
+        files = GitlabRbFiles(
+            ruby,
+            path,
+            read=lambda name: _files.read(name) if name == path else _files.read_if_there(name),
+            read_included=_files.read_included,
+            include=params["include"] if state != "reverted" else None,
+            record=record,
+            commented=commented_names(settings, remove),
+        )
+        let_go: list[tuple[str, ...]] = []
         if record:
-            asked = {who: list(names_in(tree)) for who, tree in params["record_for"].items()}
+            asked = {who: list(map(files.on_record, names_in(tree))) for who, tree in params["record_for"].items()}
             let_go = list(record.changes) if state == "reverted" else record.claim(asked)
-            let_go = [name for name in let_go if name not in set(names_in(settings))]
-            back = old.undoing(record, let_go)
-            settings, remove = merged(settings, back.settings), merged(without(remove, back.settings), back.remove)
-            result["settings_left"] = back.left
-        change = old.change(settings, remove)
-        result["changed"] = change.text != text
-        result["settings_changed"] = list(change.names)
+            set_now = set(map(files.on_record, names_in(settings)))
+            let_go = [name for name in let_go if name not in set_now]
+        files.change(settings, remove, let_go)
+        writes = files.writes()
+        result["files"] = files.paths
+        result["changed"] = bool(writes)
+        result["settings_changed"] = files.names
+        if record:
+            result["settings_left"] = files.left
         if record and state != "reverted":
-            result["settings_restored"] = [name for name in map(show, let_go) if name in change.names]
-        if diff and result["changed"]:
-            result["diff"] = {"prepared": old.masked_diff(change.document) + _restored(result)}
+            result["settings_restored"] = [name for name in files.restored if name not in map(show, names_in(settings))]
+        if diff and writes:
+            result["diff"] = {"prepared": files.masked_diff() + _restored(result)}
+        if record:
+            files.note(record, settings, remove)
     if check_mode:
         return result
-    if result["changed"] and params["backup"]:
-        result["backup_file"] = _files.backup(path)
+    if params["backup"]:
+        for write in writes:
+            if write.old is not None:
+                key = "backup_file" if write.path == path else "include_backup_file"
+                result[key] = _files.backup(write.path)
     if record:
-        old.note(record, change, settings, remove)
         record.claim(asked)
         record.save()
-    if result["changed"]:
-        _files.write(path, change.text, expected=text)
-    if record and let_go:
-        record.forget(let_go)
+    for write in writes:
+        if write.new is None:
+            _files.remove(write.path, expected=write.old or b"")
+        else:
+            _files.write(write.path, write.new, expected=write.old, mode=None if write.path == path else 0o600)
+    if record and files.taken_back:
+        record.forget(files.taken_back)
     return result
 
 
@@ -258,6 +301,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent", "reverted"], "default": "present"},
             "record": {"type": "path"},
             "record_for": {"type": "dict", "default": {}},
+            "include": {"type": "path"},
             "backup": {"type": "bool", "default": False},
             "ruby": {"type": "path"},
         },

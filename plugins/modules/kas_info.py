@@ -26,6 +26,11 @@ options:
       - The path of gitlab.rb.
     type: path
     default: /etc/gitlab/gitlab.rb
+  include:
+    description:
+      - The file for our settings that gitlab.rb includes or will include, the same as for
+        M(kasops.gitlab_kas.gitlab_rb). Its change makes a reconfigure pending, too.
+    type: path
   ruby:
     description:
       - The Ruby that reads gitlab.rb.
@@ -127,7 +132,7 @@ kas:
     secrets:
       description:
         - The three secrets as the package takes them, from gitlab.rb, else from gitlab-secrets.json.
-        - C(fingerprint) is the beginning of a SHA-256. C(source) is C(gitlab.rb) or
+        - C(fingerprint) is the beginning of a SHA-256. C(source) is C(gitlab.rb), with all that it includes, or
           C(gitlab-secrets.json). C(problem) says why the package would refuse it. C(computed) is the line of gitlab.rb
           that makes a secret in a way that cannot be read without running it; its fingerprint is not known then. All
           are null where there is nothing to say.
@@ -180,7 +185,12 @@ from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._addresses import kernel_addresses
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, read, read_included
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import (
+    FileError,
+    read,
+    read_if_there,
+    read_included,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
     AppliedState,
     GitlabCtlError,
@@ -190,6 +200,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl impo
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRb, GitlabRbError, mask
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import Reading, show
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_files import GitlabRbFiles
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import (
     OBSERVABILITY,
     KasError,
@@ -280,7 +291,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         if params["secret_values"]:
             kas["secret_values"] = {name: str(secret.value) for name, secret in found.items()}
     with _noted(note):
-        inputs = [params["path"], *params["inputs"]]
+        inputs = [params["path"], *filter(None, [params["include"]]), *params["inputs"]]
         applied = AppliedState(package)
         snapshot = applied.snapshot([*inputs, *params["restart_inputs"]])
         kas["reconfigure_pending"] = applied.pending(snapshot, inputs)
@@ -342,15 +353,14 @@ def _addresses(sources: Sources) -> list[str]:
 
 def _read_settings(params: Mapping[str, Any], note: Callable[[str], None]) -> Reading:
     """Read the settings, and note whether those of KAS are written so that they can be known and changed."""
-    path = params["path"]
-    text = read(path)
+    path, include = params["path"], params["include"]
     with Ruby(find_ruby(params["ruby"])) as ruby:
-        document = GitlabRb(text, ruby, path=path, read_file=read_included)
-        reading = document.read(SETTINGS)
+        reading = GitlabRb(read(path), ruby, path=path, read_file=read_included).read(SETTINGS)
         own = _section(reading.settings)
         with _noted(note):
             # To write what is there already changes nothing, and raises what writing would.
-            document.change({"gitlab_kas": {name: own.get(name, "") for name in ("enable", *SECRETS)}})
+            files = GitlabRbFiles(ruby, path, read=read_if_there, read_included=read_included, include=include)
+            files.change({"gitlab_kas": {name: own.get(name, "") for name in ("enable", *SECRETS)}}, {})
     return _of_kas(reading)
 
 
@@ -432,6 +442,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "default": "/etc/gitlab/gitlab.rb"},
+            "include": {"type": "path"},
             "ruby": {"type": "path"},
             "inputs": {"type": "list", "elements": "path", "default": []},
             "restart_inputs": {"type": "list", "elements": "path", "default": []},

@@ -56,6 +56,11 @@ settings_changed:
   returned: for V(write) and V(dry_run)
   type: list
   elements: str
+files:
+  description: The paths of gitlab.rb and of the files of our own beside it that hold settings, or have just held some.
+  returned: for V(write) and V(dry_run)
+  type: list
+  elements: str
 settings_left:
   description: The names of the settings that could not be taken back.
   returned: for V(write) and V(dry_run)

@@ -109,7 +109,8 @@ def inputs(host: Host) -> dict[str, list[str]]:
     A reconfigure makes every service trust new authorities, but it does not restart KAS for that.
     """
     trusted = [str(TRUSTED_CERTS)] if certificates(host) or not host.is_present else []
-    return {"inputs": trusted, "restart_inputs": [*trusted, *read_at_start(host)]}
+    settings = [host.values["kas_gitlab_rb_include"]] if host.values["kas_gitlab_rb_include"] else []
+    return {"inputs": [*trusted, *settings], "restart_inputs": [*trusted, *read_at_start(host)]}
 
 
 def _node(host: Host, plan: Plan) -> dict[str, Any]:
@@ -134,7 +135,11 @@ def _node(host: Host, plan: Plan) -> dict[str, Any]:
             "server_name": host.values["kas_own_private_api_host"] or None,
             "timeout_s": host.values["kas_probe_timeout_s"],
         },
-        "gitlab_rb": {"path": host.values["kas_gitlab_rb_path"], "backup": host.values["kas_gitlab_rb_backup"]},
+        "gitlab_rb": {
+            "path": host.values["kas_gitlab_rb_path"],
+            "include": host.values["kas_gitlab_rb_include"] or None,
+            "backup": host.values["kas_gitlab_rb_backup"],
+        },
         "parts": {role: _written(part) for role, part in plan.parts.get(host.name, {}).items()},
     }
 

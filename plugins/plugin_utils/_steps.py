@@ -99,9 +99,10 @@ def untrusted(
 def write(node: Node, roles: Collection[str], modules: Modules, contents: Contents) -> dict[str, Any]:
     """Put in place what the roles have planned for a node. Nothing takes effect before a reconfigure or restart.
 
-    Returns names of settings: settings_changed, and settings_left, those that could not be taken back.
+    Returns names of settings: settings_changed, and settings_left, those that could not be taken back; and the files
+    that hold settings or have just held some.
     """
-    names: dict[str, Any] = {"settings_changed": [], "settings_left": []}
+    names: dict[str, Any] = {"settings_changed": [], "settings_left": [], "files": []}
     if "kas" in roles and node["socket_dir"]:
         _socket_directory(node, modules)
     if "kas_certificates" in roles:

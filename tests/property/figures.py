@@ -30,6 +30,7 @@ class Figures:
     with_unrelated_traps: int = 0
     appended_only: int = 0
     reverted: int = 0
+    own_files: int = 0
     not_reverted: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     refused_though_unrelated: Counter[str] = field(default_factory=Counter)
@@ -44,6 +45,7 @@ class Figures:
             f"  {self.changed} changed, {self.unchanged} had nothing to change, {refused} refused;",
             f"  {self.appended_only} were only added to, and restored to the byte by absent;",
             f"  {self.reverted} were taken back by their record, {sum(self.not_reverted.values())} could not be;",
+            f"  {self.own_files} got a file of our own, and lost it again to the byte;",
             f"  {len(self.labels)} constructs, the rarest {min(self.labels.values(), default=0)} times.",
         ]
         if self.with_unrelated_traps:

@@ -19,8 +19,9 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb impor
     Change,
     GitlabRb,
     GitlabRbError,
-    merged,
+    without,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_files import GitlabRbFiles
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import Record
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby
 from figures import FIGURES, reason
@@ -55,8 +56,8 @@ from invariant import (
 from referee import Referee
 
 TOTAL = int(os.environ.get("KAS_FUZZ_EXAMPLES", "2000"))
-FREE, BENIGN = TOTAL * 45 // 100, TOTAL // 10
-EACH = -(-(TOTAL - FREE - BENIGN) // len(TRAPS))
+FREE, BENIGN = TOTAL * 35 // 100, TOTAL // 10
+EACH = -(-(TOTAL - FREE - 3 * BENIGN) // len(TRAPS))
 
 
 def examples(number: int) -> settings:
@@ -124,6 +125,65 @@ class Court:
         note(f"--- result:\n{change.text.decode()}\n--- names: {change.names}")
         self._obeys(Case(file, wanted, remove, before, unrelated), change)
 
+    def hear_own_file(self, file: GeneratedFile, wanted: Settings) -> None:
+        """The same with our settings in a file of their own: gitlab.rb gets one line, and loses it again."""
+        before = self.settings(file.text)
+        if before is None:
+            reject()
+        FIGURES.examples += 1
+        note(f"{file.text.decode()}\n--- settings: {wanted!r}")
+        own = self._path.with_name("own.rb")
+        texts: dict[str, bytes | None] = {str(self._path): file.text}
+        record = Record(str(self._path.with_name("no-record.json")))
+        unrelated = not any(
+            related(name, about) for trap in file.traps for about in trap.about for name in leaves(wanted)
+        )
+        try:
+            self._put(texts, self._files(texts, record, own, wanted))
+        except GitlabRbError as error:
+            self._refused(str(error), file, unrelated and not into_no_hash(before, file, wanted, {}))
+            return
+        text, own_text = texts[str(self._path)] or b"", texts.get(str(own))
+        note(f"--- result:\n{text.decode()}\n--- {own.name}:\n{(own_text or b'').decode()}")
+        try:
+            if own_text is not None:
+                own.write_bytes(own_text)
+            after = self._referee.evaluate(text, self._path)
+            assert not self._files(texts, record, own, wanted).writes(), "a second run would change something"
+        finally:
+            own.unlink(missing_ok=True)
+        assert after.error is None, f"Ruby does not take the result: {after.error}"
+        assert after.settings is not None
+        right = expected(before, wanted, {})
+        assert same_settings(after.settings, right, {}, may_be_read=not unrelated), "\n".join(
+            differences(after.settings, right)
+        )
+        assert missing_part(untouched(file, []), text) is None
+        self._put(texts, self._files(texts, record, None, {}))
+        assert texts.get(str(own)) is None
+        assert texts[str(self._path)] == file.text, "it was not taken back to the byte"
+        FIGURES.changed += 1
+        FIGURES.own_files += 1
+
+    def _files(
+        self, texts: dict[str, bytes | None], record: Record, own: Path | None, wanted: Settings
+    ) -> GitlabRbFiles:
+        files = GitlabRbFiles(
+            self._ruby,
+            str(self._path),
+            read=texts.get,
+            read_included=read_included,
+            include=str(own) if own else None,
+            record=record,
+        )
+        files.change(wanted, {}, [] if own else record.changes)
+        files.note(record, wanted, {})
+        return files
+
+    @staticmethod
+    def _put(texts: dict[str, bytes | None], files: GitlabRbFiles) -> None:
+        texts.update({write.path: write.new for write in files.writes()})
+
     @staticmethod
     def _refused(message: str, file: GeneratedFile, free: bool) -> None:
         why = reason(message)
@@ -131,9 +191,8 @@ class Court:
         FIGURES.refusals[why] += 1
         sentence = re.fullmatch(r"(\S+\.rb)(?:, |: )line (\d+)\b[^\n]+; [^\n]+\.", message)
         assert sentence, f"not a sentence that names file, line, cause and remedy: {message!r}"
-        name = Path(sentence[1]).name
-        text = file.text if name == "gitlab.rb" else INCLUDED[name].encode()
-        assert 1 <= int(sentence[2]) <= text.count(b"\n") + 1
+        texts = {"gitlab.rb": file.text.decode(), **INCLUDED}
+        assert 1 <= int(sentence[2]) <= texts[Path(sentence[1]).name].count("\n") + 1
         if free and file.traps:
             FIGURES.refused_though_unrelated[why] += 1
         assert not free or file.traps, "refused, though nothing in the file stands in the way"
@@ -182,14 +241,13 @@ class Court:
         """What is on record comes back, except for what may not be kept."""
         record = Record(str(self._path.with_name("no-record.json")))
         self._document(case.file.text).note(record, change, case.wanted, case.remove)
-        back, gone, left = change.document.undoing(record, record.changes)
         try:
-            text = self._change(change.text, back, gone).text
+            back = change.document.restored(record, record.changes)
         except GitlabRbError as error:
             FIGURES.not_reverted[reason(str(error))] += case.unrelated
             return
-        if not left:
-            after = self.settings(text)
+        if not back.left:
+            after = self.settings(back.document.text)
             was, now = (without_nothing({"mash": settings})["mash"] for settings in (case.before, after))
             assert now == was, "\n".join(differences(now, was))
             FIGURES.reverted += bool(record.changes)
@@ -204,12 +262,12 @@ class Court:
         self._document(case.file.text).note(record, change, case.wanted, case.remove)
         record.claim({"role": [*asked, *removed]})
         let_go = record.claim({"role": [*asked[::2], *removed]})
-        back = change.document.undoing(record, let_go)
-        if back.left or not let_go:
-            return
         try:
+            back = change.document.restored(record, let_go)
+            if back.left or not let_go:
+                return
             alone = self._change(case.file.text, kept, case.remove).text
-            text = self._change(change.text, merged(kept, back.settings), merged(case.remove, back.remove)).text
+            text = self._change(back.document.text, kept, without(case.remove, back.settings)).text
         except GitlabRbError as error:
             FIGURES.not_reverted[reason(str(error))] += case.unrelated
             return
@@ -241,6 +299,18 @@ def test_any_file(court: Court, data: st.DataObject, file: GeneratedFile) -> Non
 @given(st.data(), files(traps=False))
 def test_files_without_traps_are_never_refused(court: Court, data: st.DataObject, file: GeneratedFile) -> None:
     court.hear(file, *draw_request(data, file))
+
+
+@examples(BENIGN)
+@given(st.data(), files())
+def test_own_file_beside_any_file(court: Court, data: st.DataObject, file: GeneratedFile) -> None:
+    court.hear_own_file(file, data.draw(settings_trees(file)))
+
+
+@examples(BENIGN)
+@given(st.data(), files(traps=False))
+def test_own_file_is_never_refused(court: Court, data: st.DataObject, file: GeneratedFile) -> None:
+    court.hear_own_file(file, data.draw(settings_trees(file)))
 
 
 @examples(BENIGN)

@@ -101,8 +101,13 @@ def at_steps(act: Hook) -> None:
     sys.setprofile(profile)
 
 
-@pytest.mark.parametrize("backup", [False, True], ids=["no backup", "backup"])
-def test_killed_at_any_step(node: Node, tmp_path: Path, backup: bool) -> None:
+@pytest.mark.parametrize(
+    "arguments", [{}, {"backup": True}, {"include": "kas.rb"}], ids=["no backup", "backup", "a file of its own"]
+)
+def test_killed_at_any_step(node: Node, tmp_path: Path, arguments: dict[str, Any]) -> None:
+    own = node.directory / "kas.rb"
+    if "include" in arguments:
+        arguments = {"include": str(own)}
     steps = tmp_path / "steps"
 
     def count() -> None:
@@ -120,9 +125,10 @@ def test_killed_at_any_step(node: Node, tmp_path: Path, backup: bool) -> None:
 
         at_steps(note)
 
-    status, result = node.run(count, backup=backup)
+    status, result = node.run(count, **arguments)
     assert (status, result["changed"]) == (0, True)
     new = node.file.read_bytes()
+    included = own.read_bytes() if own.exists() else None
     seen = json.loads(steps.read_text())
     changes = [number for number, (_step, changed) in enumerate(seen) if changed]
     assert len(changes) >= 3, f"the steps of the write were not seen: {seen}"
@@ -141,9 +147,11 @@ def test_killed_at_any_step(node: Node, tmp_path: Path, backup: bool) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
             left -= 1
 
-        status, result = node.run(lambda kill=kill: at_steps(kill), backup=backup)  # type: ignore[misc]
+        status, result = node.run(lambda kill=kill: at_steps(kill), **arguments)  # type: ignore[misc]
         assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         node.check(OLD, new)
+        if included is not None and node.file.read_bytes() == new:
+            assert own.read_bytes() == included, "the line is there before its file"
         contents.add(node.file.read_bytes())
     assert contents == {OLD, new}, "the kills reached to both sides of the replacement"
 

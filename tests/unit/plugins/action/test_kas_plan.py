@@ -71,7 +71,7 @@ def test_a_plan(plan):
         "reconfigure": {"inputs": [], "restart_inputs": [], "timeout_s": 3600},
         "asks_kas": True,
         "probe": {"call": "private_api", "server_name": None, "timeout_s": 5},
-        "gitlab_rb": {"path": "/etc/gitlab/gitlab.rb", "backup": False},
+        "gitlab_rb": {"path": "/etc/gitlab/gitlab.rb", "include": None, "backup": False},
     }
     assert parts["kas"]["settings"]["gitlab_kas"]["env"] == {"OWN_PRIVATE_API_URL": "grpc://10.0.0.2:8155"}
     assert made["_ansible_no_log"] is True
@@ -97,6 +97,13 @@ def test_a_plan(plan):
 def test_who_calls_whom(variables, groups, expected, plan):
     nodes = plan(kas1={**CIDR, **variables}, kas2={**CIDR, **variables}, groups=groups)["nodes"]
     assert [(nodes[name]["probe"]["call"], nodes[name]["asks_kas"]) for name in ("kas1", "kas2")] == expected
+
+
+def test_a_file_for_our_settings(plan):
+    node = plan({**CIDR, "kas_gitlab_rb_include": "/etc/gitlab/kas.rb"})["nodes"]["kas1"]
+    assert node["gitlab_rb"] == {"path": "/etc/gitlab/gitlab.rb", "include": "/etc/gitlab/kas.rb", "backup": False}
+    assert node["reconfigure"]["inputs"] == ["/etc/gitlab/kas.rb"]
+    assert node["reconfigure"]["restart_inputs"] == []
 
 
 def test_roles_are_merged(plan):

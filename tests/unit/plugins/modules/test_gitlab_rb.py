@@ -29,6 +29,7 @@ def params(path: Path, **more: Any) -> dict[str, Any]:
         "backup": False,
         "ruby": find_ruby(),
         "record": None,
+        "include": None,
         "record_for": {},
         **more,
     }
@@ -45,6 +46,7 @@ def gitlab_rb(tmp_path: Path) -> Path:
 def test_present_twice_then_absent(gitlab_rb: Path) -> None:
     assert run(params(gitlab_rb), check_mode=False, diff=False) == {
         "changed": True,
+        "files": [str(gitlab_rb)],
         "path": str(gitlab_rb),
         "settings_changed": ["gitlab_kas['enable']"],
     }
@@ -52,6 +54,7 @@ def test_present_twice_then_absent(gitlab_rb: Path) -> None:
     inode = gitlab_rb.stat().st_ino
     assert run(params(gitlab_rb), check_mode=False, diff=True) == {
         "changed": False,
+        "files": [str(gitlab_rb)],
         "path": str(gitlab_rb),
         "settings_changed": [],
     }
@@ -294,17 +297,28 @@ def test_revert_leaves_what_was_changed_since(recorded: dict[str, Any]) -> None:
 def test_revert_leaves_what_somebody_else_sets_too(recorded: dict[str, Any]) -> None:
     """To remove a setting takes every line of it, and one is not ours."""
     path = Path(recorded["path"])
-    included = path.with_name("included.rb")
-    included.write_text("gitlab_kas['grpc_log_level'] = 'warn'\n")
-    settings = {"gitlab_kas": {"grpc_log_level": "debug", "log_format": "json", "metrics": 1}}
+    settings = {"gitlab_kas": {"log_format": "json", "metrics": 1}}
     run({**recorded, "settings": settings, "remove": {}}, check_mode=False, diff=False)
-    text = path.read_text().replace("gitlab_kas['grpc_log_level'] = 'debug'", f"from_file '{included}'")
-    path.write_text(f"gitlab_kas['log_format'] = 'text' # theirs\n{text}")
-    included.write_text("gitlab_kas['grpc_log_level'] = 'debug'\n")
+    path.write_text(f"gitlab_kas['log_format'] = 'text' # theirs\n{path.read_text()}")
     result = revert(recorded)
-    assert result["settings_left"] == ["gitlab_kas['grpc_log_level']", "gitlab_kas['log_format']"]
+    assert result["settings_left"] == ["gitlab_kas['log_format']"]
     assert result["settings_changed"] == ["gitlab_kas['metrics']"]
     assert "gitlab_kas['log_format'] = 'text' # theirs" in path.read_text()
+
+
+def test_revert_leaves_included_files_alone(recorded: dict[str, Any]) -> None:
+    """What an included file sets is in effect again when our line is gone, whatever it has become since."""
+    path = Path(recorded["path"])
+    included = path.with_name("included.rb")
+    included.write_text("gitlab_kas['grpc_log_level'] = 'warn'\n")
+    found = f"from_file '{included}'\n{path.read_text()}"
+    path.write_text(found)
+    settings = {"gitlab_kas": {"grpc_log_level": "debug"}}
+    run({**recorded, "settings": settings, "remove": {}}, check_mode=False, diff=False)
+    included.write_text("gitlab_kas['grpc_log_level'] = 'error'\n")
+    result = revert(recorded)
+    assert result["settings_left"] == []
+    assert path.read_text() == found
 
 
 def test_revert_takes_nothing_out_of_a_hash_that_has_no_effect(recorded: dict[str, Any]) -> None:
@@ -491,3 +505,17 @@ def test_check_mode_restores_nothing(recorded: dict[str, Any]) -> None:
     tried = run({**recorded, "settings": LESS, "remove": {}, "record_for": {"kas": LESS}}, check_mode=True, diff=False)
     assert len(tried["settings_restored"]) == 3
     assert [Path(recorded[name]).read_text() for name in ("path", "record")] == texts
+
+
+def test_revert_of_a_line_behind_an_included_file(recorded: dict[str, Any]) -> None:
+    """What stood before the file stays before it."""
+    path = Path(recorded["path"])
+    included = path.with_name("included.rb")
+    included.write_text("gitlab_kas['api_secret_key'] = 'theirs'\n")
+    found = f"gitlab_kas['api_secret_key'] = 'older'\nfrom_file '{included}'\nload 'x'\n"
+    path.write_text(found)
+    settings = {"gitlab_kas": {"api_secret_key": "ours"}}
+    run({**recorded, "settings": settings, "remove": {}}, check_mode=False, diff=False)
+    assert "gitlab_kas['api_secret_key'] = 'ours'" in path.read_text()
+    assert revert(recorded)["settings_changed"] == ["gitlab_kas['api_secret_key']"]
+    assert path.read_text() == found

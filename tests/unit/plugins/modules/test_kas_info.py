@@ -82,6 +82,7 @@ class Node:
         defaults: dict[str, Any] = {
             "path": str(self.gitlab_rb),
             "ruby": None,
+            "include": None,
             "inputs": [],
             "restart_inputs": [],
             "wait_s": 0,
@@ -292,6 +293,33 @@ def test_a_restart_that_is_pending_for_a_certificate(node: Node) -> None:
     kas = node.look(restart_inputs=[str(certificate)])
     assert kas["reconfigure_pending"] is None
     assert kas["restart_pending"] == f"{certificate} has changed since the last start of KAS on record."
+
+
+def test_a_file_of_our_own(node: Node) -> None:
+    own = node.gitlab_rb.with_name("kas.rb")
+    assert node.look(include=str(own))["reconfigure_pending"] is None
+    own.write_text("gitlab_kas['log_level'] = 'debug'\n")
+    node.gitlab_rb.write_text(GITLAB_RB + f"gitlab_kas['enable'] = true if x\nfrom_file '{own}'\n")
+    kas = node.look(include=str(own))
+    assert kas["reconfigure_pending"] == f"{node.gitlab_rb} has changed since the last successful reconfigure."
+    assert kas["settings"]["gitlab_kas"]["log_level"] == "debug"
+    assert kas["blocking_errors"] == []  # what the condition decides is set again in the file
+    with node.gitlab_rb.open("a") as file:
+        file.write("gitlab_kas['enable'] = true if x\n")
+    assert node.look(include=str(own))["blocking_errors"] == [
+        f"{node.gitlab_rb}, line 13: gitlab_kas['enable'] is assigned inside an if, so {own} may set it in vain; "
+        "assign it once, at the top level, before that file is included."
+    ]
+
+
+def test_a_change_of_a_file_of_our_own(node: Node) -> None:
+    own = node.write("etc/gitlab/kas.rb", "gitlab_kas['log_level'] = 'debug'\n")
+    applied = AppliedState(node.package)
+    applied.note(applied.snapshot([str(node.gitlab_rb), str(own)]))
+    assert node.look(include=str(own))["reconfigure_pending"] is None
+    own.write_text("")
+    pending = node.look(include=str(own))["reconfigure_pending"]
+    assert pending == f"{own} has changed since the last successful reconfigure."
 
 
 @pytest.mark.parametrize(

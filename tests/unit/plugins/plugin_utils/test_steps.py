@@ -111,7 +111,13 @@ def contents(of):
 
 
 def test_settings_of_all_roles_are_one_write():
-    there = Node(gitlab_rb={"changed": True, "settings_changed": ["gitlab_kas['enable']"], "diff": {"prepared": "+"}})
+    written = {
+        "changed": True,
+        "settings_changed": ["gitlab_kas['enable']"],
+        "files": ["/g.rb"],
+        "diff": {"prepared": "+"},
+    }
+    there = Node(gitlab_rb=written)
     names = write(node(), ROLES, there.modules, contents(node()))
     assert there.asked == [
         (
@@ -127,7 +133,7 @@ def test_settings_of_all_roles_are_one_write():
             },
         )
     ]
-    assert names == {"settings_changed": ["gitlab_kas['enable']"], "settings_left": []}
+    assert names == {"settings_changed": ["gitlab_kas['enable']"], "settings_left": [], "files": ["/g.rb"]}
     assert there.modules.result() == {"changed": True, "diff": [{"prepared": "+"}]}
 
 
