@@ -33,7 +33,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.urls import cookie_out_of_reach, slash_missing
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import (
     CHART_VARIABLES,
-    NO_ERRORS,
     VARIABLES,
     normalise,
     shown,
@@ -117,7 +116,7 @@ class Chart:
 
 
 def read_chart(
-    host: str, given: Mapping[str, object], errors: Mapping[str, str] = NO_ERRORS
+    host: str, given: Mapping[str, object], errors: Mapping[str, str] | None = None
 ) -> tuple[Chart, list[str]]:
     """What one host's variables say of the chart, and a sentence for each that cannot be what it takes.
 

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._certificates import Certificate, shown_to
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import Modules
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import WRITERS, written
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import is_blank
 
 # On each node: what was changed there, for kas_state: absent.
 RECORDS = "/var/lib/kasops.gitlab_kas"
@@ -45,7 +46,8 @@ class Contents:
     def key(self, item: Certificate) -> str | None:
         if item["key_src"]:
             return self._read_file(f"{item['variable']}_key_src", item["key_src"])
-        return self._read_variable(f"{item['variable']}_key_content") or None if item["variable"] else None
+        content = self._read_variable(f"{item['variable']}_key_content") if item["variable"] else None
+        return None if is_blank(content) else content
 
     def authorities(self) -> list[str]:
         """Those that are to be trusted: they count before they are in place."""

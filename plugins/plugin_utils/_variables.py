@@ -83,7 +83,6 @@ CHART_VARIABLES = _SPECS[CHART]
 VARIABLES = {name: each for role, options in _SPECS.items() if role != CHART for name, each in options.items()}
 NAMES = (*VARIABLES, *CHART_VARIABLES)
 # Where a template of the user's own mentions one of ours that is not set.
-NO_ERRORS: Mapping[str, str] = {}
 DEFAULTS = {name: variable.default for name, variable in {**VARIABLES, **CHART_VARIABLES}.items()}
 
 # Options of kas_redis; each becomes the key of gitlab_kas with redis_ before it.
@@ -96,7 +95,7 @@ def normalise(
     host: str,
     given: Mapping[str, object],
     variables: Mapping[str, Variable] = VARIABLES,
-    errors: Mapping[str, str] = NO_ERRORS,
+    errors: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Bring the variables of one host to their types.
 
@@ -111,9 +110,14 @@ def normalise(
         value = reading.value(name, variable, given.get(name))
         values[name] = variable.default if reading.wrong else value
         sentences += [f"{host}: {wrong}" for wrong in reading.wrong]
-    sentences += [f"{host}: {name} cannot be evaluated ({why}); correct it." for name, why in errors.items()]
+    sentences += [f"{host}: {name} cannot be evaluated ({why}); correct it." for name, why in (errors or {}).items()]
     values.update(default_paths(values))
     return values, sentences
+
+
+def is_blank(value: object) -> bool:
+    """Whether a value, as it was given, is the same as none."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def is_set(value: object) -> bool:
@@ -152,7 +156,7 @@ class _Reading:
         self.wrong: list[str] = []
 
     def value(self, name: str, variable: Variable, given: Any) -> Any:
-        if _is_blank(given):
+        if is_blank(given):
             if not variable.is_required:
                 return variable.default
             given = None
@@ -199,10 +203,6 @@ class _Reading:
         return {key: value for key, value in values.items() if is_set(value) and value != []}
 
 
-def _is_blank(value: object) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
 def _boolean(value: Any) -> bool:
     word = str(value).strip().lower() if isinstance(value, (str, bool, int)) else ""
     if word not in _TRUE | _FALSE:
@@ -234,7 +234,7 @@ def _texts(value: Any) -> list[str]:
     loaded = re.split(r"[,\r\n]", value) if isinstance(value, str) and not is_list else _loaded(value)
     if not isinstance(loaded, (list, tuple)) or not all(isinstance(item, str) or item is None for item in loaded):
         raise Unfit("set a list of texts, or one text with commas")
-    return [item.strip() for item in loaded if not _is_blank(item)]
+    return [item.strip() for item in loaded if not is_blank(item)]
 
 
 def _loaded(value: Any) -> Any:

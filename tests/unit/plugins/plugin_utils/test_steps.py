@@ -110,6 +110,12 @@ def contents(of):
     return Contents(of, lambda *named: FILES[named], VARIABLES.get)
 
 
+@pytest.mark.parametrize(("given", "expected"), [("KEY", "KEY"), ("", None), (" \n", None), (None, None)])
+def test_a_blank_key_is_none(given, expected):
+    item = {"variable": "kas_private_api", "key_src": ""}
+    assert Contents(node(), FILES.get, {"kas_private_api_key_content": given}.get).key(item) == expected
+
+
 def test_settings_of_all_roles_are_one_write():
     written = {
         "changed": True,
