@@ -36,9 +36,10 @@ molecule: setup ## Run Molecule's scenarios on three test hosts (SCENARIO="-s cl
 package: ## Run the playbooks on a real GitLab image (KAS_TEST_IMAGE=…) or on hosts of yours (KAS_TEST_INVENTORY=…)
 	@scripts/test-package.sh
 
-fuzz: setup ## Run the property tests for long: 50,000 files, 20,000 inventories
+fuzz: setup ## Run the property tests for long: 50,000 files, 20,000 inventories, 200 deployments
 	$(ENV) KAS_FUZZ_EXAMPLES=50000 pytest -s tests/property/test_invariant.py
 	$(ENV) KAS_FUZZ_PLANS=20000 pytest -s tests/property/test_plan.py
+	$(ENV) KAS_FUZZ_DEPLOYMENTS=200 pytest -s tests/property/test_convergence.py
 
 bench: setup ## Measure gitlab_rb against lineinfile on the same file
 	$(ENV) python tests/bench/bench.py

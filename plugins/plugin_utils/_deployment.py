@@ -45,13 +45,6 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 OWN_PREFIX = "OWN_PRIVATE_API_"
 OWN_NAMES = ("URL", "CIDR", "PORT", "SCHEME", "HOST")
 
-PRIVATE_API_KEYS = (
-    "private_api_listen_network",
-    "private_api_listen_address",
-    "private_api_certificate_file",
-    "private_api_key_file",
-)
-
 # With any of these set, the private API is described by variables, and nothing else may remain of it.
 PRIVATE_API_VARIABLES = (
     "kas_own_private_api_url",
@@ -524,11 +517,6 @@ def _private_api(part: Part, host: Host, deployment: Deployment) -> None:
     """The listener, the certificate and the own URL: all of them or, of a KAS alone by default, nothing."""
     values = host.values
     if not deployment.manages(host):
-        if host.setting("gitlab_kas", "private_api_listen_network") == "unix":
-            for key in PRIVATE_API_KEYS:
-                part.discard("gitlab_kas", key)
-            for name in OWN_NAMES:
-                part.discard("gitlab_kas", "env", OWN_PREFIX + name)
         return
     network, address = values["kas_private_api_listen_network"], values["kas_private_api_listen_address"]
     if values["kas_unix_sockets"]:
@@ -574,9 +562,9 @@ def _internal_api(part: Part, host: Host, deployment: Deployment) -> None:
     # From such an address of its own KAS the package would derive a URL for Rails that leads nowhere.
     found = host.setting("gitlab_kas", "internal_api_listen_address")
     was_for_others = host.in_rails and found in (f"0.0.0.0:{INTERNAL_API_PORT}", f":{INTERNAL_API_PORT}")
-    if was_socket and not network:
+    if was_socket and address and not network:
         part.discard("gitlab_kas", "internal_api_listen_network")
-    if (was_socket or was_for_others) and not address:
+    if was_for_others and not address:
         part.discard("gitlab_kas", "internal_api_listen_address")
     part.offer(network, "gitlab_kas", "internal_api_listen_network")
     part.offer(address, "gitlab_kas", "internal_api_listen_address")

@@ -244,23 +244,19 @@ def gone(*names, **keys):
             gone("URL", private_api_certificate_file=None, private_api_key_file=None),
             id="UNIX sockets",
         ),
-        pytest.param(
-            {"kas1": of_file(gitlab_kas={"private_api_listen_network": "unix", "internal_api_listen_network": "unix"})},
-            {},
-            {"enable": True},
-            gone(
-                **dict.fromkeys(
-                    (
-                        "internal_api_listen_network",
-                        "internal_api_listen_address",
-                        "private_api_listen_network",
-                        "private_api_listen_address",
-                        "private_api_certificate_file",
-                        "private_api_key_file",
+        *(
+            pytest.param(
+                {
+                    "kas1": of_file(
+                        gitlab_kas={"private_api_listen_network": "unix", "internal_api_listen_network": "unix"}
                     )
-                )
-            ),
-            id="from UNIX sockets back to TCP",
+                },
+                {"kas_internal_api_listen_address": address} if address else {},
+                {"enable": True, **({"internal_api_listen_address": address} if address else {})},
+                {"internal_api_listen_network": None} if address else None,
+                id=f"sockets made by hand, and the address '{address}'",
+            )
+            for address in ("", "localhost:9153")
         ),
         pytest.param(
             {"kas1": of_file(gitlab_kas={"private_api_listen_address": "10.0.0.1:8155"})},
