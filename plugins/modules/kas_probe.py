@@ -40,10 +40,16 @@ options:
       - Required with any other O(call).
     type: list
     elements: str
+  rails:
+    description:
+      - Whether the Rails of this node asks as well, at the same time. It asks the internal API at the URL that the last
+        reconfigure told it, with the secret C(api_secret_key).
+    type: bool
+    default: false
   server_name:
     description:
       - The name that every peer's certificate must be made out to, C(OWN_PRIVATE_API_HOST) of KAS.
-      - The default is the host in the URL. Rails knows no other.
+      - The default is the host in the URL. Rails knows no other, so this is not for O(rails).
     type: str
   ca_dir:
     description:
@@ -72,6 +78,12 @@ EXAMPLES = r"""
     peers:
       - grpcs://10.0.0.2:8155
     server_name: kas.example.com
+
+- name: See whether this KAS reaches another, and the Rails of this node its own
+  kasops.gitlab_kas.kas_probe:
+    peers:
+      - grpc://10.0.0.2:8155
+    rails: true
 
 - name: See whether the Rails of this node is served at its internal URL
   kasops.gitlab_kas.kas_probe:
@@ -111,13 +123,29 @@ reachable:
   returned: always
   type: bool
   sample: false
+rails:
+  description: What came of the Rails of this node.
+  returned: with O(rails)
+  type: dict
+  contains:
+    peers:
+      description: As RV(peers), for the URL that Rails was told; empty if there is none.
+      type: list
+      elements: dict
+    reachable:
+      description: Whether it is reachable.
+      type: bool
+    msg:
+      description: Why it could not be asked.
+      returned: if so
+      type: str
 """
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import GitlabCtlError, Package
@@ -139,22 +167,50 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api imp
 _GRACE_S = 0.5  # the last word is the peer's, if it comes at the last moment
 
 
+class Question(NamedTuple):
+    """A peer, and how it is asked."""
+
+    url: str
+    options: Mapping[str, Any]  # of _peer.reach
+
+
 def run(params: Mapping[str, Any], package: Package, reacher: Callable[..., Reach] = reach) -> dict[str, Any]:
-    """Ask every peer and make the module's result of it; raise KasError or GitlabCtlError if there is no asking."""
+    """Ask every peer and make the module's result of it. A failure of the first part has a msg, as has one of Rails."""
+    parts = {"kas": _questions(params, package)}
+    if params["rails"]:
+        rails = {"call": "internal_api", "peers": None, "server_name": None, "ca_dir": None}
+        parts["rails"] = _questions({**params, **rails}, package)
+    questions = [question for part in parts.values() if not isinstance(part, str) for question in part]
+    reached = iter(_reach_all(questions, params["timeout_s"], reacher))
+    found = {name: _found(part, reached) for name, part in parts.items()}
+    return {"changed": False, **found.pop("kas"), **found}
+
+
+def _questions(params: Mapping[str, Any], package: Package) -> list[Question] | str:
+    """What to ask, or why there is no asking."""
     urls = params["peers"]
-    if urls is None:
-        urls = [url for url in [internal_url(package.root)] if url]
-    options = {
-        "credentials": _credentials(params["call"], package) if urls else None,
-        "server_name": params["server_name"],
-        "ca_dir": Path(params["ca_dir"]) if params["ca_dir"] else None,
-        "timeout": params["timeout_s"],
-    }
+    try:
+        if urls is None:
+            urls = [url for url in [internal_url(package.root)] if url]
+        options = {
+            "credentials": _credentials(params["call"], package) if urls else None,
+            "server_name": params["server_name"],
+            "ca_dir": Path(params["ca_dir"]) if params["ca_dir"] else None,
+            "timeout": params["timeout_s"],
+        }
+    except (GitlabCtlError, KasError) as error:
+        return str(error)
+    return [Question(url, options) for url in urls]
+
+
+def _found(part: Sequence[Question] | str, reached: Iterator[Reach]) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"peers": [], "reachable": False, "msg": part}
     peers = [
         {"url": url, "reachable": found.ok, "answered": found.answered, "text": found.text, "remedy": found.remedy}
-        for url, found in zip(urls, _reach_all(urls, options, reacher))
+        for (url, _options), found in zip(part, reached)
     ]
-    return {"changed": False, "peers": peers, "reachable": all(peer["reachable"] for peer in peers)}
+    return {"peers": peers, "reachable": all(peer["reachable"] for peer in peers)}
 
 
 def _credentials(call: str, package: Package) -> Credentials | None:
@@ -165,18 +221,17 @@ def _credentials(call: str, package: Package) -> Credentials | None:
     return Credentials(PRIVATE_API, private_api_secret(package.root), package.version)
 
 
-def _reach_all(urls: Sequence[str], options: Mapping[str, Any], reacher: Callable[..., Reach]) -> Sequence[Reach]:
+def _reach_all(questions: Sequence[Question], timeout: int, reacher: Callable[..., Reach]) -> Sequence[Reach]:
     """Ask all peers at once and wait for the time limit, not longer: asking for a name may take what it likes."""
-    timeout = options["timeout"]
-    reached = [Reach(False, f"no answer within {timeout} s", "see this node's DNS") for _url in urls]
+    reached = [Reach(False, f"no answer within {timeout} s", "see this node's DNS") for _question in questions]
 
-    def probe(position: int, url: str) -> None:
+    def probe(position: int, question: Question) -> None:
         try:
-            reached[position] = reacher(url, **options)
+            reached[position] = reacher(question.url, **question.options)
         except (PrivateApiError, ValueError) as error:  # ValueError: a host that is no name at all
             reached[position] = Reach(False, str(error), "correct the URL")
 
-    threads = [threading.Thread(target=probe, args=(position, url), daemon=True) for position, url in enumerate(urls)]
+    threads = [threading.Thread(target=probe, args=each, daemon=True) for each in enumerate(questions)]
     deadline = time.monotonic() + timeout + _GRACE_S
     for thread in threads:
         thread.start()
@@ -194,6 +249,7 @@ def main() -> None:
                 "default": "private_api",
             },
             "peers": {"type": "list", "elements": "str"},
+            "rails": {"type": "bool", "default": False},
             "server_name": {"type": "str"},
             "ca_dir": {"type": "path"},
             "timeout_s": {"type": "int", "default": 5},
@@ -201,13 +257,13 @@ def main() -> None:
         required_if=[("call", "private_api", ["peers"]), ("call", "none", ["peers"])],
         supports_check_mode=True,
     )
-    nothing = {"peers": [], "reachable": False}
     if module.params["timeout_s"] < 1:
-        module.fail_json(msg=f"timeout_s is {module.params['timeout_s']}; set 1 or more seconds.", **nothing)
-    try:
-        module.exit_json(**run(module.params, Package()))
-    except (GitlabCtlError, KasError) as error:
-        module.fail_json(msg=str(error), **nothing)
+        msg = f"timeout_s is {module.params['timeout_s']}; set 1 or more seconds."
+        module.fail_json(msg=msg, peers=[], reachable=False)
+    result = run(module.params, Package())
+    if "msg" in result:
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -176,9 +176,8 @@ def _published(node: Checked) -> Iterator[str]:
 
 
 def _not_asked(node: Checked) -> Iterator[str]:
-    for probe in (node.probe, node.rails_probe or {}):
-        if "msg" in probe:  # it could not ask
-            yield probe["msg"]
+    probes = (node.probe, node.rails_probe or {})
+    yield from dict.fromkeys(probe["msg"] for probe in probes if "msg" in probe)  # they could not ask
     if node.rails_probe is not None and "msg" not in node.rails_probe and not node.rails_peers:
         yield "Rails was told of no KAS; run the playbook deploy."
 

@@ -162,17 +162,20 @@ def _revert_certificates(kind: str, modules: Modules) -> None:
 def reach(name: str, nodes: Mapping[str, Node], modules: Modules) -> dict[str, Any]:
     """Call every other KAS from a node that runs one, and from a Rails node the KAS that Rails was told of.
 
-    Returns what kas_probe returned, also where it could not ask: as probe, and as rails_probe, None where Rails is not
-    asked.
+    Both in one run of kas_probe. Returns what it returned, also where it could not ask: as probe, and as rails_probe,
+    None where Rails is not asked.
     """
     node = nodes[name]
     others = [each for other, each in nodes.items() if other != name and each["deployment"] == node["deployment"]]
-    peers = [url for each in others for url in each["peer_urls"]]
+    peers = [url for each in others for url in each["peer_urls"]] if node["runs_kas"] else []
+    if peers:
+        options = {"peers": peers, **node["probe"], **({"rails": True} if node["asks_kas"] else {})}
+        found = dict(modules.ask(_PROBE, options))
+        # A module that could not run at all has asked for neither.
+        rails = found.pop("rails", found) if node["asks_kas"] else None
+        return {"probe": found, "rails_probe": rails}
     rails = {"call": "internal_api", "timeout_s": node["probe"]["timeout_s"]}
-    return {
-        "probe": modules.ask(_PROBE, {"peers": peers, **node["probe"]}) if node["runs_kas"] and peers else {},
-        "rails_probe": modules.ask(_PROBE, rails) if node["asks_kas"] else None,
-    }
+    return {"probe": {}, "rails_probe": modules.ask(_PROBE, rails) if node["asks_kas"] else None}
 
 
 def pending(node: Node, info: Mapping[str, Any], dry_run: Mapping[str, Any]) -> list[str]:

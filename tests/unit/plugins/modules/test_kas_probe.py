@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import Package
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import KasError
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._peer import (
     INTERNAL_API,
     PRIVATE_API,
@@ -28,6 +27,7 @@ PRIVATE_SECRET, API_SECRET = b"p" * 32, b"a" * 32
 DIRECTORY = "var/opt/gitlab/gitlab-kas"
 RAILS = "opt/gitlab/embedded/service/gitlab-rails"
 GITLAB_YML = "production:\n  gitlab_kas:\n    enabled: true\n    internal_url: {}\n"
+NOTHING = {"changed": False, "peers": [], "reachable": False}
 REACHED = Reach(True, "reachable", answered=True)
 
 
@@ -50,7 +50,15 @@ def package(tmp_path: Path) -> Package:
 
 
 def params(peers: list[str] | None, **others: Any) -> dict[str, Any]:
-    return {"call": "none", "peers": peers, "server_name": None, "ca_dir": None, "timeout_s": 5, **others}
+    return {
+        "call": "none",
+        "peers": peers,
+        "rails": False,
+        "server_name": None,
+        "ca_dir": None,
+        "timeout_s": 5,
+        **others,
+    }
 
 
 def test_answers_keep_the_order_of_the_peers(package: Package) -> None:
@@ -147,8 +155,7 @@ def test_all_at_once_and_not_longer_than_the_time_limit(package: Package) -> Non
 @pytest.mark.parametrize("call", ["none", "private_api", "internal_api"])
 def test_no_peers(tmp_path: Path, call: str) -> None:
     """Nothing is asked, so no secret is read, either."""
-    nothing = {"changed": False, "peers": [], "reachable": True}
-    assert run(params([], call=call), Package(root=tmp_path)) == nothing
+    assert run(params([], call=call), Package(root=tmp_path)) == {**NOTHING, "reachable": True}
 
 
 def test_a_rails_that_was_told_of_no_kas(package: Package) -> None:
@@ -167,9 +174,42 @@ def test_a_rails_that_was_told_of_no_kas(package: Package) -> None:
 )
 def test_a_node_without_its_secret(package: Package, call: str, missing: str) -> None:
     (package.root / missing).unlink()
-    with pytest.raises(KasError) as caught:
-        run(params(None if call == "internal_api" else ["grpc://a:1"], call=call), package)
-    assert str(caught.value) == f"{package.root}/{missing} does not exist; run gitlab-ctl reconfigure."
+    result = run(params(None if call == "internal_api" else ["grpc://a:1"], call=call), package)
+    assert result == {**NOTHING, "msg": f"{package.root}/{missing} does not exist; run gitlab-ctl reconfigure."}
+
+
+@pytest.mark.parametrize(
+    ("missing", "asked"),
+    [
+        (None, ["grpcs://a:1", "grpc://127.0.0.1:8153"]),
+        (f"{DIRECTORY}/private", ["grpc://127.0.0.1:8153"]),
+        (f"{RAILS}/.gitlab_kas_secret", ["grpcs://a:1"]),
+    ],
+)
+def test_rails_asks_as_well(package: Package, missing: str | None, asked: list[str]) -> None:
+    """Where one of them cannot ask, the other does."""
+    if missing:
+        (package.root / missing).unlink()
+    credentials = {
+        "grpcs://a:1": (Credentials(PRIVATE_API, PRIVATE_SECRET, "18.6.1"), "kas.example.com"),
+        "grpc://127.0.0.1:8153": (Credentials(INTERNAL_API, API_SECRET, "18.6.1"), None),
+    }
+    seen = {}
+
+    def reacher(url: str, **options: Any) -> Reach:
+        seen[url] = (options["credentials"], options["server_name"])
+        return REACHED
+
+    given = params(["grpcs://a:1"], call="private_api", rails=True, server_name="kas.example.com")
+    result = run(given, package, reacher)
+    assert seen == {url: credentials[url] for url in asked}
+    parts = {"grpcs://a:1": result, "grpc://127.0.0.1:8153": result["rails"]}
+    for url, part in parts.items():
+        assert [peer["url"] for peer in part["peers"]] == ([url] if url in asked else [])
+        assert part.get("msg") == (
+            None if url in asked else f"{package.root}/{missing} does not exist; run gitlab-ctl reconfigure."
+        )
+        assert part["reachable"] is (url in asked)
 
 
 def test_calls(package: Package, capsys: pytest.CaptureFixture[str]) -> None:

@@ -250,7 +250,12 @@ def test_tidy(special, roles, expected):
     ("special", "expected"),
     [
         ({}, [("kas_probe", {"call": "private_api", "timeout_s": 5, "peers": ["grpc://b:8155"]})]),
+        (
+            {"asks_kas": True},
+            [("kas_probe", {"call": "private_api", "timeout_s": 5, "peers": ["grpc://b:8155"], "rails": True})],
+        ),
         ({"deployment": "staging"}, []),
+        ({"deployment": "staging", "asks_kas": True}, [("kas_probe", {"call": "internal_api", "timeout_s": 5})]),
         ({"runs_kas": False}, []),
         ({"runs_kas": False, "asks_kas": True}, [("kas_probe", {"call": "internal_api", "timeout_s": 5})]),
     ],
@@ -260,7 +265,32 @@ def test_who_is_called(special, expected):
     nodes = {"a": node(peer_urls=["grpc://a:8155"], **special), "b": node(peer_urls=["grpc://b:8155"])}
     answers = reach("a", nodes, there.modules)
     assert there.asked == expected
-    assert [answer["msg"] for answer in answers.values() if answer] == ["It cannot ask."] * len(expected)
+    assert {answer["msg"] for answer in answers.values() if answer} == ({"It cannot ask."} if expected else set())
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (
+            {"peers": ["one"], "rails": {"peers": ["two"]}},
+            {"probe": {"peers": ["one"]}, "rails_probe": {"peers": ["two"]}},
+        ),
+        (
+            {"failed": True, "msg": "No secret.", "peers": [], "rails": {"peers": ["two"]}},
+            {"probe": {"failed": True, "msg": "No secret.", "peers": []}, "rails_probe": {"peers": ["two"]}},
+        ),
+        (
+            {"unreachable": True, "msg": "No route."},
+            {
+                "probe": {"unreachable": True, "msg": "No route."},
+                "rails_probe": {"unreachable": True, "msg": "No route."},
+            },
+        ),
+    ],
+)
+def test_kas_and_rails_in_one_run(found, expected):
+    nodes = {"a": node(asks_kas=True), "b": node(peer_urls=["grpc://b:8155"])}
+    assert reach("a", nodes, Node(kas_probe=found).modules) == expected
 
 
 SETTLED = {"changed": False, "settings_changed": []}
