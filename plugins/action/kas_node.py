@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import 
     plain,
     started_playbooks,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import ModuleError, Modules
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES
 
@@ -28,8 +26,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROL
 PLAN = "__kas_plan"
 INFO = "__kas_info"
 CHECKED = "__kas_certificates"
-DRY_RUN = "__kas_dry_run"
-PENDING = "__kas_pending"  # the group of the nodes that have a turn
 
 STEPS = ("check_certificates", "dry_run", "write", "tidy", "reach")
 
@@ -47,7 +43,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _validation, args = self.validate_argument_spec(spec)
         self._name = str(self._task_vars["inventory_hostname"])
         self._variables = HostVariables(self._task_vars, self._loader)
-        self._node = plain(self._task_vars[PLAN])["nodes"][self._name]
+        # A copy of what this node needs alone: with many nodes, one of the whole plan on each would be most of the run.
+        self._nodes = self._task_vars[PLAN]["nodes"]
+        self._node = plain(self._nodes[self._name])
         self._modules = Modules(self._execute)
         self._contents = _steps.Contents(self._node, self._read_file, self._variables.get)
         try:
@@ -71,7 +69,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         checked = {
             str(name): plain(hostvars[name][CHECKED])["certificates"]
             for name in self._task_vars["ansible_play_hosts"]
-            if CHECKED in hostvars[name]
+            if self._nodes[name]["certificates"] and CHECKED in hostvars[name]
         }
         problems = list(_steps.untrusted(self._name, groups, checked, self._modules, self._contents))
         if problems:
@@ -81,7 +79,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return {**dry_run, "pending": _steps.pending(self._node, plain(self._task_vars[INFO])["kas"], dry_run)}
 
     def _write(self, roles: list[str]) -> dict[str, Any]:
-        self._announce()
         written = _steps.write(self._node, roles, self._modules, self._contents)
         if written["settings_left"]:
             Display().warning(
@@ -91,17 +88,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             )
         return written
 
-    def _announce(self) -> None:
-        """Whose turn it is, and what for; a role alone has no turns."""
-        groups = self._task_vars["groups"]
-        hosts = dict.fromkeys(str(host) for group in GROUPS for host in groups.get(group, ()))
-        turns = [host for host in hosts if host in groups.get(PENDING, ())]
-        if self._name in turns:
-            turn = f"node {turns.index(self._name) + 1} of {len(turns)}"
-            elapsed = round(time.time() - self._task_vars[PLAN]["started"])
-            pending = "; ".join(plain(self._task_vars[DRY_RUN])["pending"])
-            Display().display(f"{self._name}: {turn}, {elapsed} s after the plan; pending: {pending}")
-
     def _tidy(self, roles: list[str]) -> dict[str, Any]:
         _steps.tidy(self._node, roles, self._modules)
         return {}
@@ -109,7 +95,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _reach(self, roles: list[str]) -> dict[str, Any]:
         if self._task.check_mode:  # nothing has changed yet
             return {}
-        return _steps.reach(self._name, plain(self._task_vars[PLAN])["nodes"], self._modules)
+        others = {
+            str(name): plain({key: node[key] for key in ("deployment", "peer_urls")})
+            for name, node in self._nodes.items()
+        }
+        return _steps.reach(self._name, {**others, self._name: self._node}, self._modules)
 
     def _refused(self, sentences: list[str]) -> dict[str, Any]:
         texts = [f"{self._name}: {sentence}" for sentence in dict.fromkeys(sentences)]

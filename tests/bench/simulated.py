@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nodes of which nothing is real but the connection: a script in Python's place answers for each module.
+
+The answers are those of nodes of the stand-in with nothing to change. All that the controller does is real, and each
+module is packed and sent; what it would do on the node is left out. Every run of a module is written down.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+ROLE_VARIABLES = {
+    "kas_own_private_api_cidr": "10.87.0.0/16",
+    "kas_redis": {"host": "10.87.255.1", "port": 6379, "password": "sesame"},
+}
+
+# Ansible sends the module to its standard input (pipelining); every module names itself in what is sent.
+_INTERPRETER = """\
+#!/bin/sh
+here=$(dirname "$0")
+node=$(basename "$0")
+module=$(grep -aoE '(ansible\\.modules|ansible\\.legacy|kasops\\.gitlab_kas\\.plugins\\.modules)\\.[a-z_]+' | head -n 1)
+module=${module##*.}
+echo "$module" >> "$here/$node.runs"
+if [ -e "$here/$node.$module.json" ]; then cat "$here/$node.$module.json"; else cat "$here/$module.json"; fi
+"""
+
+# What a node of the stand-in answered to kas_info; its secrets are made up.
+_SECRETS = {
+    name: base64.b64encode(name[:1].encode() * size).decode()
+    for name, size in (("api_secret_key", 32), ("private_api_secret_key", 32), ("websocket_token_secret_key", 72))
+}
+_FINGERPRINTS = dict(zip(_SECRETS, ("059a4896bded", "2ba21f13cbdd", "dc1b85a9db77")))
+_PORTS = {"agent": 8150, "internal_api": 8153, "kubernetes_api": 8154, "observability": 8151}
+_ALIKE = {
+    "ping": {"ping": "pong"},
+    "setup": {"ansible_facts": {"ansible_distribution": "Debian"}},
+    "lineinfile": {"changed": False, "msg": "", "backup": ""},
+    "gitlab_rb": {"changed": False, "settings_changed": [], "settings_left": []},
+    "gitlab_reconfigure": {"changed": True, "reason": "gitlab.rb has changed.", "duration_s": 3.0},
+    "kas_socket_directory": {"changed": False},
+}
+
+
+def make(folder: Path, count: int, pending: Collection[str] = ()) -> Path:
+    """Make this many nodes of one deployment, each with KAS and Rails, and return their inventory.
+
+    On those of pending, a write changes gitlab.rb.
+    """
+    folder.mkdir(parents=True)
+    infos = kas_infos(count)
+    urls = {name: info["kas"]["own_private_api_urls"][0] for name, info in infos.items()}
+    (folder / "interpreter").write_text(_INTERPRETER)
+    (folder / "interpreter").chmod(0o755)
+    answers = {f"{module}.json": answer for module, answer in _ALIKE.items()}
+    for name, info in infos.items():
+        (folder / name).symlink_to("interpreter")
+        answers[f"{name}.kas_info.json"] = info
+        if name in pending:
+            answers[f"{name}.gitlab_rb.json"] = {**_ALIKE["gitlab_rb"], "changed": True, "settings_changed": ["roles"]}
+        answers[f"{name}.kas_probe.json"] = {
+            **_reached([url for other, url in urls.items() if other != name]),
+            "rails": _reached(["grpc://localhost:8153"]),
+        }
+    for file, answer in answers.items():
+        (folder / file).write_text(json.dumps(answer))
+    hosts = {name: {"ansible_python_interpreter": str(folder / name)} for name in infos}
+    groups = {"gitlab_kas": {"hosts": hosts}, "gitlab_rails": {"hosts": dict.fromkeys(hosts)}}
+    variables = {"ansible_connection": "local", "ansible_become": False, **ROLE_VARIABLES}
+    (folder / "ansible.cfg").touch()
+    inventory = folder / "inventory.json"
+    inventory.write_text(json.dumps({"all": {"vars": variables, "children": groups}}))
+    return inventory
+
+
+def kas_infos(count: int) -> dict[str, dict[str, Any]]:
+    """What kas_info answers on each node."""
+    addresses = {f"node{n}": f"10.87.{n // 250}.{n % 250 + 1}" for n in range(1, count + 1)}
+    return {
+        name: {"changed": False, "kas": _kas(address, f"grpc://{address}:8155")} for name, address in addresses.items()
+    }
+
+
+def module_runs(folder: Path) -> dict[str, list[str]]:
+    """Which modules have run on each node."""
+    return {file.stem: file.read_text().split() for file in sorted(folder.glob("*.runs"))}
+
+
+def environment(folder: Path, collections: Path) -> dict[str, str]:
+    """What ansible-playbook needs; nothing of the user's own settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    return {
+        **kept,
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_PIPELINING": "true",
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+    }
+
+
+def _reached(urls: list[str]) -> dict[str, Any]:
+    answer = {"reachable": True, "answered": True, "text": "reachable", "remedy": ""}
+    return {"changed": False, "peers": [{"url": url, **answer} for url in urls], "reachable": True}
+
+
+def _kas(address: str, url: str) -> Mapping[str, Any]:
+    redis = ROLE_VARIABLES["kas_redis"]
+    listeners = {name: {"address": f"localhost:{port}", "network": "tcp"} for name, port in _PORTS.items()}
+    return {
+        "addresses": ["127.0.0.1", address, "::1", "fe80::1"],
+        "blocking_errors": [],
+        "configured": True,
+        "enabled": True,
+        "gitlab_version": "19.3.0",
+        "listeners": {**listeners, "private_api": {"address": "0.0.0.0:8155", "network": "tcp"}},
+        "own_private_api_urls": [url],
+        "problems": [],
+        "readiness": "ok",
+        "ready": True,
+        "reconfigure_pending": None,
+        "restart_pending": None,
+        "running": True,
+        "secret_values": _SECRETS,
+        "secrets": {
+            name: {"computed": None, "fingerprint": fingerprint, "problem": None, "source": "gitlab.rb"}
+            for name, fingerprint in _FINGERPRINTS.items()
+        },
+        "settings": {
+            "external_url": "http://gitlab.example.com",
+            "gitlab_kas": {
+                **dict.fromkeys(_SECRETS, "********"),
+                "enable": True,
+                "env": {"OWN_PRIVATE_API_URL": url},
+                "private_api_listen_address": "0.0.0.0:8155",
+                "redis_host": redis["host"],
+                "redis_port": redis["port"],
+                "redis_password": "********",
+            },
+            "gitlab_rails": {"gitlab_kas_enabled": True},
+        },
+        "unreadable": {},
+    }

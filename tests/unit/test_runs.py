@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run costs and shows: whole playbooks on simulated nodes (tests/bench/simulated.py)."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(ROOT / "tests" / "bench"))
+
+import simulated  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("playbook", "modules"),
+    [
+        ("deploy", ["kas_info", "gitlab_rb", "kas_probe"]),
+        ("verify", ["kas_info", "gitlab_rb", "kas_probe"]),
+        ("preflight", ["kas_info", "gitlab_rb"]),
+    ],
+)
+def test_few_runs_of_modules_and_little_to_read(tmp_path: Path, playbook: str, modules: list[str]) -> None:
+    folder = tmp_path / "nodes"
+    shown = run(playbook, simulated.make(folder, 3))
+    assert simulated.module_runs(folder) == dict.fromkeys(("node1", "node2", "node3"), modules)
+    assert headers(shown) <= 12
+    assert not re.search("skipping|WARNING|changed=[1-9]", shown), shown
+
+
+CHANGES = ["gitlab_rb", "gitlab_reconfigure", "kas_info", "kas_socket_directory"]
+
+
+@pytest.mark.parametrize("pending", [["node1", "node2", "node3"], ["node3"]])
+def test_only_nodes_with_anything_pending_have_a_turn(tmp_path: Path, pending: list[str]) -> None:
+    folder = tmp_path / "nodes"
+    shown = run("deploy", simulated.make(folder, 3, pending))
+    assert simulated.module_runs(folder) == {
+        name: ["kas_info", "gitlab_rb", *(CHANGES if name in pending else []), "kas_probe"]
+        for name in ("node1", "node2", "node3")
+    }
+    assert headers(shown) <= 25
+    assert re.findall(r"^(node\d) .* changed=[1-9]", shown, re.MULTILINE) == pending
+    assert not re.search("skipping|WARNING", shown), shown
+
+
+def run(playbook: str, inventory: Path) -> str:
+    """What ansible-playbook shows."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, f"kasops.gitlab_kas.{playbook}"],
+        env=simulated.environment(inventory.parent, ROOT / ".ansible" / "collections"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def headers(shown: str) -> int:
+    return len(re.findall(r"^TASK \[", shown, re.MULTILINE))
