@@ -41,8 +41,9 @@ fuzz: setup ## Run the property tests for long: 50,000 files, 20,000 inventories
 	$(ENV) KAS_FUZZ_PLANS=20000 pytest -s tests/property/test_plan.py
 	$(ENV) KAS_FUZZ_DEPLOYMENTS=200 pytest -s tests/property/test_convergence.py
 
-bench: setup ## Measure gitlab_rb against lineinfile on the same file
+bench: setup ## Measure whole runs and gitlab_rb; writes docs/performance.md (KAS_BENCH_RUNS=2 for a quick one)
 	$(ENV) python tests/bench/bench.py
+	$(ENV) python tests/bench/runs.py
 
 build: setup ## Build the collection's tarball
 	$(ENV) ansible-galaxy collection build --force
