@@ -5,7 +5,7 @@ ENV := . scripts/test-env.sh &&
 COLLECTION := .ansible/collections/ansible_collections/kasops/gitlab_kas
 SCENARIO ?= --all
 
-.PHONY: help setup demo test lint unit molecule fuzz package bench build clean
+.PHONY: help setup demo test lint unit molecule matrix fuzz package bench build clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -32,6 +32,9 @@ unit: setup ## Run the unit and the property tests, and hold the stand-in to the
 
 molecule: setup ## Run Molecule's scenarios on three test hosts (SCENARIO="-s cluster" for one)
 	scripts/test-hosts.sh $(SCENARIO)
+
+matrix: setup ## Try ansible-core 2.16, 2.18, 2.19 and 2.21, and that none of them shows a secret
+	scripts/matrix.sh
 
 package: ## Run the playbooks on a real GitLab image (KAS_TEST_IMAGE=…) or on hosts of yours (KAS_TEST_INVENTORY=…)
 	@scripts/test-package.sh

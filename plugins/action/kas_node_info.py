@@ -48,6 +48,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             },
             task_vars=task_vars,
         )
+        if info.get("failed") and not info.get("unreachable"):
+            # Since ansible-core 2.19 a module that breaks off has an exception, which failed_when drops, and no msg.
+            info.setdefault("msg", "it ended before it could answer")
         if host.values["kas_own_private_api_query"] and not info.get("failed"):
             facts = self._execute_module(
                 module_name="ansible.builtin.setup",

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables, waits_for_all
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS, KAS_GROUP, RAILS_GROUP
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, misspelt
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, plan
@@ -20,6 +20,11 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables impor
 INFO = "__kas_info"
 OUTSIDE = "__kas_outside_info"
 
+NO_WAITING = (
+    "In this play no host waits for the others (strategy free or host_pinned), but a plan needs to know of all; write"
+    " strategy: ansible.builtin.linear into the play."
+)
+
 
 class ActionModule(ActionBase):  # type: ignore[misc]
     _requires_connection = False
@@ -28,6 +33,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         spec = {"roles": {"type": "list", "elements": "str", "choices": list(ROLES), "default": list(ROLES)}}
         _validation, args = self.validate_argument_spec(spec)
+        if not waits_for_all(self._task):
+            return {**result, "failed": True, "msg": NO_WAITING, "refusals": [NO_WAITING], "upgrade": []}
         made = plan(list(self._gathered(task_vars or {})), args["roles"])
         for warning in made.warnings:
             Display().warning(warning, formatted=True)

@@ -73,6 +73,11 @@ class HostVariables:
         return values, errors
 
 
+def waits_for_all(task: Task) -> bool:
+    """Whether in the task's play each task is done on every host before the next one begins."""
+    return not str(task.get_play().strategy).endswith(("free", "host_pinned"))
+
+
 def started_playbooks() -> list[Path]:
     """The directories of the playbooks that ansible-playbook was given as files."""
     return [Path(name).resolve().parent for name in context.CLIARGS.get("args") or () if Path(name).is_file()]

@@ -23,10 +23,10 @@ from ansible.vars.manager import VariableManager
 class Stage:
     """An inventory and a play, in which an action plugin runs on one host after another.
 
-    hosts maps names to inventory variables, groups names to hosts; play_vars are the play's.
+    hosts maps names to inventory variables, groups names to hosts; play_vars and strategy are the play's.
     """
 
-    def __init__(self, path, hosts, groups, batch=None, play_vars=None):
+    def __init__(self, path, hosts, groups, batch=None, play_vars=None, strategy=None):
         inventory = {
             "all": {
                 "hosts": hosts,
@@ -39,7 +39,7 @@ class Stage:
         self.manager = VariableManager(self.loader, self.inventory)
         self.hostvars = HostVars(self.inventory, self.manager, self.loader)
         self.batch = batch or list(hosts)
-        self.play_vars = play_vars or {}
+        self.play = {"hosts": "all", "vars": play_vars or {}, **({"strategy": strategy} if strategy else {})}
         self.modules = []  # what was run: host, name, arguments
 
     def register(self, host, **results):
@@ -48,7 +48,7 @@ class Stage:
 
     def run(self, plugin, host, answers=None, check_mode=False, **arguments):
         """The result of the action on a host. answers maps modules to what they return there."""
-        play = Play.load({"hosts": "all", "vars": self.play_vars}, variable_manager=self.manager, loader=self.loader)
+        play = Play.load(self.play, variable_manager=self.manager, loader=self.loader)
         # Its name plays no part here: the plugin is made below.
         data = {"ansible.builtin.debug": {}}
         task = Task.load(data, block=Block(play=play), variable_manager=self.manager, loader=self.loader)

@@ -181,6 +181,24 @@ def test_the_play_has_a_say(plan):
     assert [node["own_urls"] for node in made["nodes"].values()] == [["grpc://10.0.0.1:8155"], ["grpc://10.0.0.2:8155"]]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "is_refused"),
+    [
+        ("linear", False),
+        ("ansible.builtin.debug", False),
+        ("free", True),
+        ("ansible.builtin.free", True),
+        ("host_pinned", True),
+    ],
+)
+def test_a_play_in_which_no_host_waits(strategy, is_refused, plan):
+    sentence = (
+        "In this play no host waits for the others (strategy free or host_pinned), but a plan needs to know of all;"
+        " write strategy: ansible.builtin.linear into the play."
+    )
+    assert plan(strategy=strategy).get("msg") == (sentence if is_refused else None)
+
+
 @pytest.mark.parametrize("batch", [["kas1"], ["kas1", "kas2"]])
 @pytest.mark.parametrize(
     ("value", "why"),
