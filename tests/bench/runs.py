@@ -197,6 +197,7 @@ def rows(what: str, runs: dict[str, list[Run]]) -> list[str]:
             f"| {what} | {name} | {median.wall_s:.2f} ({min(walls):.2f} to {max(walls):.2f}) | {median.cpu_s:.2f} |"
             f" {ratios[0]} | {ratios[1]} |"
         )
+    print(*lines, sep="\n", flush=True)  # a long benchmark that is broken off has said something
     return lines
 
 
