@@ -11,7 +11,6 @@ nothing changes. The proof is Ruby's: it outlines the result once more before an
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -27,6 +26,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_docum
     Path,
     State,
     Tree,
+    descend,
     put,
     show,
     spans,
@@ -174,8 +174,12 @@ class GitlabRb(Document):
         left: Tree = {}
         for key, value in settings.items():
             path = (*at, str(key))
-            if not at or not isinstance(value, Mapping) or value:
-                left[key] = self.without_hashes_there(value, path) if isinstance(value, Mapping) else value
+            if isinstance(value, Mapping) and value:
+                inner = self.without_hashes_there(value, path)
+                left.update({key: inner} if inner else {})
+                continue
+            if not at or not isinstance(value, Mapping):
+                left[key] = value
                 continue
             state = self.state(path)
             if is_gone(state):
@@ -375,16 +379,21 @@ class GitlabRb(Document):
                 self.refuse(event.line, why, "give it a value of its own", file=event.file)
 
     def _refuse_no_hash(self, path: Path, size: int, file: str) -> None:
-        """What an included file adds to a hash needs one, or nothing, before it."""
-        here = next((event for event in self.events(path) if event.kind == "set" and event.file == file), None)
+        """What an included file adds to a hash needs one, or nothing, before it.
+
+        Of what another file may have set there nobody knows; but GitLab itself takes only a hash for ``env``.
+        """
         outer = path[:size]
         culprit = None
-        for event in itertools.takewhile(lambda event: event is not here, self.events(outer)):
-            if len(event.path) <= size and event.kind in ("set", "touch"):
-                culprit = event if event.kind == "touch" else None
-        state = self.state(outer, before=here)
-        if state.kind == "found" and not (state.value and state.value.type == "hash" and not state.rest):
-            culprit = state.event
+        for event in self.events(outer):
+            if event.kind == "set" and event.file == file:
+                break
+            if event.value and event.kind == "set" and len(event.path) <= size:
+                there = descend(event.value, outer[len(event.path) :]).value
+                culprit = None if there and there.type == "hash" else event
+            may_replace = event.kind in ("include", "unknown") and size > 1 and outer[-1] != "env"
+            if may_replace or (event.kind == "touch" and len(event.path) <= size):
+                culprit = event
         if culprit:
             why = f"{show(outer)} may be no plain hash, so {file} cannot set {show(path)} in it"
             self.refuse(culprit.line, why, "write it as a hash, or remove it", file=culprit.file)

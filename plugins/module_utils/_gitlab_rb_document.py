@@ -471,10 +471,10 @@ def _assigned(state: State, event: Event, path: Path) -> State:
         # The same hash may be another setting's, too.
         return State("blocked", state.event, why="belongs to a hash that is computed")
     assert event.value is not None
-    return _descend(event.value, path[len(event.path) :])._replace(event=event)
+    return descend(event.value, path[len(event.path) :])._replace(event=event)
 
 
-def _descend(value: Value, rest: Path) -> State:
+def descend(value: Value, rest: Path) -> State:
     """What a value holds at the end of the rest of a path."""
     if not rest:
         return State("found", value=value)
@@ -484,7 +484,7 @@ def _descend(value: Value, rest: Path) -> State:
         if item.key is None:
             break
         if item.key == rest[0] and item.value:
-            return _descend(item.value, rest[1:])
+            return descend(item.value, rest[1:])
     return State("missing", value=value, rest=rest)
 
 

@@ -240,6 +240,20 @@ def test_a_run_that_is_interrupted(node: Node, monkeypatch: pytest.MonkeyPatch, 
     assert node.texts == ((TEMPLATE + node.line, OWN) if includes else (TEMPLATE, None))
 
 
+def test_a_hash_deeper_down(node: Node) -> None:
+    """To ask for a hash that is there asks for nothing, and never for the one around it."""
+    node.write("gitlab_kas['env'] = { 'A' => { 'B' => 1 } }\n")
+    assert not node.run({"gitlab_kas": {"env": {"A": {}}}})["changed"]
+
+
+def test_env_behind_a_file_that_cannot_be_read(node: Node) -> None:
+    node.write("load x\n")
+    node.run({"gitlab_kas": {"env": {"OURS": "ours"}}})
+    assert "gitlab_kas['env']['OURS'] = 'ours'\n" in (node.texts[1] or "")
+    with pytest.raises(GitlabRbError, match=r"line 1: gitlab_kas\['other'\] may be no plain hash"):
+        node.run({"gitlab_kas": {"other": {"OURS": "ours"}}})
+
+
 @pytest.mark.parametrize("text", ["gitlab_kas['env'] = x\n", "load x\n", "gitlab_kas['env'] = {} if x\n"])
 def test_a_hash_that_may_be_there_is_not_replaced(node: Node, text: str) -> None:
     node.write(text)
