@@ -61,8 +61,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         for each in checked:
             for warning in each["certificate"]["warnings"]:
                 Display().warning(f"{self._name}: {warning}", formatted=True)
-        problems = [sentence for each in checked for sentence in each["certificate"]["problems"]]
-        return self._refused(problems) or {"certificates": checked}
+        return {"certificates": checked}
 
     def _dry_run(self, roles: list[str]) -> dict[str, Any]:
         hostvars, groups = self._task_vars["hostvars"], self._task_vars["groups"]
@@ -71,7 +70,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             for name in self._task_vars["ansible_play_hosts"]
             if self._nodes[name]["certificates"] and CHECKED in hostvars[name]
         }
-        problems = list(_steps.untrusted(self._name, groups, checked, self._modules, self._contents))
+        # What is wrong with a node's own certificates waits until here, to be said with what the others show to it.
+        problems = [text for own in checked.get(self._name, ()) for text in own["certificate"]["problems"]]
+        problems += _steps.untrusted(self._name, groups, checked, self._modules, self._contents)
         if problems:
             return self._refused(problems)
         names = _steps.write(self._node, roles, self._modules, self._contents)
@@ -103,7 +104,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _refused(self, sentences: list[str]) -> dict[str, Any]:
         texts = [f"{self._name}: {sentence}" for sentence in dict.fromkeys(sentences)]
-        return {"failed": True, "msg": "\n".join(texts)} if texts else {}
+        return {"failed": True, "msg": "\n".join(texts)}
 
     def _execute(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         result: dict[str, Any] = self._execute_module(

@@ -26,8 +26,8 @@ options:
   step:
     description:
       - V(check_certificates) opens every certificate of the node, wherever it comes from.
-      - V(dry_run) checks whether the node trusts what the others show, and what V(write) would change; for a task with
-        C(check_mode=true).
+      - V(dry_run) refuses certificates that cannot work or that the node does not trust, and says what V(write) would
+        change; for a task with C(check_mode=true).
       - V(write) puts directories, certificates and settings in place.
       - V(tidy) removes what KAS needs no more.
       - V(reach) calls every other KAS, and on a Rails node the KAS that Rails was told of.

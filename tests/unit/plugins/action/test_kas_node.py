@@ -130,9 +130,12 @@ def test_bad_certificates_are_refused(planned, displayed):
     displayed.clear()
     found = {"pem": "P", "problems": ["It has expired.", "It has expired."], "warnings": ["It is open."]}
     answers = {"kas_certificate_info": {"certificate": found}}
-    result = on_stage.run(kas_node.ActionModule, "kas1", answers, step="check_certificates")
-    assert (result["failed"], result["msg"]) == (True, "kas1: It has expired.")
+    checked = on_stage.run(kas_node.ActionModule, "kas1", answers, step="check_certificates")
+    assert "failed" not in checked
     assert displayed == ["WARNING kas1: It is open."]
+    on_stage.register("kas1", __kas_certificates=checked)
+    result = on_stage.run(kas_node.ActionModule, "kas1", {}, step="dry_run")
+    assert (result["failed"], result["msg"]) == (True, "kas1: It has expired.")
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
