@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import 
     plain,
     started_playbooks,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import ModuleError, Modules
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES
 
@@ -26,6 +28,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROL
 PLAN = "__kas_plan"
 INFO = "__kas_info"
 CHECKED = "__kas_certificates"
+DRY_RUN = "__kas_dry_run"
+PENDING = "__kas_pending"  # the group of the nodes that have a turn
 
 STEPS = ("check_certificates", "dry_run", "write", "tidy", "reach")
 
@@ -80,6 +84,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return {**dry_run, "pending": _steps.pending(self._node, plain(self._task_vars[INFO])["kas"], dry_run)}
 
     def _write(self, roles: list[str]) -> dict[str, Any]:
+        self._announce()
         written = _steps.write(self._node, roles, self._modules, self._contents)
         if written["settings_left"]:
             Display().warning(
@@ -88,6 +93,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 formatted=True,
             )
         return written
+
+    def _announce(self) -> None:
+        """Whose turn it is, and what for; a role alone has no turns."""
+        groups = self._task_vars["groups"]
+        hosts = dict.fromkeys(str(host) for group in GROUPS for host in groups.get(group, ()))
+        turns = [host for host in hosts if host in groups.get(PENDING, ())]
+        if self._name in turns:
+            turn = f"node {turns.index(self._name) + 1} of {len(turns)}"
+            elapsed = round(time.time() - self._task_vars[PLAN]["started"])
+            pending = "; ".join(plain(self._task_vars[DRY_RUN])["pending"])
+            Display().display(f"{self._name}: {turn}, {elapsed} s after the plan; pending: {pending}")
 
     def _tidy(self, roles: list[str]) -> dict[str, Any]:
         _steps.tidy(self._node, roles, self._modules)

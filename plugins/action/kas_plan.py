@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -40,16 +41,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             Display().warning(warning, formatted=True)
         for line in made.upgrade:
             Display().display(line)
+        result.update(changed=False, refusals=made.refusals, upgrade=made.upgrade)
         if made.refusals:
-            return {
-                **result,
-                "failed": True,
-                "msg": "\n".join(made.refusals),
-                "refusals": made.refusals,
-                "upgrade": made.upgrade,
-            }
+            return {**result, "failed": True, "msg": "\n".join(made.refusals)}
         # The settings of the nodes hold secrets, so this is never shown.
-        return {**result, "changed": False, "nodes": made.nodes, "upgrade": made.upgrade, "_ansible_no_log": True}
+        return {**result, "nodes": made.nodes, "started": time.time(), "_ansible_no_log": True}
 
     def _gathered(self, task_vars: Mapping[str, Any]) -> Iterator[Gathered]:
         """Every host that counts: of both groups, KAS first, and of the play."""

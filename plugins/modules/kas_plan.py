@@ -49,6 +49,10 @@ nodes:
   description: What the tasks of the roles need to know of each host, by its name; never shown.
   returned: success
   type: dict
+started:
+  description: When the plan was made, in seconds since 1970.
+  returned: success
+  type: float
 refusals:
   description: What forbids the deployment, a sentence each.
   returned: always

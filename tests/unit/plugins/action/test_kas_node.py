@@ -65,6 +65,15 @@ def test_a_write(planned, displayed):
     assert displayed == []
 
 
+def test_whose_turn_it_is(planned, displayed):
+    groups = {"gitlab_kas": ["kas1", "kas2"], "gitlab_rails": ["kas2"], "__kas_pending": ["kas2", "kas1"]}
+    on_stage = planned({"kas1": {}, "kas2": {}}, groups=groups)
+    displayed.clear()
+    on_stage.register("kas2", __kas_dry_run={"pending": ["gitlab_kas['env']", "It has changed"]})
+    on_stage.run(kas_node.ActionModule, "kas2", WRITTEN, step="write")
+    assert displayed == ["kas2: node 2 of 2, 0 s after the plan; pending: gitlab_kas['env']; It has changed"]
+
+
 def test_what_stays_is_said(planned, displayed):
     on_stage = planned({"kas1": {"kas_state": "absent"}, "kas2": {}})
     answers = {"gitlab_rb": {"changed": False, "settings_left": ["external_url"]}, "kas_certificate": {}}
