@@ -69,7 +69,8 @@ class Nodes:
     def _write(self, options: Mapping[str, Mapping[str, Any]]) -> Outcome:
         outcome = Outcome([], [])
         for name, asked in options.items():
-            params = {"record_for": {}, **asked, "record": str(self._root / f"{name}.json"), "backup": False}
+            params = {"record_for": {}, "include": None, **asked}
+            params.update(record=str(self._root / f"{name}.json"), backup=False)
             params.update(path=str(self._path(name)), ruby=find_ruby())
             try:
                 result = gitlab_rb.run(params, check_mode=False, diff=False)
@@ -82,7 +83,7 @@ class Nodes:
     def _as_found(self, row: Row) -> Row:
         if row.info is None:
             return row
-        params = {"path": str(self._path(row.name)), "ruby": find_ruby()}
+        params = {"path": str(self._path(row.name)), "ruby": find_ruby(), "include": None}
         reading = kas_info._read_settings(params, lambda sentence: None)
         return replace(row, info={**row.info, "settings": reading.settings, "unreadable": reading.unreadable})
 
