@@ -17,7 +17,9 @@ if not link.exists():
     link.symlink_to("../../../..")
 sys.path.insert(0, str(COLLECTIONS))
 
-# The same examples every time, so that a change is judged by what it changes; `make fuzz` looks for new ones.
-hypothesis.settings.register_profile("repeatable", derandomize=True, database=None)
-if "KAS_FUZZ_EXAMPLES" not in os.environ:
-    hypothesis.settings.load_profile("repeatable")
+# A slow machine is no failure. The same examples every time, so that a change is judged by what it changes; `make fuzz`
+# looks for new ones.
+patient = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, **patient)
+hypothesis.settings.register_profile("new", **patient)
+hypothesis.settings.load_profile("new" if "KAS_FUZZ_EXAMPLES" in os.environ else "repeatable")

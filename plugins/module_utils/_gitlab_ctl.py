@@ -9,6 +9,7 @@ The wordings read here are those of omnibus-gitlab: handlers/gitlab.rb (failures
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,12 +17,19 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, keep
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import MASK, is_secret, mask_line
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import (
+    MASK,
+    is_secret,
+    mask_line,
+    secrets,
+    secrets_in_text,
+    without,
+)
 
 MANIFEST = "opt/gitlab/version-manifest.json"
 ATTRIBUTES = "var/opt/gitlab/public_attributes.json"  # written by every successful reconfigure (handlers/gitlab.rb)
@@ -208,7 +216,7 @@ class Package:
         if finished.exit_code != 0:
             raise GitlabCtlError(
                 f"gitlab-ctl start {name} failed; look into {self.root / 'var/log/gitlab' / name / 'current'}.",
-                masked(_lines(finished.stdout) + _lines(finished.stderr))[-_LINES_SHOWN:],
+                self._masked(_lines(finished.stdout) + _lines(finished.stderr))[-_LINES_SHOWN:],
             )
 
     def restart(self, name: str) -> None:
@@ -228,7 +236,7 @@ class Package:
         raise GitlabCtlError(
             f"{name} has not restarted within {_RESTART_WAIT_S} s ({now.text}); see who is still connected, wait"
             " until it has ended, and run this again.",
-            masked(_lines(finished.stdout) + _lines(finished.stderr))[-_LINES_SHOWN:],
+            self._masked(_lines(finished.stdout) + _lines(finished.stderr))[-_LINES_SHOWN:],
         )
 
     def reconfigure(self, timeout_s: float) -> Outcome:
@@ -238,14 +246,21 @@ class Package:
         error = None
         lines: list[str] = []
         if finished.exit_code != 0 or _RECONFIGURED not in stdout:
-            lines = masked(_failure(stdout, _lines(finished.stderr)))
+            lines = self._masked(_failure(stdout, _lines(finished.stderr)))
             error = (
                 f"gitlab-ctl reconfigure failed with exit code {finished.exit_code} "
                 f"({lines[0] if lines else 'it said nothing'}); "
                 "correct the cause and run this again, the reconfigure stays pending."
             )
         updated = [match[1] for match in map(_SUMMARY.search, stdout) if match]
-        return Outcome(error, lines, int(updated[-1]) if updated else None, masked(_report(stdout, "Deprecations:")))
+        return Outcome(
+            error, lines, int(updated[-1]) if updated else None, self._masked(_report(stdout, "Deprecations:"))
+        )
+
+    def _masked(self, lines: Iterable[str]) -> list[str]:
+        """Take the secrets out of what the package says: by the words beside them, and those that this node has."""
+        known = list(_node_secrets(self.root))
+        return [without(line, known) for line in masked(lines)]
 
     def _gitlab_ctl(self, *arguments: str, timeout_s: float) -> Finished:
         return self._runner([str(self.root / "opt/gitlab/bin/gitlab-ctl"), *arguments], timeout_s)
@@ -420,6 +435,16 @@ def masked(lines: Iterable[str]) -> list[str]:
         hidden, value_follows = (MASK, False) if value_follows else _mask_named_value(line)
         result.append(mask_line(hidden))
     return result
+
+
+def _node_secrets(root: Path) -> Iterator[str]:
+    """What gitlab.rb and the Ruby files beside it, which it may include, and gitlab-secrets.json hide."""
+    with contextlib.suppress(OSError):
+        for path in (root / "etc/gitlab").rglob("*.rb"):
+            yield from secrets_in_text(path.read_text(errors="replace"))
+    with contextlib.suppress(OSError, ValueError):
+        for secret in secrets(json.loads((root / "etc/gitlab/gitlab-secrets.json").read_bytes()), secret=True):
+            yield from secret.splitlines()
 
 
 def _mask_named_value(line: str) -> tuple[str, bool]:

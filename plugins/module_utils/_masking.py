@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 MASK = "********"
@@ -99,6 +99,28 @@ def secrets(settings: Any, *, secret: bool = False) -> Iterator[str]:
         yield from (match["user"] for match in _USERINFO.finditer(settings))
         yield from (settings[start:end] for start, end in _named_values(settings) if end - start > _LONG)
         yield from (match[0] for match in _TOKEN.finditer(settings))
+
+
+def secrets_in_text(text: str) -> Iterator[str]:
+    """The secrets in a gitlab.rb, or in any text that may not be Ruby: what the package may quote when it fails.
+
+    Of a line that names a secret these are all its strings, also what they say around the secret. Comments are left
+    out: those of the package's own gitlab.rb show examples, and ordinary words in them.
+    """
+    for line in text.splitlines():
+        if line.lstrip().startswith("#") or not names_secret(line):
+            continue
+        yield from (match[0][1:].rstrip(match[1]) for match in _QUOTED.finditer(line) if not match["key"])
+        yield from (line[start:end] for start, end in _named_values(line))
+    yield from (match["user"] for match in _USERINFO.finditer(text))
+
+
+def without(text: str, known: Iterable[str]) -> str:
+    """The text with every one of the known secrets replaced by :data:`MASK`, apart from short ones."""
+    for secret in sorted(known, key=len, reverse=True):
+        if len(secret) > _LONG:
+            text = text.replace(secret, MASK)
+    return text
 
 
 def is_value(value: Any) -> bool:

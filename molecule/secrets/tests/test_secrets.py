@@ -264,7 +264,9 @@ SET = "gitlab_kas['redis_password'] = 'WORD'"
     [
         pytest.param("gitlab_rails['ldap_password'] = 'WORD", {}, "kas2", id="Ruby cannot read gitlab.rb"),
         pytest.param(f"{SET} if RUBY_VERSION", {}, "gitlab_kas['redis_password'] is assigned inside", id="dry-run"),
-        pytest.param("raise 'password: WORD'", {}, "gitlab-ctl reconfigure failed with exit code 1", id="reconfigure"),
+        pytest.param(
+            "raise 'the password is: WORD'", {}, "gitlab-ctl reconfigure failed with exit code 1", id="reconfigure"
+        ),
         pytest.param("", {"kas_redis": "WORD", "kas_env": "WORD", "kas_settings": ["WORD"]}, "kas_redis", id="types"),
         pytest.param("", {"kas_sentry_dsn": "https://WORD@{{ nothing }}/1"}, "kas_sentry_dsn cannot be", id="template"),
         pytest.param("", {"kas_redis": {"password": "{{ 'WORD' | from_json }}"}}, "kas_redis cannot be", id="filter"),

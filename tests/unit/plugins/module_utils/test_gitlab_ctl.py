@@ -422,6 +422,37 @@ def test_masked(lines: list[str], expected: list[str]) -> None:
     assert masked(lines) == expected
 
 
+GITLAB_RB_WITH_SECRETS = """
+gitlab_rails['smtp_password'] = 'correct horse'
+from_file '/etc/gitlab/mine/more.rb'
+raise 'the password is: orange-juice'
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("RuntimeError: the password is: orange-juice", "RuntimeError: ********"),
+        ("ArgumentError: correct horse does not parse", "ArgumentError: ******** does not parse"),
+        ("undefined method `x' for battery-staple:String", "undefined method `x' for ********:String"),
+        ("TypeError: 0815-from-json is no Integer", "TypeError: ******** is no Integer"),
+        ("second-line-of-json", "********"),
+        ("TypeError: nil is no Integer", "TypeError: nil is no Integer"),
+    ],
+)
+def test_what_fails_may_quote_any_secret_of_the_node(root: Path, said: str, shown: str) -> None:
+    (root / "etc/gitlab/gitlab.rb").write_text(GITLAB_RB_WITH_SECRETS)
+    (root / "etc/gitlab/mine").mkdir()
+    (root / "etc/gitlab/mine/more.rb").write_text(
+        "gitlab_rails['db_password'] = %q(x)\nx = { token: 'battery-staple' }\n"
+    )
+    stored = {"gitlab_rails": {"key": "0815-from-json", "keys": ["first-line\nsecond-line-of-json\n"]}}
+    (root / "etc/gitlab/gitlab-secrets.json").write_text(json.dumps(stored))
+    stderr = f"There was an error running gitlab-ctl reconfigure:\n\n{said}\n"
+    outcome = Package(FakeRunner(Finished(1, "", stderr)), root=root).reconfigure(60)
+    assert outcome == Outcome(failed(1, shown), [shown], None, [])
+
+
 # What is pending
 
 
@@ -482,7 +513,8 @@ def fail_with_a_log(root: Path) -> None:
 
 def wait_with_a_log(root: Path) -> None:
     """A run that waits for the end of the one before: it began earlier than that one ended."""
-    write_log(root, int(time.time()))
+    ended = int((root / "var/opt/gitlab/public_attributes.json").stat().st_mtime)
+    write_log(root, ended - 2)
 
 
 before_an_edit = partial(reconfigure_with_a_log, begins_s=-1)

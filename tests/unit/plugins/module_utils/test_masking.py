@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import is_secret, mask, mask_line, secrets
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import (
+    is_secret,
+    mask,
+    mask_line,
+    secrets,
+    secrets_in_text,
+    without,
+)
 
 # The package's own (its template, the attributes and libraries of its cookbooks, older ones of Mattermost), what
 # OmniAuth, object storage, LDAP, the registry and Alertmanager take in hashes, and variables of the environment.
@@ -244,3 +251,26 @@ def test_trees() -> None:
 )
 def test_lines(line: str, shown: str) -> None:
     assert mask_line(line) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a['b'] = 'hunter2'", []),
+        ("# a['password'] = 'password'", []),
+        ("a['password'] = 'hunter2' if d", ["hunter2"]),
+        ("a['password'] = \"hunter2", ["hunter2"]),
+        ("x = { 'password' => 'one', b: 'two' }", ["one", "two", "one"]),
+        ("  password: hunter2", ["hunter2"]),
+        ("raise 'the password is: hunter2'", ["the password is: hunter2"]),
+        ("a['b'] = 'redis://u:hunter2@h'", ["u:hunter2"]),
+    ],
+)
+def test_secrets_in_text(text: str, found: list[str]) -> None:
+    assert sorted(set(secrets_in_text(text))) == sorted(set(found))
+
+
+def test_without() -> None:
+    assert without("hunter2: a short abc and a longer hunter2000", ["hunter2", "abc", "hunter2000"]) == (
+        "********: a short abc and a longer ********"
+    )
