@@ -19,5 +19,6 @@ def test_listens_on_all_addresses(node):
     assert node.config["private_api"]["listen"]["address"] == ":8155"
 
 
-def test_other_variables_keep_what_they_set_before(node):
-    assert node.config["observability"]["logging"]["level"] == "debug"
+def test_what_is_asked_for_no_more_is_as_it_was(node):
+    """The run before asked for kas_log_level."""
+    assert node.config["observability"]["logging"]["level"] == "info"
