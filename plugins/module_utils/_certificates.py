@@ -27,7 +27,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, write
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, check, remedy, write
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import Finished
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import CA_DIR
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import fingerprint
@@ -211,7 +211,7 @@ def trusted(directories: Iterable[Path] = (CA_DIR, TRUSTED_CERTS), bundles: Iter
         files += [bundle for bundle in bundles if bundle.exists()][:1]
         return b"\n".join(block for file in files if file.is_file() for block in blocks(file.read_bytes()))
     except OSError as error:
-        raise CertificateError(f"{error.filename} cannot be read ({error.strerror}); run with become: true.") from error
+        raise CertificateError(f"{error.filename} cannot be read ({error.strerror}); {remedy(error)}.") from error
 
 
 def blocks(pem: bytes) -> list[bytes]:
@@ -297,6 +297,8 @@ def put(path: Path, content: bytes, *, group: int, mode: int, check_mode: bool =
         status = path.stat() if path.exists() else None
         as_wanted = status is not None and (status.st_gid, stat.S_IMODE(status.st_mode)) == (group, mode)
         same = status is not None and path.read_bytes() == content
+        if check_mode and not same:
+            check(str(path), content, makes_directories=True)
         if check_mode or (as_wanted and same):
             return not (as_wanted and same)
         for directory in reversed([directory for directory in path.parents if not directory.exists()]):
@@ -310,7 +312,7 @@ def put(path: Path, content: bytes, *, group: int, mode: int, check_mode: bool =
     except FileError as error:
         raise CertificateError(str(error)) from error
     except OSError as error:
-        raise CertificateError(f"{path} cannot be put in place ({error.strerror}); correct that.") from error
+        raise CertificateError(f"{path} cannot be put in place ({error.strerror}); {remedy(error)}.") from error
     return True
 
 
@@ -319,7 +321,7 @@ def remove(path: Path) -> None:
     try:
         path.unlink()
     except OSError as error:
-        raise CertificateError(f"{path} cannot be removed ({error.strerror}); correct that.") from error
+        raise CertificateError(f"{path} cannot be removed ({error.strerror}); {remedy(error)}.") from error
     if path.parent == Path(DIRECTORY):
         with contextlib.suppress(OSError):  # it holds something else
             path.parent.rmdir()
@@ -438,9 +440,7 @@ def _read(item: Item) -> bytes:
     except FileNotFoundError:
         raise CertificateError(f"{item} does not exist on the node; put it there, or correct the path.") from None
     except OSError as error:
-        raise CertificateError(
-            f"{item} cannot be read ({error.strerror}); run with become: true, or correct the path."
-        ) from None
+        raise CertificateError(f"{item} cannot be read ({error.strerror}); {remedy(error)}.") from None
 
 
 # -- Judging them --
@@ -578,4 +578,4 @@ def _noted(found: Findings) -> Iterator[None]:
     except CertificateError as error:
         found.problems += [str(error)] if str(error) not in found.problems else []
     except OSError as error:
-        found.problems.append(f"{error.filename} cannot be looked at ({error.strerror}); run with become: true.")
+        found.problems.append(f"{error.filename} cannot be looked at ({error.strerror}); {remedy(error)}.")

@@ -11,17 +11,50 @@ attributes, does not sync, and falls back to writing in place; on a production g
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
+import re
 import stat
+import struct
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 
+MOUNTS = "/proc/self/mountinfo"
+
+_FLAGS = 0x80086601  # FS_IOC_GETFLAGS on 64 bits, <linux/fs.h>: what lsattr shows
+_IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
+
+_REMEDIES = {
+    errno.EBUSY: "it is a mount of its own, which nothing can replace: mount its directory instead",
+    errno.EROFS: "mount its file system read-write",
+    errno.ENOSPC: "make room on its file system: df -h shows the space, df -i the number of files",
+    errno.EDQUOT: "make room, or raise the quota of its owner",
+    errno.ENOENT: "correct the path",
+    errno.ENOTDIR: "correct the path, of which a part is no directory",
+    errno.EISDIR: "give the path of a file, or move that directory away",
+    errno.ELOOP: "correct the symbolic links on its path, which lead in a circle",
+    errno.ENAMETOOLONG: "give a shorter path",
+    errno.EIO: "look for errors of the disk in dmesg",
+    errno.ESTALE: "mount its file system again",
+}
+
 
 class FileError(Exception):
     """The file cannot be read or replaced; it is as it was. The text names the file, the cause and the remedy."""
+
+
+def remedy(error: OSError) -> str:
+    """What to do about an error of the system, as part of a sentence; each has its own."""
+    if error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() != 0:
+        return "run with become: true"
+    if error.errno == errno.EPERM:
+        return "take its attribute i or a away, which lsattr -d shows, with chattr -i -a, also that of its directory"
+    if error.errno == errno.EACCES:
+        return "root itself is denied: see what SELinux denies (ausearch -m avc -ts recent), and whether it is on NFS"
+    return _REMEDIES.get(error.errno or 0, "look for the cause in the system's log")
 
 
 def read(path: str) -> bytes:
@@ -31,11 +64,13 @@ def read(path: str) -> bytes:
             raise FileError(f"{path} is not a regular file; give the path of one.")
         return Path(path).read_bytes()
     except FileNotFoundError as error:
+        if Path(path).is_symlink():
+            raise FileError(
+                f"{path} is a symbolic link to {os.path.realpath(path)}, which does not exist; correct the link."
+            ) from error
         raise FileError(f"{path} does not exist; install the GitLab Linux package or correct the path.") from error
     except OSError as error:
-        raise FileError(
-            f"{path} cannot be read ({error.strerror}); run with become: true, or correct its mode."
-        ) from error
+        raise FileError(f"{path} cannot be read ({error.strerror}); {remedy(error)}.") from error
 
 
 def read_if_there(path: str) -> bytes | None:
@@ -56,6 +91,7 @@ def write(path: str, content: bytes, *, expected: bytes | None = None, mode: int
     """
     target = os.path.realpath(path)
     try:
+        _foresee(target, len(content))
         temporary = _write_beside(target, content, mode=mode)
         try:
             if expected is not None and Path(target).read_bytes() != expected:
@@ -66,8 +102,28 @@ def write(path: str, content: bytes, *, expected: bytes | None = None, mode: int
                 Path(temporary).unlink()
             raise
     except OSError as error:
-        raise FileError(f"{path} cannot be replaced ({error.strerror}); it is as it was, correct that.") from error
+        raise FileError(
+            f"{path} cannot be replaced ({error.strerror}); {remedy(error)}. The file is unchanged."
+        ) from error
     _sync_directory(target)
+
+
+def check(path: str, content: bytes | None, *, makes_directories: bool = False, mounts: str = MOUNTS) -> None:
+    """Whether write() with this content, or remove() for None, would succeed, as far as the system can tell before.
+
+    For the preview, which changes nothing. With ``makes_directories`` those that are missing count as writable if the
+    nearest one is. Raises FileError with the text of write() or remove().
+    """
+    target = Path(os.path.realpath(path))
+    if makes_directories:
+        target = next(parent for parent in target.parents if parent.exists()) / target.name
+    try:
+        _foresee(str(target), len(content or b""), mounts=mounts)
+    except OSError as error:
+        what = "removed" if content is None else "replaced"
+        raise FileError(
+            f"{path} cannot be {what} ({error.strerror}); {remedy(error)}. The file is unchanged."
+        ) from error
 
 
 def remove(path: str, *, expected: bytes) -> None:
@@ -79,7 +135,9 @@ def remove(path: str, *, expected: bytes) -> None:
         for name in dict.fromkeys([path, target]):
             Path(name).unlink()
     except OSError as error:
-        raise FileError(f"{path} cannot be removed ({error.strerror}); it is as it was, correct that.") from error
+        raise FileError(
+            f"{path} cannot be removed ({error.strerror}); {remedy(error)}. The file is unchanged."
+        ) from error
     _sync_directory(target)
 
 
@@ -88,7 +146,7 @@ def keep(path: str, data: object) -> None:
     try:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"{Path(path).parent} cannot be made ({error.strerror}); run with become: true.") from error
+        raise FileError(f"{Path(path).parent} cannot be made ({error.strerror}); {remedy(error)}.") from error
     write(path, json.dumps(data, indent=1).encode())
 
 
@@ -106,8 +164,55 @@ def backup(path: str) -> str:
             raise
         _sync_directory(copy)
     except OSError as error:
-        raise FileError(f"{path} cannot be backed up ({error.strerror}); it is as it was, correct that.") from error
+        raise FileError(
+            f"{path} cannot be backed up ({error.strerror}); {remedy(error)}. The file is unchanged."
+        ) from error
     return copy
+
+
+def _foresee(target: str, size: int, *, mounts: str = MOUNTS) -> None:
+    """Raise the OSError that replacing a file would end in. ``size`` is that of the new one in bytes."""
+    directory = str(Path(target).parent)
+    status = os.statvfs(directory)
+    is_root = os.geteuid() == 0
+    free = (status.f_bfree if is_root else status.f_bavail) * status.f_frsize
+    limits = [
+        (errno.ENOTDIR, not Path(directory).is_dir()),
+        (errno.EBUSY, target in _mount_points(mounts)),
+        (errno.EROFS, bool(status.f_flag & os.ST_RDONLY)),
+        (errno.EPERM, _is_fixed(target) or _is_fixed(directory)),
+        (errno.EACCES, not os.access(directory, os.W_OK | os.X_OK, effective_ids=True)),
+        # Some file systems count neither blocks nor files.
+        (errno.ENOSPC, (status.f_blocks and free < size) or (status.f_files and not status.f_ffree)),
+    ]
+    for number, is_met in limits:
+        if is_met:
+            raise OSError(number, os.strerror(number), target)
+
+
+def _mount_points(mounts: str) -> set[str]:
+    """The paths on which something is mounted: the fifth field of proc(5), which writes blanks in octal."""
+    try:
+        lines = Path(mounts).read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return set()
+    fields = (line.split(" ")[4] for line in lines if line.count(" ") > 4)
+    return {re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field) for field in fields}
+
+
+def _is_fixed(path: str) -> bool:
+    """Whether a file or directory is immutable, or can only be appended to (chattr +i, +a)."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        flags = struct.unpack("l", fcntl.ioctl(descriptor, _FLAGS, struct.pack("l", 0)))[0]
+    except OSError:  # this file system has no such attributes
+        return False
+    finally:
+        os.close(descriptor)
+    return bool(flags & (_IMMUTABLE | _APPEND_ONLY))
 
 
 def _write_beside(target: str, content: bytes, *, owner: str | None = None, mode: int | None = None) -> str:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, keep
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, keep, remedy
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import (
     MASK,
     is_secret,
@@ -48,6 +48,8 @@ _ESCAPE_CODE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _SUMMARY = re.compile(r"(\d+)(?:/\d+)? resources updated in ")
 _RECONFIGURED = "gitlab Reconfigured!"
 _FAILURE = "There was an error running gitlab-ctl reconfigure:"
+# A line of Ruby's backtrace that is not of the package: "/etc/gitlab/gitlab.rb:3:in `from_file'".
+_PLACE = re.compile(r"\s*(?P<file>/(?!opt/gitlab/)\S+\.rb):(?P<line>\d+):in ")
 _PID = re.compile(r"\(pid (\d+)\)")
 _SECONDS = re.compile(r"run: \S+ \(pid \d+\) (\d+)s")
 _LOG_LINE = re.compile(r"\[\d{4}-\d\d-\d\dT")
@@ -186,7 +188,9 @@ class Package:
         try:
             # With a suffix such as "+stable" or "-ee.0".
             match = re.match(r"\d+(?:\.\d+)+", json.loads(manifest.read_bytes())["build_version"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except OSError as error:
+            raise GitlabCtlError(f"{manifest} cannot be read ({error.strerror}); {remedy(error)}.") from error
+        except (ValueError, KeyError, TypeError):
             match = None
         if match is None:
             raise GitlabCtlError(f"{manifest} names no build_version; repair the GitLab Linux package.")
@@ -287,9 +291,7 @@ class AppliedState:
                 digests[str(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
                 touched[str(file)] = file.stat().st_ctime_ns
         except OSError as error:
-            raise GitlabCtlError(
-                f"{error.filename} cannot be read ({error.strerror}); run with become: true, or correct the file."
-            ) from error
+            raise GitlabCtlError(f"{error.filename} cannot be read ({error.strerror}); {remedy(error)}.") from error
         return Snapshot(self._package.version, digests, touched, self._last_run())
 
     def pending(self, now: Snapshot, inputs: Iterable[str]) -> str | None:
@@ -402,7 +404,7 @@ class AppliedState:
         except (FileNotFoundError, ValueError, TypeError):
             return None
         except OSError as error:
-            raise GitlabCtlError(f"{self.path} cannot be read ({error.strerror}); run with become: true.") from error
+            raise GitlabCtlError(f"{self.path} cannot be read ({error.strerror}); {remedy(error)}.") from error
 
 
 def _difference(noted: Snapshot, now: Snapshot, inputs: Iterable[str]) -> str | None:
@@ -463,10 +465,20 @@ def _failure(stdout: list[str], stderr: list[str]) -> list[str]:
             if _LOG_LINE.match(line):
                 break
             message.append(line)
+    if message:
+        message[0] = _placed(message[0], stdout)
     found = message + _report(stdout, "Removals:")
     if len(found) > _LINES_SHOWN:  # a failed program's STDERR stands at the end
         found = [*found[: _LINES_SHOWN // 3], "…", *found[-_LINES_SHOWN // 2 :]]
     return found or (stderr or stdout)[-_LINES_SHOWN:]
+
+
+def _placed(message: str, stdout: list[str]) -> str:
+    """An exception's message with the file and line where it arose, which Chef prints on stdout alone."""
+    place = next((match for match in map(_PLACE.match, stdout) if match), None)
+    if place is None or message.startswith("/"):  # Ruby itself says where the text is no Ruby
+        return message
+    return f"{place['file']}, line {place['line']}: {message}"
 
 
 def _report(stdout: list[str], title: str) -> list[str]:

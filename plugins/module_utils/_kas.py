@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import remedy
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._network import cause, connect, tcp_addresses
 
 CONFIGURATION = "/var/opt/gitlab/gitlab-kas/gitlab-kas-config.yml"  # by the package's default of gitlab_kas['dir']
@@ -171,9 +172,7 @@ def _read(path: Path) -> str:
     except FileNotFoundError as error:
         raise KasError(f"{path} does not exist; run gitlab-ctl reconfigure.") from error
     except OSError as error:
-        raise KasError(
-            f"{path} cannot be read ({error.strerror}); run with become: true, or correct the file."
-        ) from error
+        raise KasError(f"{path} cannot be read ({error.strerror}); {remedy(error)}.") from error
 
 
 def _secret(path: Path) -> bytes:

@@ -11,6 +11,7 @@ after the others are up, so only the three that every KAS has say together that 
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import ipaddress
 import json
@@ -19,6 +20,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import remedy
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import KasError
 
 _RUNNING = "Running KAS"
@@ -83,7 +85,10 @@ def start_log_lines(directory: Path) -> list[str]:
             if left <= 0 or is_beginning:
                 break
     except (OSError, EOFError, zlib.error) as error:
-        raise KasError(f"The log of KAS in {directory} cannot be read ({error}); run with become: true.") from error
+        how = "move that file away"
+        if isinstance(error, OSError):
+            how = "start KAS, whose service writes it" if error.errno == errno.ENOENT else remedy(error)
+        raise KasError(f"The log of KAS in {directory} cannot be read ({error}); {how}.") from error
     return lines
 
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, keep
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, keep, remedy
 
 Name = tuple[str, ...]
 
@@ -79,9 +79,14 @@ class Record:
         change = self.changes[name]
         return now.digest in change.made and now.digest != change.before.digest
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether it says something that is not saved."""
+        return self.changes != self._saved
+
     def save(self) -> None:
         """Write the record, for root alone, if it says something new. Raises FileError."""
-        if self.changes != self._saved:
+        if self.is_changed:
             keep(self.path, [{"name": name, **change._asdict()} for name, change in self.changes.items()])
             self._saved = dict(self.changes)
 
@@ -94,7 +99,7 @@ class Record:
         try:
             Path(self.path).unlink(missing_ok=True)
         except OSError as error:
-            raise FileError(f"{self.path} cannot be removed ({error.strerror}); run with become: true.") from error
+            raise FileError(f"{self.path} cannot be removed ({error.strerror}); {remedy(error)}.") from error
 
 
 def digest(content: bytes) -> str:
@@ -115,7 +120,7 @@ def _load(path: str) -> dict[Name, Change]:
             f"{path} is damaged, so what was changed on this node is not known any more; move it away to go on without."
         ) from error
     except OSError as error:
-        raise FileError(f"{path} cannot be read ({error.strerror}); run with become: true.") from error
+        raise FileError(f"{path} cannot be read ({error.strerror}); {remedy(error)}.") from error
 
 
 def _overlap(mine: Name, theirs: Name) -> bool:

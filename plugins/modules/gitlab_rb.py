@@ -257,6 +257,10 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
             result["diff"] = {"prepared": files.masked_diff() + _restored(result)}
         if record:
             files.note(record, settings, remove)
+    for write in writes:
+        _files.check(write.path, write.new)
+    if record and (writes or record.is_changed):
+        _files.check(record.path, b"", makes_directories=True)
     if check_mode:
         return result
     if params["backup"]:

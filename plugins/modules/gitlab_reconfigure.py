@@ -156,6 +156,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import remedy
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
     AppliedState,
     GitlabCtlError,
@@ -211,7 +212,7 @@ def _remove_stale_sockets(package: Package, result: dict[str, Any], check_mode: 
         except OSError as error:
             raise GitlabCtlError(
                 f"{path}, left by a KAS that was killed, keeps KAS from starting and cannot be removed"
-                f" ({error.strerror}); run with become: true, or remove it."
+                f" ({error.strerror}); {remedy(error)}."
             ) from error
         result["removed_sockets"].append(str(path))
         result["changed"] = True

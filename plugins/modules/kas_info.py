@@ -190,6 +190,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import (
     read,
     read_if_there,
     read_included,
+    remedy,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
     AppliedState,
@@ -389,8 +390,8 @@ def _secrets(reading: Reading, root: Path) -> dict[str, Found]:
     path = root / "etc/gitlab" / SECRETS_JSON
     try:
         stored = json.loads(_read(path) or b"{}")
-    except ValueError:
-        stored = None
+    except ValueError as error:  # says where, and quotes nothing
+        raise GitlabCtlError(f"{path} is not JSON ({error}); restore the file.") from error
     if not isinstance(stored, Mapping):
         raise GitlabCtlError(f"{path} is not a JSON object; restore the file.")
     found = {}
@@ -424,9 +425,7 @@ def _read(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise GitlabCtlError(
-            f"{path} cannot be read ({error.strerror}); run with become: true, or correct the file."
-        ) from error
+        raise GitlabCtlError(f"{path} cannot be read ({error.strerror}); {remedy(error)}.") from error
 
 
 @contextlib.contextmanager

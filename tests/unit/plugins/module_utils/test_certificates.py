@@ -505,7 +505,7 @@ def test_put_where_nothing_can_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CertificateError) as caught:
         put(tmp_path / "file/kas.key", b"", group=0, mode=0o640)
-    assert (
-        str(caught.value)
-        == f"{tmp_path}/file/kas.key cannot be replaced (Not a directory); it is as it was, correct that."
+    assert str(caught.value) == (
+        f"{tmp_path}/file/kas.key cannot be replaced (Not a directory); correct the path, of which a part is no"
+        " directory. The file is unchanged."
     )

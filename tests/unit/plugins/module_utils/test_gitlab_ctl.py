@@ -282,6 +282,8 @@ def failed(exit_code: int, line: str) -> str:
 
 SECRET_LINE = "gitlab_kas['api_secret_key'] should be exactly 32 bytes"
 SYNTAX_LINE = "/etc/gitlab/gitlab.rb:12: syntax error, unexpected local variable or method, expecting end-of-input"
+CONSTANT_LINE = "/etc/gitlab/gitlab.rb, line 3: uninitialized constant #<Class:Gitlab>::False"
+INCLUDED_LINE = "/etc/gitlab/kas.rb, line 1: uninitialized constant #<Class:Gitlab>::False"
 SV = "/opt/gitlab/embedded/bin/sv restart /opt/gitlab/service/gitlab-kas"
 COMMAND_LINE = (
     "runit_service[gitlab-kas] (gitlab-kas::enable line 148) had an error: "
@@ -337,6 +339,16 @@ REMOVED_LINE = "Removed configurations found in gitlab.rb. Aborting reconfigure.
                 [],
             ),
             id="failure, Ruby quotes secrets",
+        ),
+        pytest.param(
+            finished("failure_constant", 1),
+            Outcome(failed(1, CONSTANT_LINE), [CONSTANT_LINE], 0, []),
+            id="failure, the place stands on stdout",
+        ),
+        pytest.param(
+            Finished(1, *(text.replace("gitlab.rb:3", "kas.rb:1") for text in finished("failure_constant", 1)[1:])),
+            Outcome(failed(1, INCLUDED_LINE), [INCLUDED_LINE], 0, []),
+            id="failure in a file that gitlab.rb includes",
         ),
         pytest.param(
             finished("failure_command", 1),
@@ -711,5 +723,6 @@ def test_errors_of_the_applied_state(root: Path) -> None:
     with pytest.raises(GitlabCtlError) as caught:
         AppliedState(package).pending(AppliedState(package).snapshot([]), [])
     assert str(caught.value) == (
-        f"{root}/var/lib/kasops.gitlab_kas/reconfigured.json cannot be read (Not a directory); run with become: true."
+        f"{root}/var/lib/kasops.gitlab_kas/reconfigured.json cannot be read (Not a directory); correct the path,"
+        " of which a part is no directory."
     )

@@ -118,7 +118,8 @@ def test_a_secret_that_is_a_directory(tmp_path: Path) -> None:
     with pytest.raises(KasError) as caught:
         internal_api_secret(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}/{RAILS_SECRET_FILE} cannot be read (Is a directory); run with become: true, or correct the file."
+        f"{tmp_path}/{RAILS_SECRET_FILE} cannot be read (Is a directory); give the path of a file, or"
+        " move that directory away."
     )
 
 

@@ -170,5 +170,5 @@ def test_start_log_lines_without_a_log(tmp_path: Path) -> None:
         start_log_lines(tmp_path)
     assert str(caught.value) == (
         f"The log of KAS in {tmp_path} cannot be read "
-        f"([Errno 2] No such file or directory: '{tmp_path}/current'); run with become: true."
+        f"([Errno 2] No such file or directory: '{tmp_path}/current'); start KAS, whose service writes it."
     )

@@ -519,3 +519,26 @@ def test_revert_of_a_line_behind_an_included_file(recorded: dict[str, Any]) -> N
     assert "gitlab_kas['api_secret_key'] = 'ours'" in path.read_text()
     assert revert(recorded)["settings_changed"] == ["gitlab_kas['api_secret_key']"]
     assert path.read_text() == found
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_the_preview_says_that_a_mount_cannot_be_replaced(
+    gitlab_rb: Path, monkeypatch: pytest.MonkeyPatch, check_mode: bool
+) -> None:
+    monkeypatch.setattr(_files, "_mount_points", lambda _mounts: {str(gitlab_rb)})
+    before = gitlab_rb.read_bytes()
+    asked = params(gitlab_rb, settings={"gitlab_kas": {"enable": True}}, record=str(gitlab_rb.with_name("record.json")))
+    with pytest.raises(FileError) as error:
+        run(asked, check_mode=check_mode, diff=False)
+    assert str(error.value) == (
+        f"{gitlab_rb} cannot be replaced (Device or resource busy); it is a mount of its own, which nothing can"
+        " replace: mount its directory instead. The file is unchanged."
+    )
+    assert gitlab_rb.read_bytes() == before
+    assert [path.name for path in gitlab_rb.parent.iterdir()] == [gitlab_rb.name], "nor anything beside it"
+
+
+def test_nothing_to_write_asks_for_no_room(gitlab_rb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(params(gitlab_rb, settings={"gitlab_kas": {"enable": True}}), check_mode=False, diff=False)
+    monkeypatch.setattr(_files, "_mount_points", lambda _mounts: {str(gitlab_rb)})
+    assert not run(params(gitlab_rb, settings={"gitlab_kas": {"enable": True}}), check_mode=True, diff=False)["changed"]

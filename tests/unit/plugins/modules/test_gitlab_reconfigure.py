@@ -451,10 +451,12 @@ def test_a_socket_that_cannot_be_removed(node: Node, monkeypatch: pytest.MonkeyP
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
     result = node.run()
     assert result["msg"] == (
         f"{path}, left by a KAS that was killed, keeps KAS from starting and cannot be removed (Operation not"
-        " permitted); run with become: true, or remove it."
+        " permitted); take its attribute i or a away, which lsattr -d shows, with chattr -i -a, also that of its"
+        " directory."
     )
     assert node.ran == []
 

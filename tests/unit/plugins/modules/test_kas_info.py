@@ -427,8 +427,8 @@ def addresses_fail(node: Node) -> None:
         ),
         pytest.param(
             lambda node: a_directory(node.secrets),
-            "{root}/etc/gitlab/gitlab-secrets.json cannot be read (Is a directory); run with become: true, or"
-            " correct the file.",
+            "{root}/etc/gitlab/gitlab-secrets.json cannot be read (Is a directory); give the path of a file, or"
+            " move that directory away.",
             id="secrets not readable",
         ),
         pytest.param(
@@ -463,7 +463,7 @@ def test_a_sick_node(node: Node, make_unhealthy: Callable[[Node], object], probl
         pytest.param(
             lambda node: node.log.unlink(),
             "The log of KAS in {root}/var/log/gitlab/gitlab-kas cannot be read ([Errno 2] No such file or directory: "
-            "'{root}/var/log/gitlab/gitlab-kas/current'); run with become: true.",
+            "'{root}/var/log/gitlab/gitlab-kas/current'); start KAS, whose service writes it.",
             id="no log",
         ),
     ],
