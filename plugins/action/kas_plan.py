@@ -22,8 +22,8 @@ INFO = "__kas_info"
 OUTSIDE = "__kas_outside_info"
 
 NO_WAITING = (
-    "In this play no host waits for the others (strategy free or host_pinned), but a plan needs to know of all; write"
-    " strategy: ansible.builtin.linear into the play."
+    "In this play no host waits for the others (strategy free or host_pinned), but the plan needs all of them;"
+    " set strategy: ansible.builtin.linear in the play."
 )
 
 

@@ -351,7 +351,7 @@ def read_key(item: Item) -> bytes:
     pem = _read(item)
     if _ENCRYPTED.search(pem):
         raise CertificateError(
-            f"{item} is encrypted, and nobody tells KAS its passphrase; decrypt it, as openssl pkey does."
+            f"{item} is encrypted, and KAS cannot be given a passphrase; decrypt it, for example with openssl pkey."
         )
     match = _KEY.search(pem)
     if match is None:
@@ -390,7 +390,7 @@ def decode_key(item: Item, pem: bytes, node: Node) -> str:
 
 
 def mismatch(certificate: Item, key: Item) -> str:
-    return f"{key} is not the key of {certificate}; give the two that were made together."
+    return f"{key} is not the key of {certificate}; give a certificate and the key that belongs to it."
 
 
 def covers(names: Iterable[Name], host: str) -> bool:
@@ -473,7 +473,7 @@ def _date_problems(item: Item, certificate: Certificate, found: Findings, limit:
         yield f"{item} has expired at {found.not_after}; renew it."
     elif left < limit:
         days = "1 day" if left == 1 else f"{left} days"
-        yield f"{item} expires in {days}, at {found.not_after}, and {limit} days are asked for; renew it."
+        yield f"{item} expires in {days}, at {found.not_after}, and {limit} days are required; renew it."
 
 
 def _more_than_one(item: Item, pem: bytes) -> Iterator[str]:
@@ -500,7 +500,7 @@ def _chain_problem(item: Item, pem: bytes, certificate: Certificate, node: Node)
         return None
     match = _VERIFY_ERROR.search(finished.stderr)
     if match is None:
-        return f"{item} cannot be verified ({_first_line(finished.stderr)}); see what is in {TRUSTED_CERTS}."
+        return f"{item} cannot be verified ({_first_line(finished.stderr)}); check what is in {TRUSTED_CERTS}."
     code, depth, text = int(match[1]), int(match[2]), match[3].strip()
     if code in _UNKNOWN_AUTHORITY:
         return (
@@ -525,7 +525,7 @@ def _unless_blocked(item: Item, user: str, run: Runner) -> None:
     for directory in directories:
         if run(["test", "-x", str(directory)], b"", user).exit_code != 0:
             raise CertificateError(
-                f"{item} is out of reach for {user}, the user of KAS, who may not enter {directory}"
+                f"{item} cannot be reached by {user}, the user of KAS, who may not enter {directory}"
                 f" ({_mode(directory)}); let that user in, or keep the file in another directory."
             )
     raise CertificateError(
@@ -578,4 +578,4 @@ def _noted(found: Findings) -> Iterator[None]:
     except CertificateError as error:
         found.problems += [str(error)] if str(error) not in found.problems else []
     except OSError as error:
-        found.problems.append(f"{error.filename} cannot be looked at ({error.strerror}); {remedy(error)}.")
+        found.problems.append(f"{error.filename} cannot be checked ({error.strerror}); {remedy(error)}.")

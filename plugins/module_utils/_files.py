@@ -95,7 +95,7 @@ def write(path: str, content: bytes, *, expected: bytes | None = None, mode: int
         temporary = _write_beside(target, content, mode=mode)
         try:
             if expected is not None and Path(target).read_bytes() != expected:
-                raise FileError(f"{path} was changed by somebody else at the same moment; run again.")
+                raise FileError(f"{path} was changed by somebody else at the same moment. Run again.")
             Path(temporary).replace(target)
         except BaseException:
             with suppress(OSError):
@@ -131,7 +131,7 @@ def remove(path: str, *, expected: bytes) -> None:
     target = os.path.realpath(path)
     try:
         if Path(target).read_bytes() != expected:
-            raise FileError(f"{path} was changed by somebody else at the same moment; run again.")
+            raise FileError(f"{path} was changed by somebody else at the same moment. Run again.")
         for name in dict.fromkeys([path, target]):
             Path(name).unlink()
     except OSError as error:
@@ -146,7 +146,7 @@ def keep(path: str, data: object) -> None:
     try:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"{Path(path).parent} cannot be made ({error.strerror}); {remedy(error)}.") from error
+        raise FileError(f"{Path(path).parent} cannot be created ({error.strerror}); {remedy(error)}.") from error
     write(path, json.dumps(data, indent=1).encode())
 
 

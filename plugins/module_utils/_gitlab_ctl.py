@@ -219,7 +219,7 @@ class Package:
             self._pause(1)
         if finished.exit_code != 0:
             raise GitlabCtlError(
-                f"gitlab-ctl start {name} failed; look into {self.root / 'var/log/gitlab' / name / 'current'}.",
+                f"gitlab-ctl start {name} failed; read {self.root / 'var/log/gitlab' / name / 'current'}.",
                 self._masked(_lines(finished.stdout) + _lines(finished.stderr))[-_LINES_SHOWN:],
             )
 
@@ -254,7 +254,7 @@ class Package:
             error = (
                 f"gitlab-ctl reconfigure failed with exit code {finished.exit_code} "
                 f"({lines[0] if lines else 'it said nothing'}); "
-                "correct the cause and run this again, the reconfigure stays pending."
+                "fix the cause and run again; the reconfigure stays pending."
             )
         updated = [match[1] for match in map(_SUMMARY.search, stdout) if match]
         return Outcome(

@@ -219,8 +219,8 @@ class GitlabRb(Document):
             if not is_set(state, value) and state.event:
                 why, remedy = f"this line may set {show(path)} after {file}", f"remove it, or include {file} after it"
                 if state.kind == "blocked":
-                    why = f"{show(path)} {state.why}, so {file} may set it in vain"
-                    remedy = "assign it once, at the top level, before that file is included"
+                    why = f"{show(path)} {state.why}, so {file} may set it without effect"
+                    remedy = "assign it once, unconditionally, before that file is included"
                 self.refuse(state.event.line, why, remedy, file=state.event.file)
         for path in names_in(remove):
             state = self.state(path)
@@ -267,7 +267,7 @@ class GitlabRb(Document):
         touched = [path for path, _value in leaves] + list(gone)
         for old, new in zip(self._line_numbers(), result._line_numbers()):
             if old != new:
-                self.refuse(old, "this line reads its own number, which would change", "give it a plain value")
+                self.refuse(old, "this line uses its own line number, which would change", "give it a plain value")
         lost = {result._code(event.statement) for event, _path, is_there in result.grounds() if not is_there}
         for event, path, is_there in self.grounds():
             if is_there and self._code(event.statement) in lost:
@@ -290,7 +290,7 @@ class GitlabRb(Document):
         """Refuse at the first line that would change."""
         both = zip(self.text.split(b"\n"), text.split(b"\n"))
         line = next((number for number, (old, new) in enumerate(both, 1) if old != new), 1)
-        self.refuse(line, why, "make it by hand, and please report this file")
+        self.refuse(line, why, "make it manually, and please report this file as a bug")
 
     def _check(self, settings: Mapping[str, Any], leaves: Sequence[tuple[Path, Any]], gone: Sequence[Path]) -> None:
         """Refuse what could not be a setting, before looking at what the file makes of it."""

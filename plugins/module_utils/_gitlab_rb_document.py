@@ -192,7 +192,7 @@ class Document:
         except RubyError as error:
             if error.line is None:
                 raise GitlabRbError(str(error)) from error
-            raise GitlabRbError(f"{path}: {error}; correct it before anything else is changed.") from error
+            raise GitlabRbError(f"{path}: {error}. The file is unchanged. Fix the cause and run again.") from error
         self._all_events = list(self._events_of(self.outline))
         self._by_name: dict[str, list[Event]] = {}
 

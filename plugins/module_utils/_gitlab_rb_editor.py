@@ -74,8 +74,8 @@ class Editor:
         if state.kind == "blocked" and state.event:
             self._document.refuse(
                 state.event.line,
-                f"{show(path)} {state.why}, so its value cannot be known beforehand",
-                "assign it once, at the top level, or leave it to hand",
+                f"{show(path)} {state.why}, so it cannot be edited safely",
+                "assign it once, unconditionally, or manage it manually",
                 file=state.event.file,
             )
         self._refuse_deferred_reads(path)
@@ -95,8 +95,8 @@ class Editor:
                 why = event.how or "is handed on to other code"
                 document.refuse(
                     event.line,
-                    f"{show(path)} {why}, so it cannot be removed",
-                    "edit that line by hand",
+                    f"{show(path)} {why}, so it cannot be removed safely",
+                    "edit that line manually",
                     file=event.file,
                 )
         events = [event for event in document.events(path) if event.kind == "set"]
@@ -163,7 +163,9 @@ class Editor:
         self._refuse_reads(path, state.event.statement.span[0], but=state.event)
         if state.value.tangled:
             self._document.refuse(
-                state.value.line, f"{show(path)} belongs between lines of another text", "set it apart"
+                state.value.line,
+                f"{show(path)} would stand between the lines of another value",
+                "write that value outside of the hash",
             )
         put(self._pairs.setdefault(state.value.span, (state.value, {}))[1], state.rest, value)
 
@@ -181,7 +183,7 @@ class Editor:
                 self._document.refuse(
                     parent.event.line,
                     f"{show(path[:size])} {parent.why}, so {show(path)} cannot be set in it",
-                    "assign it once, at the top level, as a hash",
+                    "assign it once, unconditionally, as a hash",
                     file=parent.event.file,
                 )
             if is_set(parent, {}):
@@ -216,12 +218,12 @@ class Editor:
                 self._document.refuse(
                     value.line,
                     f"{show(event.path)} is computed, so {show(path)} cannot be removed",
-                    "edit it by hand",
+                    "edit it manually",
                 )
             items = [item for item in value.pairs if item.key == rest[0]]
             if any(item.key is None for item in value.pairs):
                 self._document.refuse(
-                    value.line, f"{show(event.path)} has computed keys, so {show(path)} may be one", "edit it by hand"
+                    value.line, f"{show(event.path)} has computed keys, so {show(path)} may be one", "edit it manually"
                 )
             if len(rest) == 1 and items:
                 for item in items:

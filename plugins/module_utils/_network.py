@@ -21,8 +21,8 @@ _CAUSES = {
 }
 
 
-LOOK_THERE = "see that KAS runs there and that no firewall stands between"
-LOOK_WHAT = "see what listens there, and correct the URL or the listener"
+LOOK_THERE = "make sure that KAS runs there and that no firewall is in between"
+LOOK_WHAT = "check what listens there, and correct the URL or the listener"
 
 
 class Unreachable(Exception):

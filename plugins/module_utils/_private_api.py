@@ -43,7 +43,22 @@ _IP_VERSIONS = {"tcp": (4, 6), "tcp4": (4,), "tcp6": (6,)}
 
 
 class PrivateApiError(Exception):
-    """KAS cannot name itself so; the text is one sentence: what was found, and what to give."""
+    """KAS cannot name itself so; the text is one sentence: what was found, and what to give.
+
+    A ``remedy`` names options in braces, ``{cidr}``, since variables of a role have other names than options.
+    """
+
+    def __init__(self, found: str, remedy: str = "") -> None:
+        self._found, self._remedy = found, remedy
+        super().__init__(self.sentence())
+
+    def sentence(self, prefix: str = "") -> str:
+        """The text, with this before the names of options."""
+        remedy = self._remedy.format(cidr=f"{prefix}cidr", url=f"{prefix}url")
+        return f"{self._found}; {remedy}." if remedy else self._found
+
+
+_ONE_OF_THEM = "set {cidr} to a network that contains exactly one of them, or set {url}"
 
 
 class HostPort(NamedTuple):
@@ -95,7 +110,8 @@ def own_private_api_url(candidates: object, **options: Any) -> str:
         if len(hosts) > 1:
             raise PrivateApiError(
                 f"Several of the host's addresses lie in {_listed(settings.networks)} ({_listed(hosts)}),"
-                " but one URL takes one; give a cidr that holds exactly one of them, or the url itself."
+                " but one URL takes one",
+                _ONE_OF_THEM,
             )
         return settings.url_of(hosts[0])
     listener = settings.known_listener()
@@ -104,7 +120,8 @@ def own_private_api_url(candidates: object, **options: Any) -> str:
     if listener.where.is_wildcard:  # KAS up to 17.7 refuses it too, but for :8155, which it took over as grpc://:8155
         raise PrivateApiError(
             f"listen_address {listener.address} stands for all of the host's addresses ({_listed(known)}),"
-            " but one URL takes one; give a cidr that holds exactly one of them, or the url itself."
+            " but one URL takes one",
+            _ONE_OF_THEM,
         )
     return f"{settings.scheme}://{listener.address}"
 
@@ -223,8 +240,8 @@ def _matches(known: list[str], networks: Mapping[str, Network]) -> list[str]:
     found = [host for host in known if any(ip_address(host) in network for network in networks.values())]
     if not found:
         raise PrivateApiError(
-            f"None of the host's addresses ({_listed(known)}) lies in {_listed(networks)};"
-            " give a cidr that holds one of them, or the url itself."
+            f"None of the host's addresses ({_listed(known)}) lies in {_listed(networks)}",
+            "set {cidr} to a network that contains one of them, or set {url}",
         )
     return found
 
@@ -242,7 +259,8 @@ def _published(known: list[str], listener: _Listener, where: HostPort) -> list[s
     if not published:
         raise PrivateApiError(
             f"A listener on {listener.network} {listener.address} leaves KAS nothing to publish of the host's"
-            f" addresses ({_listed(known)}), loopback and link-local ones not counted; give a cidr, or the url itself."
+            f" addresses ({_listed(known)}), loopback and link-local ones not counted",
+            "set {cidr} or {url}",
         )
     return published
 

@@ -117,7 +117,8 @@ def _load(path: str) -> dict[Name, Change]:
         return {}
     except (ValueError, KeyError, TypeError) as error:
         raise FileError(
-            f"{path} is damaged, so what was changed on this node is not known any more; move it away to go on without."
+            f"{path} is damaged, so the changes made on this node are no longer known; move it away to continue"
+            " without it."
         ) from error
     except OSError as error:
         raise FileError(f"{path} cannot be read ({error.strerror}); {remedy(error)}.") from error

@@ -225,7 +225,7 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
     if state == "absent":
         settings, remove = {}, merged(remove, settings)
     elif state == "reverted" and (settings or remove):
-        raise GitlabRbError("State reverted takes settings from the record alone; leave settings and remove out.")
+        raise GitlabRbError("State reverted takes its settings from the record; leave out settings and remove.")
     record = Record(params["record"]) if params["record"] else None
     result: dict[str, Any] = {"path": path}
     with Ruby(find_ruby(params["ruby"])) as ruby:
@@ -284,7 +284,7 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
 def _restored(result: dict[str, Any]) -> str:
     """What the diff says of changes that nobody has asked for in this call."""
     names = result.get("settings_restored")
-    return f"Restored, since nobody asks for it any more: {', '.join(names)}\n" if names else ""
+    return f"Restored, because it is no longer asked for: {', '.join(names)}\n" if names else ""
 
 
 class Module(AnsibleModule):  # type: ignore[misc]

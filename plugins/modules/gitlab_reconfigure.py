@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gitlab_reconfigure
-short_description: Reconfigure GitLab or restart KAS when that is pending, and start a stopped KAS
+short_description: Reconfigure GitLab or restart KAS if that is pending, and start a stopped KAS
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_certificate
-short_description: Put a certificate and its key in place for KAS, or take them away again
+short_description: Install a certificate and its key for KAS, or remove them
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)

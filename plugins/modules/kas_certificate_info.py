@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_certificate_info
-short_description: Look whether KAS can serve with a certificate
+short_description: Check whether KAS can use a certificate
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
@@ -95,7 +95,7 @@ EXAMPLES = r"""
     server_names: [kas.internal.example.com]
   register: looked
 
-- name: Say what is wrong
+- name: Report problems
   ansible.builtin.assert:
     that: looked.certificate.problems == []
     fail_msg: "{{ looked.certificate.problems | join(' ') }}"
@@ -154,8 +154,8 @@ certificate:
       type: list
       elements: str
       sample:
-        - /etc/gitlab/ssl-kas/private-api.crt expires in 12 days, at 2026-12-05T15:08:18Z, and 30 days are asked for;
-          renew it.
+        - /etc/gitlab/ssl-kas/private-api.crt expires in 12 days, at 2026-12-05T15:08:18Z, and 30 days are
+          required; renew it.
     warnings:
       description: What works, but should not stay so.
       type: list

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_chart
-short_description: Make the values of GitLab's Helm chart
+short_description: Build the values of GitLab's Helm chart
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
@@ -27,7 +27,7 @@ options: {}
 """
 
 EXAMPLES = r"""
-- name: Make the chart's values
+- name: Build the chart's values
   kasops.gitlab_kas.kas_chart:
   register: chart
 """

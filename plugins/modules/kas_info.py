@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_info
-short_description: Look at the KAS of a node
+short_description: Gather information about KAS on a node
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
@@ -71,7 +71,7 @@ EXAMPLES = r"""
   kasops.gitlab_kas.kas_info:
   register: looked
 
-- name: Say what is wrong
+- name: Report problems
   ansible.builtin.assert:
     that: looked.kas.blocking_errors == []
     fail_msg: "{{ looked.kas.blocking_errors | join(' ') }}"
@@ -335,7 +335,7 @@ def _look_at_service(kas: dict[str, Any], service: Service, sources: Sources) ->
         for path in stale_sockets(listening.values(), root):
             note(
                 f"{path} was left by a KAS that was killed and keeps KAS from starting; run the playbook deploy, which"
-                " takes it away, or remove it."
+                " removes it, or remove it yourself."
             )
     with _noted(note):
         lines = start_log_lines(log_directory(root))

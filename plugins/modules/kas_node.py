@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_node
-short_description: Do a step of the plan on a node
+short_description: Carry out a step of the plan on a node
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
@@ -44,7 +44,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Write what is planned for this node
+- name: Write the planned changes of this node
   kasops.gitlab_kas.kas_node:
     step: write
   register: __kas_written

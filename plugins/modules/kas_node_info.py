@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_node_info
-short_description: Ask a node what a plan needs to know of it
+short_description: Gather what a plan needs to know about a node
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
@@ -41,7 +41,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Ask this node
+- name: Query this node
   kasops.gitlab_kas.kas_node_info:
     secret_values: true
   no_log: true

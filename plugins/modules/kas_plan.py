@@ -13,10 +13,10 @@ author:
   - The kasops team (@kasops)
 description:
   - Gathers the variables of every host in the groups C(gitlab_kas) and C(gitlab_rails) and of the play, also of those
-    outside of C(--limit), and what M(kasops.gitlab_kas.kas_node_info) found there, and plans what every node should
-    say.
-  - Fails with a sentence for everything that forbids the deployment, and has changed nothing. Warns of what is only
-    worth a warning.
+    outside of C(--limit), and what M(kasops.gitlab_kas.kas_node_info) found there, and plans the settings of every
+    node.
+  - Fails with a sentence for everything that makes the deployment impossible, and has changed nothing.
+    Warns of what is only worth a warning.
   - The plan holds secrets, so a task that succeeds shows nothing of its result.
 notes:
   - This is internal; the roles of this collection use it. It may change at any time.
@@ -38,7 +38,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Plan what every node should say
+- name: Plan the settings of every node
   kasops.gitlab_kas.kas_plan:
   register: __kas_plan
   run_once: true

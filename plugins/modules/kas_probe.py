@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_probe
-short_description: See whether this node reaches KAS elsewhere, and is served there
+short_description: Check whether this node reaches other KAS and is served by them
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
@@ -117,7 +117,7 @@ peers:
       reachable: false
       answered: false
       text: connection refused
-      remedy: see that KAS runs there and that no firewall stands between
+      remedy: make sure that KAS runs there and that no firewall is in between
 reachable:
   description: Whether every peer is reachable.
   returned: always
@@ -223,7 +223,7 @@ def _credentials(call: str, package: Package) -> Credentials | None:
 
 def _reach_all(questions: Sequence[Question], timeout: int, reacher: Callable[..., Reach]) -> Sequence[Reach]:
     """Ask all peers at once and wait for the time limit, not longer: asking for a name may take what it likes."""
-    reached = [Reach(False, f"no answer within {timeout} s", "see this node's DNS") for _question in questions]
+    reached = [Reach(False, f"no answer within {timeout} s", "check this node's DNS") for _question in questions]
 
     def probe(position: int, question: Question) -> None:
         try:

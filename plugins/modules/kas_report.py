@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_report
-short_description: Say how the nodes of a deployment are
+short_description: Report the state of the nodes of a deployment
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
@@ -27,7 +27,7 @@ options: {}
 """
 
 EXAMPLES = r"""
-- name: Say how the nodes are
+- name: Report the state of the nodes
   kasops.gitlab_kas.kas_report:
   run_once: true
 """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_socket_directory
-short_description: Make the directory of KAS's sockets, or remove it if it was made here
+short_description: Create the directory of KAS's sockets, or remove it again
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
@@ -74,8 +74,8 @@ def run(params: Mapping[str, Any], set_attributes: SetAttributes, *, check_mode:
             return _make(path, record, set_attributes, check_mode)
         return _remove(path, record, check_mode)
     except OSError as error:
-        what = "made" if params["state"] == "present" else "removed"
-        raise FileError(f"{path} cannot be {what} ({error.strerror}); correct that, or set kas_socket_dir.") from error
+        what = "created" if params["state"] == "present" else "removed"
+        raise FileError(f"{path} cannot be {what} ({error.strerror}); fix the cause, or set kas_socket_dir.") from error
 
 
 def _make(path: Path, record: Record, set_attributes: SetAttributes, check_mode: bool) -> bool:

@@ -49,7 +49,7 @@ def certificate_refusals(host: Host) -> Iterator[str]:
         name = _authority_name(entry)
         if not _FILE_NAME.fullmatch(name) or name in names:
             yield (
-                f"{title}.name is {shown(entry['name'])}; set a file name that no other one has, of letters,"
+                f"{title}.name is {shown(entry['name'])}; set a unique file name of letters,"
                 " digits, dots, underscores and hyphens"
             )
         elif bool(entry.get("src")) == bool(entry.get("content")):

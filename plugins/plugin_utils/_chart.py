@@ -255,7 +255,7 @@ def _missing(chart: Chart) -> Iterator[str]:
         (
             "kas_chart_api_secret",
             chart.is_split,
-            f"{runs}, so KAS and Rails share one that the chart cannot make",
+            f"{runs}, so KAS and Rails must share a secret that the chart cannot make",
             "the name of the Kubernetes Secret that holds the nodes' api_secret_key",
         ),
     ):
@@ -461,7 +461,7 @@ def _gateway(chart: Chart) -> Iterator[str]:
         )
     if not chart.values["kas_chart_tls_verify"]:
         yield (
-            f"kas_chart_tls_verify is false, which only an Ingress heeds: {always}; see that it holds the name"
+            f"kas_chart_tls_verify is false, which only an Ingress obeys: {always}; make sure that it holds the name"
             f" RELEASE-kas.{chart.values['kas_chart_namespace']}.svc"
         )
 

@@ -49,11 +49,11 @@ def read(gathered: Gathered) -> tuple[Host, list[str]]:
         try:
             candidates = private_api_addresses(facts, query)
         except PrivateApiError as error:
-            wrong.append(f"{name}: kas_own_private_api_query does not do: {error}")
+            wrong.append(f"{name}: kas_own_private_api_query cannot be used: {error}")
     elif query and gathered.in_play and info:
         wrong.append(
-            f"{name}: kas_own_private_api_query is {shown(query)}, but the host's facts could not be gathered; see"
-            " that ansible.builtin.setup works there, or leave the query out."
+            f"{name}: kas_own_private_api_query is {shown(query)}, but the host's facts could not be gathered; make"
+            " sure that ansible.builtin.setup works there, or leave the query out."
         )
     elif query and not gathered.in_play:
         # Its facts are not there; what its KAS has published is what the query chose.

@@ -152,9 +152,9 @@ def _service(node: Checked) -> Iterator[str]:
     if node.runs_kas and not info["enabled"]:
         yield "KAS is not enabled, but the inventory says it runs here; run the playbook deploy."
     elif node.runs_kas and not info["running"]:
-        yield f"KAS does not run ({info['readiness']}); look into {_LOG}, and run the playbook deploy."
+        yield f"KAS does not run ({info['readiness']}); read {_LOG}, and run the playbook deploy."
     elif node.runs_kas and not info["ready"]:
-        yield f"KAS is not ready ({info['readiness']}); look into {_LOG}."
+        yield f"KAS is not ready ({info['readiness']}); read {_LOG}."
     elif info["running"] and not node.runs_kas:
         yield "KAS runs, but the inventory says it does not; run the playbook deploy."
 
@@ -179,7 +179,7 @@ def _not_asked(node: Checked) -> Iterator[str]:
     probes = (node.probe, node.rails_probe or {})
     yield from dict.fromkeys(probe["msg"] for probe in probes if "msg" in probe)  # they could not ask
     if node.rails_probe is not None and "msg" not in node.rails_probe and not node.rails_peers:
-        yield "Rails was told of no KAS; run the playbook deploy."
+        yield "Rails has no URL of KAS; run the playbook deploy."
 
 
 def _secrets(nodes: Sequence[Checked]) -> Iterator[str]:

@@ -85,7 +85,7 @@ def _by_release(item: tuple[tuple[Release | None, str], list[str]]) -> Release:
 
 def _no_way(host: Host) -> str:
     if not host.version:
-        return "the installed release of GitLab is not known, so nothing can be said of its upgrade"
+        return "the installed release of GitLab is not known, so nothing can be said about its upgrade"
     installed = host.reported["gitlab_version"]
     target = host.values["kas_target_version"]
     return f"kas_target_version is '{target}', which is older than GitLab {installed} there; set a later release"
@@ -117,7 +117,7 @@ def _by_rules(deployment: Deployment, roles: Iterable[str]) -> dict[str, list[st
         found[host.name].append(f"GitLab {host.version} would be refused: {text}")
     for host in deployment.hosts:
         for text in (text for rule in _rules.releases.WARNINGS for text in rule(host, deployment)):
-            found[host.name].append(f"GitLab {host.version} would earn a warning: {text}")
+            found[host.name].append(f"GitLab {host.version} would cause a warning: {text}")
     return found
 
 
@@ -164,7 +164,8 @@ def _keys(way: Way) -> Iterator[Change]:
         if known.since and way.passes(known.since):
             yield (
                 known.since,
-                f"{name} is ignored up to now, and counts from GitLab {known.since} on; see that it is meant",
+                f"{name} is ignored up to now, and takes effect from GitLab {known.since} on; check that it is"
+                " intended",
             )
         # Of kas_settings the rules speak.
         if known.before and way.passes(known.before) and key not in raw:
@@ -192,7 +193,7 @@ def _environment(way: Way) -> Iterator[Change]:
     for name, known in ENVIRONMENT.items() if host.runs_kas else ():
         if known.since and way.passes(known.since):
             is_set = name in host.values["kas_env"] or host.sets("gitlab_kas", "env", name)
-            here = f", but {name} is set here and takes its place; see that it need not say that, too"
+            here = f", but {name} is set here and takes its place; check whether it must include that, too"
             yield (
                 known.since,
                 f"KAS has {name}={_plain(known.default(known.since))} in its environment from GitLab {known.since} on"
@@ -248,8 +249,8 @@ def _gitops_in_command(way: Way) -> Iterator[Change]:
     if way.host.runs_kas and way.passes(NO_GITOPS_SINCE):
         yield (
             NO_GITOPS_SINCE,
-            f"KAS does not start with agent.gitops in its configuration from GitLab {NO_GITOPS_SINCE} on; see that what"
-            f" {name} prints does not hold it",
+            f"KAS does not start with agent.gitops in its configuration from GitLab {NO_GITOPS_SINCE} on; make sure"
+            f" that {name} does not print it",
         )
 
 
@@ -269,7 +270,7 @@ def _redis(way: Way) -> Iterator[Change]:
         yield (
             username,
             f"{host.says(*user)}; from GitLab {username} on KAS logs in to Redis as that user, too, and no longer as"
-            f" default; see that it may use the channel kas_events{password}",
+            f" default; make sure that it may use the channel kas_events{password}",
         )
 
 

@@ -43,8 +43,8 @@ def node_refusals(hosts: Sequence[Host]) -> list[str]:
             )
         elif host.in_play and host.info is None and host.is_reached:
             refusals.append(
-                f"{host.name}: kas_info did not run on this host ({host.unreachable.rstrip('.')}); see that it has"
-                " Python 3.9 or later, and that the user may become root there."
+                f"{host.name}: kas_info did not run on this host ({host.unreachable.rstrip('.')}); make sure"
+                " that it has Python 3.9 or later, and that the user may become root there."
             )
         elif host.in_play and host.info is None:
             refusals.append(

@@ -105,7 +105,8 @@ def reach(host: Host, deployment: Deployment) -> Iterator[str]:
         if reason:
             yield (
                 f"{source(host)}, which makes its own private API URL {url}; it {reason}, so the other KAS nodes"
-                " cannot reach it; set kas_own_private_api_cidr or kas_own_private_api_url to what they reach"
+                " cannot reach it; set kas_own_private_api_cidr to a network that they reach, or set"
+                " kas_own_private_api_url"
             )
     hosts = [parse_url(url).host for url in urls]
     listener = host_port(address)

@@ -30,7 +30,8 @@ def to_come(host: Host, deployment: Deployment) -> Iterator[str]:
         if redis in (other.name, *other.addresses) and not other.is_configured and deployment.is_later(other, host):
             yield (
                 f"kas_redis.host is {shown(redis)}, which is {other.name}, but GitLab was never reconfigured there, and"
-                " KAS would wait for its Redis in vain; run gitlab-ctl reconfigure there first, or set kas_serial to"
+                " KAS would wait for a Redis that is not there; run gitlab-ctl reconfigure there first, or set"
+                " kas_serial to"
                 " '100%'"
             )
 

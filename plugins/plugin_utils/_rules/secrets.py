@@ -76,12 +76,12 @@ def replaced(choice: Choice) -> Rule:
             agreed = fingerprint(choice.secrets[name])
             if host.in_play and found.get("source") == GITLAB_RB and found.get("fingerprint") not in (None, agreed):
                 yield (
-                    f"gitlab_kas['{name}'] in gitlab.rb (fingerprint {found['fingerprint']}) gives way to"
-                    f" {agreed}, which is {choice.origins[name]}"
+                    f"gitlab_kas['{name}'] in gitlab.rb (fingerprint {found['fingerprint']}) is"
+                    f" replaced by {agreed}, which is {choice.origins[name]}"
                 )
             elif host.in_play and found.get("computed"):
                 yield (
-                    f"gitlab_kas['{name}'] ({found['computed']}), which is computed, gives way to {agreed}, which is"
+                    f"gitlab_kas['{name}'] ({found['computed']}), which is computed, is replaced by {agreed}, which is"
                     f" {choice.origins[name]}"
                 )
 

@@ -83,4 +83,4 @@ def standalone_with_rails(host: Host, deployment: Deployment) -> Iterator[str]:
 def unreachable(host: Host, deployment: Deployment) -> Iterator[str]:
     causes = [f"it does not answer ({host.unreachable})"] if host.info is None else host.blocking_errors
     for cause in causes:
-        yield f"it stands outside of this play and could not be held against the others: {cause.rstrip('.')}"
+        yield f"it is outside of this play and could not be compared with the others: {cause.rstrip('.')}"

@@ -65,17 +65,18 @@ def own_url(host: Host, deployment: Deployment) -> Iterator[str]:
     elif way != "url" and values["kas_own_private_api_query"]:
         yield (
             f"kas_own_private_api_discovery is '{way}', and kas_own_private_api_query is"
-            f" {shown(values['kas_own_private_api_query'])}, of which KAS knows nothing; set discovery to 'url', or"
+            f" {shown(values['kas_own_private_api_query'])}, which KAS does not use; set discovery to 'url', or"
             " leave the query out"
         )
     elif host.name in deployment.errors:
-        text = str(deployment.errors[host.name]).rstrip(".")
+        text = deployment.errors[host.name].sentence("kas_own_private_api_").rstrip(".")
         yield f"{source(host)}, but {text[:1].lower()}{text[1:]}"
     elif way == "url" and len(deployment.urls[host.name]) > 1:
         found = ", ".join(parse_url(url).host for url in deployment.urls[host.name])
         yield (
             f"kas_own_private_api_cidr is not set, and the host has several addresses ({found}), but its own URL takes"
-            " one; set a CIDR that holds exactly one of them, or kas_own_private_api_url"
+            " one; set kas_own_private_api_cidr to a network that contains exactly one of them, or set"
+            " kas_own_private_api_url"
         )
 
 
@@ -84,7 +85,7 @@ def same_url(host: Host, deployment: Deployment) -> Iterator[str]:
         first = deployment.first_with(url)
         if first is not host and not url.startswith("unix:"):
             yield (
-                f"{source(host)}, which makes its own private API URL {url}, but that is the one of {first.name}, too;"
+                f"{source(host)}, which makes its own private API URL {url}, but {first.name} has the same;"
                 " set another one for each node"
             )
 

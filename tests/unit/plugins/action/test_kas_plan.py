@@ -171,7 +171,8 @@ def test_a_host_outside_of_the_play_is_held_against_the_others(plan):
     made = plan(kas1={}, kas2={"kas_own_private_api_url": "grpc://kas2.internal:8155"}, batch=["kas1"])
     assert made["refusals"] == [
         "kas1: kas_own_private_api_cidr is not set, and the host has several addresses (10.0.0.1, fd00::1), but its own"
-        " URL takes one; set a CIDR that holds exactly one of them, or kas_own_private_api_url."
+        " URL takes one; set kas_own_private_api_cidr to a network that contains exactly one of them, or set"
+        " kas_own_private_api_url."
     ]
 
 
@@ -193,8 +194,8 @@ def test_the_play_has_a_say(plan):
 )
 def test_a_play_in_which_no_host_waits(strategy, is_refused, plan):
     sentence = (
-        "In this play no host waits for the others (strategy free or host_pinned), but a plan needs to know of all;"
-        " write strategy: ansible.builtin.linear into the play."
+        "In this play no host waits for the others (strategy free or host_pinned), but the plan needs all of"
+        " them; set strategy: ansible.builtin.linear in the play."
     )
     assert plan(strategy=strategy).get("msg") == (sentence if is_refused else None)
 
@@ -282,7 +283,8 @@ def test_a_host_that_does_not_answer(result, cause, plan):
 def test_a_host_on_which_nothing_runs(plan):
     result = {"failed": False, "msg": "Missing sudo password."}
     assert plan(infos={"kas2": result})["refusals"] == [
-        "kas2: kas_info did not run on this host (Missing sudo password); see that it has Python 3.9 or later, and"
+        "kas2: kas_info did not run on this host (Missing sudo password); make sure that it has Python 3.9 or later,"
+        " and"
         " that the user may become root there."
     ]
 
@@ -311,10 +313,11 @@ def test_a_query_selects_the_candidates(plan):
     assert made["nodes"]["kas1"]["own_urls"] == ["grpc://10.9.0.1:8155"]
     wrong = {**CIDR, "kas_own_private_api_query": "[eth1"}
     (refusal,) = plan(kas1=wrong, infos={"kas1": {**info(1), **facts}})["refusals"]
-    assert refusal.startswith("kas1: kas_own_private_api_query does not do: query '[eth1' is not a JMESPath")
+    assert refusal.startswith("kas1: kas_own_private_api_query cannot be used: query '[eth1' is not a JMESPath")
     assert plan(kas1=query)["refusals"] == [
-        "kas1: kas_own_private_api_query is '[eth1.ipv4.address]', but the host's facts could not be gathered; see that"
-        " ansible.builtin.setup works there, or leave the query out."
+        "kas1: kas_own_private_api_query is '[eth1.ipv4.address]', but the host's facts could not be gathered; make"
+        " sure"
+        " that ansible.builtin.setup works there, or leave the query out."
     ]
 
 

@@ -194,7 +194,7 @@ def test_refused(name: str, value: Any, options: dict[str, Any], message: str) -
         (
             {"cidr": "10.0.0.0/8", "query": "[eth1.ipv4.address]"},
             "None of the host's addresses (192.0.2.1) lies in 10.0.0.0/8;"
-            " give a cidr that holds one of them, or the url itself.",
+            " set cidr to a network that contains one of them, or set url.",
         ),
     ],
 )

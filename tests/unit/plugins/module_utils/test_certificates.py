@@ -173,11 +173,15 @@ def bytes_of(here: Here, name: str) -> bytes:
             (
                 "key",
                 content,
-                "{key} is encrypted, and nobody tells KAS its passphrase; decrypt it, as openssl pkey does.",
+                "{key} is encrypted, and KAS cannot be given a passphrase; decrypt it, for example with openssl pkey.",
             )
             for content in ("encrypted", "old encrypted")
         ],
-        ("key", "other key", "{key} is not the key of {certificate}; give the two that were made together."),
+        (
+            "key",
+            "other key",
+            "{key} is not the key of {certificate}; give a certificate and the key that belongs to it.",
+        ),
     ],
 )
 def test_files_that_do_not_do(here: Here, part: str, content: str | None, expected: str) -> None:
@@ -219,13 +223,13 @@ def test_files_that_do_not_do(here: Here, part: str, content: str | None, expect
             ["a"],
             (-1, 29.5),
             {},
-            "kas.crt expires in 29 days, at 2026-07-01T00:00:00Z, and 30 days are asked for; renew it.",
+            "kas.crt expires in 29 days, at 2026-07-01T00:00:00Z, and 30 days are required; renew it.",
         ),
         (
             ["a"],
             (-1, 1.5),
             {"min_valid_days": 2},
-            "kas.crt expires in 1 day, at 2026-06-03T00:00:00Z, and 2 days are asked for; renew it.",
+            "kas.crt expires in 1 day, at 2026-06-03T00:00:00Z, and 2 days are required; renew it.",
         ),
     ],
 )
@@ -295,7 +299,7 @@ def test_a_verification_that_openssl_cannot_do(here: Here) -> None:
 
     found = look(Item(here.certificate), None, Wanted(), Node(run, find_openssl(), here.trust, here.pki.now))
     assert found.problems == [
-        f"{here.certificate} cannot be verified (Error loading file trust); see what is in /etc/gitlab/trusted-certs."
+        f"{here.certificate} cannot be verified (Error loading file trust); check what is in /etc/gitlab/trusted-certs."
     ]
 
 
@@ -324,7 +328,7 @@ def test_a_directory_that_is_closed(here: Here) -> None:
     mode = here.key.parent.stat()
     found = here.look()
     assert found.key_readable is False
-    expected = f"is out of reach for git, the user of KAS, who may not enter {here.key.parent} ({owner(mode)}0700)"
+    expected = f"cannot be reached by git, the user of KAS, who may not enter {here.key.parent} ({owner(mode)}0700)"
     assert found.problems == [
         f"{file} {expected}; let that user in, or keep the file in another directory."
         for file in (here.certificate, here.key)
@@ -335,7 +339,7 @@ def test_a_directory_that_is_closed_to_what_is_to_be_put_there(here: Here, pki: 
     here.closed = {here.key.parent}
     found = here.look_at(Item(here.key.parent / "new/kas.crt", pki.root.issue("a").certificate), None)
     assert [problem.split(", ")[0] for problem in found.problems] == [
-        f"{here.key.parent}/new/kas.crt is out of reach for git"
+        f"{here.key.parent}/new/kas.crt cannot be reached by git"
     ]
 
 
@@ -345,7 +349,7 @@ def test_a_directory_behind_a_link_that_is_closed(here: Here) -> None:
     here.key.rename(archive / "kas1.key")
     here.key.symlink_to(archive / "kas1.key")
     here.closed = {archive, here.key}
-    expected = f"{here.key} is out of reach for git, the user of KAS, who may not enter {archive} ("
+    expected = f"{here.key} cannot be reached by git, the user of KAS, who may not enter {archive} ("
     assert [problem[: len(expected)] for problem in here.look().problems] == [expected]
 
 

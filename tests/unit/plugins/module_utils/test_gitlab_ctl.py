@@ -210,9 +210,7 @@ def test_start_fails(root: Path) -> None:
     runner = FakeRunner(Finished(1, "timeout: down: gitlab-kas: 1s, normally up, want up\n", ""))
     with pytest.raises(GitlabCtlError) as caught:
         Package(runner, root=root).start("gitlab-kas")
-    assert str(caught.value) == (
-        f"gitlab-ctl start gitlab-kas failed; look into {root}/var/log/gitlab/gitlab-kas/current."
-    )
+    assert str(caught.value) == (f"gitlab-ctl start gitlab-kas failed; read {root}/var/log/gitlab/gitlab-kas/current.")
     assert caught.value.lines == ["timeout: down: gitlab-kas: 1s, normally up, want up"]
 
 
@@ -276,7 +274,7 @@ def test_restart_fails(root: Path) -> None:
 def failed(exit_code: int, line: str) -> str:
     return (
         f"gitlab-ctl reconfigure failed with exit code {exit_code} ({line}); "
-        "correct the cause and run this again, the reconfigure stays pending."
+        "fix the cause and run again; the reconfigure stays pending."
     )
 
 

@@ -244,19 +244,21 @@ def test_one_way_gives_way_to_another(ruby: Ruby) -> None:
     assert change.names == ("gitlab_kas['env']['OWN_PRIVATE_API_CIDR']", "gitlab_kas['env']['OWN_PRIVATE_API_URL']")
 
 
-HAND = "; assign it once, at the top level, or leave it to hand."
+HAND = "; assign it once, unconditionally, or manage it manually."
 FILE = "/etc/gitlab/gitlab.rb"
 
 REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "not Ruby": (
         "a = 1\nb = (\n",
         ENABLE,
-        f"{FILE}: line 2 is not valid Ruby (unexpected end-of-input); correct it before anything else is changed.",
+        f"{FILE}: line 2 is not valid Ruby (unexpected end-of-input). The file is unchanged. Fix the cause and run"
+        " again.",
     ),
     "a secret in broken Ruby stays unseen": (
         "gitlab_rails['db_password'] = /x/hunter2\n",
         ENABLE,
-        f"{FILE}: line 1 is not valid Ruby (unexpected integer literal); correct it before anything else is changed.",
+        f"{FILE}: line 1 is not valid Ruby (unexpected integer literal). The file is unchanged. Fix the cause and run"
+        " again.",
     ),
     "a local variable": (
         "a = 1\ngitlab_kas = { 'enable' => true }\n",
@@ -273,29 +275,27 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "inside an if": (
         "if true\n  gitlab_kas['enable'] = false\nend\n",
         ENABLE,
-        f"{FILE}, line 2: gitlab_kas['enable'] is assigned inside an if, so its value cannot be known beforehand{HAND}",
+        f"{FILE}, line 2: gitlab_kas['enable'] is assigned inside an if, so it cannot be edited safely{HAND}",
     ),
     "with a trailing unless": (
         "gitlab_kas['enable'] = false unless false\n",
         ENABLE,
-        f"{FILE}, line 1: gitlab_kas['enable'] is assigned inside an unless, so its value cannot be known "
-        f"beforehand{HAND}",
+        f"{FILE}, line 1: gitlab_kas['enable'] is assigned inside an unless, so it cannot be edited safely{HAND}",
     ),
     "or-equals": (
         "gitlab_kas['enable'] ||= false\n",
         ENABLE,
-        f"{FILE}, line 1: gitlab_kas['enable'] is changed by `||=`, so its value cannot be known beforehand{HAND}",
+        f"{FILE}, line 1: gitlab_kas['enable'] is changed by `||=`, so it cannot be edited safely{HAND}",
     ),
     "merge!": (
         "gitlab_kas['env'] = {}\ngitlab_kas['env'].merge!('B' => 1)\n",
         ENV_B,
-        f"{FILE}, line 2: gitlab_kas['env']['B'] is changed by `merge!`, so its value cannot be known beforehand{HAND}",
+        f"{FILE}, line 2: gitlab_kas['env']['B'] is changed by `merge!`, so it cannot be edited safely{HAND}",
     ),
     "an alias": (
         "kas = gitlab_kas\n",
         ENABLE,
-        f"{FILE}, line 1: gitlab_kas['enable'] is handed on to other code, so its value cannot be known "
-        f"beforehand{HAND}",
+        f"{FILE}, line 1: gitlab_kas['enable'] is handed on to other code, so it cannot be edited safely{HAND}",
     ),
     "read by another setting": (
         "gitlab_kas['listen_address'] = 'a'\nregistry['x'] = gitlab_kas['listen_address']\n",
@@ -338,8 +338,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a key of a section in call form": (
         "gitlab_kas({ enable: false })\ngitlab_kas['enable'] = false\n",
         ENABLE,
-        f"{FILE}, line 1: gitlab_kas['enable'] is set with its whole section, so its value cannot be known "
-        f"beforehand{HAND}",
+        f"{FILE}, line 1: gitlab_kas['enable'] is set with its whole section, so it cannot be edited safely{HAND}",
     ),
     "a control character that ends the file": (
         "a = 1\n\x1a\n",
@@ -355,13 +354,12 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "gitlab_kas['env']['A'] ||= 1\n",
         ENV_B,
         f"{FILE}, line 1: gitlab_kas['env'] is changed by `||=`, so gitlab_kas['env']['B'] cannot be set in it; assign "
-        "it once, at the top level, as a hash.",
+        "it once, unconditionally, as a hash.",
     ),
     "a section in call form": (
         "gitlab_kas({ enable: false })\n",
         ENABLE,
-        f"{FILE}, line 1: gitlab_kas['enable'] is set with its whole section, so its value cannot be known "
-        f"beforehand{HAND}",
+        f"{FILE}, line 1: gitlab_kas['enable'] is set with its whole section, so it cannot be edited safely{HAND}",
     ),
     "a name that is none": (
         "",

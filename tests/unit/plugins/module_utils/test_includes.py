@@ -122,15 +122,16 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
         "from_file '$D/off.rb' if x\n",
         {},
         {"gitlab_kas": {"enable": None}},
-        "$D/off.rb, line 1: gitlab_kas['enable'] may be set by $D/off.rb, so it cannot be removed; edit that line by "
-        "hand.",
+        "$D/off.rb, line 1: gitlab_kas['enable'] may be set by $D/off.rb, so it cannot be removed safely; edit that "
+        "line manually.",
     ),
     "removing what may be loaded": (
         "load '$D/off.rb'\n",
         {},
         {"gitlab_kas": {"enable": None}},
-        "gitlab.rb, line 1: gitlab_kas['enable'] may be set by what this line includes, so it cannot be removed; edit "
-        "that line by hand.",
+        "gitlab.rb, line 1: gitlab_kas['enable'] may be set by what this line includes, so it cannot be removed"
+        " safely; edit "
+        "that line manually.",
     ),
     "a key of a hash that may be there": (
         "if x\n  from_file '$D/env.rb'\nend\n",
@@ -143,8 +144,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
         "f = -> { from_file '$D/off.rb' }\n",
         {"gitlab_kas": {"enable": True}},
         {},
-        "gitlab.rb, line 1: gitlab_kas['enable'] may be set through `from_file`, so its value cannot be known "
-        "beforehand; assign it once, at the top level, or leave it to hand.",
+        "gitlab.rb, line 1: gitlab_kas['enable'] may be set through `from_file`, so it cannot be "
+        "edited safely; assign it once, unconditionally, or manage it manually.",
     ),
     "the ground of a later line": (
         "gitlab_kas['env']['A'] = 1\nfrom_file '$D/others.rb'\ngitlab_kas['env']['B'] = 2\n",

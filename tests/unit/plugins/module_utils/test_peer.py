@@ -50,8 +50,8 @@ from servers import (
 SECRET, OTHER_SECRET = b"s" * 32, b"o" * 32
 REACHABLE = Reach(True, "reachable")
 ANSWERED = Reach(True, "reachable", answered=True)
-LOOK_THERE = "see that KAS runs there and that no firewall stands between"
-LOOK_WHAT = "see what listens there, and correct the URL or the listener"
+LOOK_THERE = "make sure that KAS runs there and that no firewall is in between"
+LOOK_WHAT = "check what listens there, and correct the URL or the listener"
 
 
 def credentials(api: Api = PRIVATE_API, secret: bytes = SECRET, release: str = "18.6.1") -> Credentials:

@@ -84,14 +84,14 @@ def test_url_as_in_the_table_of_kas(host: list[str], options: dict[str, str], ex
             [OUTSIDE],
             {"cidr": HOST_BITS},
             f"None of the host's addresses ({OUTSIDE}) lies in {HOST_BITS};"
-            " give a cidr that holds one of them, or the url itself.",
+            " set cidr to a network that contains one of them, or set url.",
             id="IPv6 outside",
         ),
         pytest.param(
             [OUTSIDE],
             {"cidr": "10.0.0.0/8"},
             f"None of the host's addresses ({OUTSIDE}) lies in 10.0.0.0/8;"
-            " give a cidr that holds one of them, or the url itself.",
+            " set cidr to a network that contains one of them, or set url.",
             id="IPv6 and an IPv4 cidr",
         ),
         pytest.param(
@@ -183,20 +183,20 @@ def test_urls(options: dict[str, object], expected: list[str]) -> None:
             HOST,
             {"cidr": "10.0.0.0/8, ::1/128"},
             "Several of the host's addresses lie in 10.0.0.0/8, ::1/128 (10.0.0.1, 10.0.0.2, ::1),"
-            " but one URL takes one; give a cidr that holds exactly one of them, or the url itself.",
+            " but one URL takes one; set cidr to a network that contains exactly one of them, or set url.",
         ),
         (
             HOST,
             {"listen_address": "0.0.0.0:8155"},
             "listen_address 0.0.0.0:8155 stands for all of the host's addresses"
             " (127.0.0.1, 10.0.0.1, 10.0.0.2, 192.0.2.1, ::1, fe80::1, fd00::1), but one URL takes one;"
-            " give a cidr that holds exactly one of them, or the url itself.",
+            " set cidr to a network that contains exactly one of them, or set url.",
         ),
         (
             [],
             {"listen_address": ":8155"},
             "listen_address :8155 stands for all of the host's addresses (none known), but one URL takes one;"
-            " give a cidr that holds exactly one of them, or the url itself.",
+            " set cidr to a network that contains exactly one of them, or set url.",
         ),
     ],
 )
@@ -222,7 +222,7 @@ NO_LISTENER = (
             HOST,
             {"cidr": "172.16.0.0/12,2001:db8::/32"},
             "None of the host's addresses (127.0.0.1, 10.0.0.1, 10.0.0.2, 192.0.2.1, ::1, fe80::1, fd00::1) lies in"
-            " 172.16.0.0/12, 2001:db8::/32; give a cidr that holds one of them, or the url itself.",
+            " 172.16.0.0/12, 2001:db8::/32; set cidr to a network that contains one of them, or set url.",
         ),
         (
             [],
@@ -298,7 +298,7 @@ def test_nothing_to_publish(host: list[str], options: dict[str, object], leftove
         own_private_api_urls(host, **options)
     assert str(refused.value) == (
         f"A listener on {leftover} leaves KAS nothing to publish of the host's addresses ({', '.join(host)}),"
-        " loopback and link-local ones not counted; give a cidr, or the url itself."
+        " loopback and link-local ones not counted; set cidr or url."
     )
 
 

@@ -119,5 +119,5 @@ def test_damaged(tmp_path: Path, text: str) -> None:
     with pytest.raises(FileError) as caught:
         Record(str(path))
     assert str(caught.value) == (
-        f"{path} is damaged, so what was changed on this node is not known any more; move it away to go on without."
+        f"{path} is damaged, so the changes made on this node are no longer known; move it away to continue without it."
     )

@@ -137,7 +137,8 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], type[Exception], str]] = {
         "a = (\n",
         {},
         GitlabRbError,
-        "{path}: line 1 is not valid Ruby (unexpected end-of-input); correct it before anything else is changed.",
+        "{path}: line 1 is not valid Ruby (unexpected end-of-input). The file is unchanged. Fix the cause and run"
+        " again.",
     ),
     "a local variable": (
         "gitlab_kas = {}\n",
@@ -150,8 +151,8 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], type[Exception], str]] = {
         "if true\n  gitlab_kas['enable'] = false\nend\n",
         {},
         GitlabRbError,
-        "{path}, line 2: gitlab_kas['enable'] is assigned inside an if, so its value cannot be known beforehand; "
-        "assign it once, at the top level, or leave it to hand.",
+        "{path}, line 2: gitlab_kas['enable'] is assigned inside an if, so it cannot be edited safely; "
+        "assign it once, unconditionally, or manage it manually.",
     ),
     "a mapping where a string belongs": (
         "gitlab_kas['enable'] = 'x'\n",
@@ -377,7 +378,7 @@ def test_revert_after_runs_that_died(recorded: dict[str, Any], monkeypatch: pyte
 def test_revert_takes_nothing_else(recorded: dict[str, Any]) -> None:
     with pytest.raises(GitlabRbError) as caught:
         run({**recorded, "state": "reverted"}, check_mode=False, diff=False)
-    assert str(caught.value) == "State reverted takes settings from the record alone; leave settings and remove out."
+    assert str(caught.value) == "State reverted takes its settings from the record; leave out settings and remove."
 
 
 # -- Who asks for it --
@@ -406,7 +407,7 @@ def test_what_nobody_asks_for_any_more_is_restored(recorded: dict[str, Any]) -> 
     result = ask(recorded, kas=LESS)
     names = ["gitlab_kas['log_level']", "gitlab_kas['env']['THEIRS']", "gitlab_kas['env']['OURS']"]
     assert result["settings_restored"] == names
-    assert result["diff"]["prepared"].endswith(f"Restored, since nobody asks for it any more: {', '.join(names)}\n")
+    assert result["diff"]["prepared"].endswith(f"Restored, because it is no longer asked for: {', '.join(names)}\n")
     assert Path(recorded["path"]).read_text() == only_less
     assert ask(recorded, kas={})["settings_restored"] == ["gitlab_kas['enable']"]
     assert Path(recorded["path"]).read_text() == FOUND

@@ -345,7 +345,7 @@ def test_a_failed_reconfigure_stays_owed(node: Node) -> None:
     assert result == {
         "failed": True,
         "msg": f"gitlab-ctl reconfigure failed with exit code 1 ({line}); "
-        "correct the cause and run this again, the reconfigure stays pending.",
+        "fix the cause and run again; the reconfigure stays pending.",
         "lines": [line],
         "changed": True,
         "reason": f"{node.gitlab_rb} has changed since the last successful reconfigure.",
@@ -375,9 +375,7 @@ def test_a_kas_that_does_not_start(node: Node) -> None:
     node.enable()
     node.starts = False
     result = node.run()
-    assert result["msg"] == (
-        f"gitlab-ctl start gitlab-kas failed; look into {node.root}/var/log/gitlab/gitlab-kas/current."
-    )
+    assert result["msg"] == (f"gitlab-ctl start gitlab-kas failed; read {node.root}/var/log/gitlab/gitlab-kas/current.")
     assert result["lines"] == ["timeout: down: gitlab-kas: 1s"]
     assert result["started"] is False
     assert node.run()["reason"] is None

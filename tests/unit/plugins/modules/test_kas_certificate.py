@@ -121,11 +121,11 @@ def test_a_certificate_alone(place: Place, pki: Any) -> None:
     [
         (
             lambda pki: {"key_content": pki.root.issue("a").key.decode()},
-            "{key} is not the key of {certificate}; give the two that were made together.",
+            "{key} is not the key of {certificate}; give a certificate and the key that belongs to it.",
         ),
         (
             lambda pki: {"key_content": pki.root.issue("a").encrypted_key.decode()},
-            "{key} is encrypted, and nobody tells KAS its passphrase; decrypt it, as openssl pkey does.",
+            "{key} is encrypted, and KAS cannot be given a passphrase; decrypt it, for example with openssl pkey.",
         ),
         (
             lambda pki: {"user": "nobody-here"},

@@ -73,7 +73,7 @@ def test_contents_and_titles(pki: Any) -> None:
         key_title="kas_key_content",
     )
     assert looked["problems"] == [
-        "kas_key_content is not the key of kas_certificate_src 'a'; give the two that were made together."
+        "kas_key_content is not the key of kas_certificate_src 'a'; give a certificate and the key that belongs to it."
     ]
 
 

@@ -242,8 +242,8 @@ def test_a_socket_of_a_killed_kas(node: Node) -> None:
     assert node.look()["problems"] == []  # KAS is ready, so it is not asked
     node.readiness = NOT_READY
     assert node.look()["problems"] == [
-        f"{path} was left by a KAS that was killed and keeps KAS from starting; run the playbook deploy, which takes it"
-        " away, or remove it."
+        f"{path} was left by a KAS that was killed and keeps KAS from starting; run the playbook deploy, which removes"
+        " it, or remove it yourself."
     ]
 
 
@@ -307,8 +307,9 @@ def test_a_file_of_our_own(node: Node) -> None:
     with node.gitlab_rb.open("a") as file:
         file.write("gitlab_kas['enable'] = true if x\n")
     assert node.look(include=str(own))["blocking_errors"] == [
-        f"{node.gitlab_rb}, line 13: gitlab_kas['enable'] is assigned inside an if, so {own} may set it in vain; "
-        "assign it once, at the top level, before that file is included."
+        f"{node.gitlab_rb}, line 13: gitlab_kas['enable'] is assigned inside an if, so {own} may set it without"
+        " effect; "
+        "assign it once, unconditionally, before that file is included."
     ]
 
 

@@ -65,7 +65,7 @@ def unknown() -> list[str]:
             {"cidr": "10.0.0.0/8"},
             lambda: HOST,
             "Several of the host's addresses lie in 10.0.0.0/8 (10.0.0.1, 10.0.0.2), but one URL takes one;"
-            " give a cidr that holds exactly one of them, or the url itself.",
+            " set cidr to a network that contains exactly one of them, or set url.",
             {"addresses": ADDRESSES, "own_private_api_urls": ["grpc://10.0.0.1:8155", "grpc://10.0.0.2:8155"]},
         ),
         (

@@ -132,7 +132,7 @@ def test_on_the_node_already() -> None:
         *[
             (
                 {"kas_ca_certificates": [{"name": "a", "src": "a"}, {"name": name, "src": "b"}]},
-                f"kas_ca_certificates[1].name is {value}; set a file name that no other one has, of letters, digits,"
+                f"kas_ca_certificates[1].name is {value}; set a unique file name of letters, digits,"
                 " dots, underscores and hyphens",
             )
             for name, value in (("../a", "'../a'"), ("a", "'a'"), ("a.crt", "'a.crt'"))

@@ -341,7 +341,8 @@ NO_GITLAB_URL = (
     " https://gitlab.example.com"
 )
 NO_API_SECRET = (
-    "kas_chart_api_secret is not set, and kas_chart_runs is '{}', so KAS and Rails share one that the chart cannot make"
+    "kas_chart_api_secret is not set, and kas_chart_runs is '{}', so KAS and Rails must share a secret that the chart"
+    " cannot make"
     "; set the name of the Kubernetes Secret that holds the nodes' api_secret_key"
 )
 NO_AGENTS_URL = (
@@ -621,8 +622,8 @@ NO_CA = (
     " of KAS by it; set the name of the Kubernetes Secret that holds the CA"
 )
 NO_VERIFY = (
-    "kas_chart_tls_verify is false, which only an Ingress heeds: from chart 10.0 (GitLab 19.0) on the Gateway always"
-    " checks the certificate of KAS; see that it holds the name RELEASE-kas.gitlab.svc"
+    "kas_chart_tls_verify is false, which only an Ingress obeys: from chart 10.0 (GitLab 19.0) on the Gateway always"
+    " checks the certificate of KAS; make sure that it holds the name RELEASE-kas.gitlab.svc"
 )
 TLS = {"kas_chart_tls_secret": "kas-tls"}
 

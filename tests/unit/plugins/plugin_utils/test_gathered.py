@@ -42,7 +42,7 @@ def test_a_query_shows_no_password():
     of_host.result["network_facts"] = {"all_ipv4_addresses": ["10.0.0.1"]}
     _host, wrong = read(of_host)
     assert wrong == [
-        "kas1: kas_own_private_api_query does not do: query 'https://***@gitlab.example.com' is not a JMESPath"
+        "kas1: kas_own_private_api_query cannot be used: query 'https://***@gitlab.example.com' is not a JMESPath"
         " expression (Bad jmespath expression: Unknown token /); correct it."
     ]
 

@@ -141,14 +141,14 @@ def test_what_has_changed(returned, changed):
         (
             [node(running=False, readiness="gitlab-kas does not run")],
             [
-                "kas1: KAS does not run (gitlab-kas does not run); look into /var/log/gitlab/gitlab-kas/current, and"
+                "kas1: KAS does not run (gitlab-kas does not run); read /var/log/gitlab/gitlab-kas/current, and"
                 " run"
                 " the playbook deploy."
             ],
         ),
         (
             [node(ready=False, readiness="redis: refused")],
-            ["kas1: KAS is not ready (redis: refused); look into /var/log/gitlab/gitlab-kas/current."],
+            ["kas1: KAS is not ready (redis: refused); read /var/log/gitlab/gitlab-kas/current."],
         ),
         (
             [node(runs_kas=False)],
@@ -187,7 +187,7 @@ def test_what_has_changed(returned, changed):
             ["kas1: Rails does not reach grpc://lb.example.com:8153 (connection refused); see that KAS runs there."],
         ),
         ([node("kas1", rails=rails())], []),
-        ([node("kas1", rails={"peers": []})], ["kas1: Rails was told of no KAS; run the playbook deploy."]),
+        ([node("kas1", rails={"peers": []})], ["kas1: Rails has no URL of KAS; run the playbook deploy."]),
         (
             [node("kas1", rails={"peers": [], "msg": "The file does not exist; run gitlab-ctl reconfigure."})],
             ["kas1: The file does not exist; run gitlab-ctl reconfigure."],

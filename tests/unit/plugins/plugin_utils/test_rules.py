@@ -306,8 +306,8 @@ REFUSALS = [
         {"kas1": {}},
         {**CIDR, "kas_own_private_api_discovery": "cidr", "kas_own_private_api_query": "[eth1.ipv4.address]"},
         [
-            "kas1: kas_own_private_api_discovery is 'cidr', and kas_own_private_api_query is '[eth1.ipv4.address]', of"
-            " which KAS knows nothing; set discovery to 'url', or leave the query out."
+            "kas1: kas_own_private_api_discovery is 'cidr', and kas_own_private_api_query is '[eth1.ipv4.address]',"
+            " which KAS does not use; set discovery to 'url', or leave the query out."
         ],
     ),
     # own URL: exactly one address
@@ -316,7 +316,8 @@ REFUSALS = [
         {"kas_own_private_api_cidr": "192.0.2.0/24"},
         [
             f"kas1: kas_own_private_api_cidr is '192.0.2.0/24', but none of the host's addresses ({ADDRESSES}) lies in"
-            " 192.0.2.0/24; give a cidr that holds one of them, or the url itself."
+            " 192.0.2.0/24; set kas_own_private_api_cidr to a network that contains one of them, or set"
+            " kas_own_private_api_url."
         ],
     ),
     (
@@ -324,8 +325,8 @@ REFUSALS = [
         {"kas_own_private_api_cidr": "10.0.0.0/8,fd00::/8"},
         [
             "kas1: kas_own_private_api_cidr is '10.0.0.0/8,fd00::/8', but several of the host's addresses lie in"
-            " 10.0.0.0/8, fd00::/8 (10.0.0.1, fd00::1), but one URL takes one; give a cidr that holds exactly one of"
-            " them, or the url itself."
+            " 10.0.0.0/8, fd00::/8 (10.0.0.1, fd00::1), but one URL takes one; set kas_own_private_api_cidr to a"
+            " network that contains exactly one of them, or set kas_own_private_api_url."
         ],
     ),
     (
@@ -341,7 +342,8 @@ REFUSALS = [
         {},
         [
             "kas1: kas_own_private_api_cidr is not set, and the host has several addresses (10.0.0.1, fd00::1), but its"
-            " own URL takes one; set a CIDR that holds exactly one of them, or kas_own_private_api_url."
+            " own URL takes one; set kas_own_private_api_cidr to a network that contains exactly one of them, or set"
+            " kas_own_private_api_url."
         ],
     ),
     (
@@ -349,8 +351,8 @@ REFUSALS = [
         {},
         [
             "kas1: kas_own_private_api_cidr is not set, but a listener on tcp :8155 leaves KAS nothing to publish of"
-            " the host's addresses (none known), loopback and link-local ones not counted; give a cidr, or the url"
-            " itself."
+            " the host's addresses (none known), loopback and link-local ones not counted; set"
+            " kas_own_private_api_cidr or kas_own_private_api_url."
         ],
     ),
     # own URL: reachable for the others, and different
@@ -360,7 +362,7 @@ REFUSALS = [
         [
             "kas1: kas_own_private_api_url is 'grpc://localhost:8155', which makes its own private API URL"
             " grpc://localhost:8155; it is a loopback name, so the other KAS nodes cannot reach it; set"
-            " kas_own_private_api_cidr or kas_own_private_api_url to what they reach."
+            " kas_own_private_api_cidr to a network that they reach, or set kas_own_private_api_url."
         ],
     ),
     (
@@ -368,13 +370,13 @@ REFUSALS = [
         {"kas_own_private_api_cidr": "fe80::/10"},
         [
             "kas1: kas_own_private_api_cidr is 'fe80::/10', which makes its own private API URL grpc://[fe80::1]:8155;"
-            " it is a link-local address, so the other KAS nodes cannot reach it; set kas_own_private_api_cidr or"
-            " kas_own_private_api_url to what they reach.",
+            " it is a link-local address, so the other KAS nodes cannot reach it; set kas_own_private_api_cidr to"
+            " a network that they reach, or set kas_own_private_api_url.",
             "kas2: kas_own_private_api_cidr is 'fe80::/10', which makes its own private API URL grpc://[fe80::1]:8155;"
-            " it is a link-local address, so the other KAS nodes cannot reach it; set kas_own_private_api_cidr or"
-            " kas_own_private_api_url to what they reach.",
+            " it is a link-local address, so the other KAS nodes cannot reach it; set kas_own_private_api_cidr to"
+            " a network that they reach, or set kas_own_private_api_url.",
             "kas2: kas_own_private_api_cidr is 'fe80::/10', which makes its own private API URL grpc://[fe80::1]:8155,"
-            " but that is the one of kas1, too; set another one for each node.",
+            " but kas1 has the same; set another one for each node.",
         ],
     ),
     (
@@ -382,7 +384,7 @@ REFUSALS = [
         {"kas_own_private_api_url": "grpc://kas.internal:8155"},
         [
             "kas2: kas_own_private_api_url is 'grpc://kas.internal:8155', which makes its own private API URL"
-            " grpc://kas.internal:8155, but that is the one of kas1, too; set another one for each node."
+            " grpc://kas.internal:8155, but kas1 has the same; set another one for each node."
         ],
     ),
     (
@@ -652,7 +654,8 @@ REFUSALS = [
             {**CIDR, "kas_redis": {"host": redis}, "kas_serial": serial, "kas_internal_url": "grpc://lb:8153"},
             [
                 f"kas{n}: kas_redis.host is '{redis}', which is rails1, but GitLab was never reconfigured there, and"
-                " KAS would wait for its Redis in vain; run gitlab-ctl reconfigure there first, or set kas_serial to"
+                " KAS would wait for a Redis that is not there; run gitlab-ctl reconfigure there first, or set"
+                " kas_serial to"
                 " '100%'."
                 for n in refused
             ],
@@ -678,7 +681,7 @@ REFUSALS = [
         {**CIDR, "kas_redis": {"host": "rails1"}, "kas_serial": "2"},
         [
             "kas1: kas_redis.host is 'rails1', which is rails1, but GitLab was never reconfigured there, and KAS would"
-            " wait for its Redis in vain; run gitlab-ctl reconfigure there first, or set kas_serial to '100%'."
+            " wait for a Redis that is not there; run gitlab-ctl reconfigure there first, or set kas_serial to '100%'."
         ],
     ),
     # URLs for agents, users and Rails
@@ -1241,8 +1244,8 @@ OTHER = base64.b64encode(32 * b"o").decode()
             {"kas1": secret(), "kas2": secret(value=OTHER)},
             CIDR,
             [
-                f"kas2: gitlab_kas['api_secret_key'] in gitlab.rb (fingerprint {fingerprint(OTHER)}) gives way to"
-                f" {fingerprint(SECRET)}, which is adopted from kas1 (gitlab.rb)."
+                f"kas2: gitlab_kas['api_secret_key'] in gitlab.rb (fingerprint {fingerprint(OTHER)}) is"
+                f" replaced by {fingerprint(SECRET)}, which is adopted from kas1 (gitlab.rb)."
             ],
         ),
         ({"kas1": secret(), "kas2": secret(value=OTHER, source="gitlab-secrets.json")}, CIDR, []),
@@ -1250,8 +1253,8 @@ OTHER = base64.b64encode(32 * b"o").decode()
             {"kas1": computed("api_secret_key")},
             {"kas_secrets_values": {"api_secret_key": SECRET}},
             [
-                "kas1: gitlab_kas['api_secret_key'] (line 7), which is computed, gives way to"
-                f" {fingerprint(SECRET)}, which is given."
+                "kas1: gitlab_kas['api_secret_key'] (line 7), which is computed, is"
+                f" replaced by {fingerprint(SECRET)}, which is given."
             ],
         ),
         (
@@ -1321,14 +1324,14 @@ OTHER = base64.b64encode(32 * b"o").decode()
             {"kas1": {}, "kas2": {"info": None, "unreachable": "timed out", "in_play": False}},
             {"kas_secrets_values": GIVEN, **CIDR},
             [
-                "kas2: it stands outside of this play and could not be held against the others: it does not answer"
+                "kas2: it is outside of this play and could not be compared with the others: it does not answer"
                 " (timed out)."
             ],
         ),
         (
             {"kas1": {}, "kas2": {"info": {"blocking_errors": ["GitLab is not installed."]}, "in_play": False}},
             {"kas_secrets_values": GIVEN, **CIDR},
-            ["kas2: it stands outside of this play and could not be held against the others: GitLab is not installed."],
+            ["kas2: it is outside of this play and could not be compared with the others: GitLab is not installed."],
         ),
     ],
 )

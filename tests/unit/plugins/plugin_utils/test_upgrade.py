@@ -45,7 +45,7 @@ def by_hand(**settings):
             "18.2.0",
             {},
             {},
-            ["the installed release of GitLab is not known, so nothing can be said of its upgrade"],
+            ["the installed release of GitLab is not known, so nothing can be said about its upgrade"],
             id="an unknown release",
         ),
         pytest.param(
@@ -93,7 +93,7 @@ def by_hand(**settings):
             {},
             {},
             [
-                "GitLab 16.11.1 would earn a warning: KAS of GitLab 16.11.1 answers calls of GitLab with"
+                "GitLab 16.11.1 would cause a warning: KAS of GitLab 16.11.1 answers calls of GitLab with"
                 " GRPC::Unimplemented; install another patch release of 16.11"
             ],
             id="a target that is broken in part",
@@ -115,7 +115,7 @@ def by_hand(**settings):
                 "do not stop at GitLab 18.0.0, whose KAS does not start, since the package itself gives it"
                 " agent.gitops; take a later patch release",
                 "gitlab_kas['agent_gitops_poll_period'] in gitlab.rb is ignored from GitLab 18.0.1 on; remove it there",
-                "GitLab 18.0.1 would earn a warning: kas_settings.agent_gitops_project_info_cache_ttl is set, which"
+                "GitLab 18.0.1 would cause a warning: kas_settings.agent_gitops_project_info_cache_ttl is set, which"
                 " GitLab 18.0.1 no longer knows and ignores; leave it out",
             ],
             id="keys that go",
@@ -126,9 +126,10 @@ def by_hand(**settings):
             by_hand(redis_username="kas", redis_host="redis"),
             {"kas_settings": {"workspaces": {"enabled": True}}},
             [
-                "kas_settings.workspaces is ignored up to now, and counts from GitLab 18.4.0 on; see that it is meant",
-                "gitlab_kas['redis_username'] in gitlab.rb is ignored up to now, and counts from GitLab 19.3.0 on; see"
-                " that it is meant",
+                "kas_settings.workspaces is ignored up to now, and takes effect from GitLab 18.4.0 on; check that it"
+                " is intended",
+                "gitlab_kas['redis_username'] in gitlab.rb is ignored up to now, and takes effect from GitLab 19.3.0"
+                " on; check that it is intended",
             ],
             id="keys that come",
         ),
@@ -214,7 +215,7 @@ def by_hand(**settings):
             {"kas_env": {"GODEBUG": "http2debug=1"}},
             [
                 "KAS has GODEBUG=tlsmlkem=0 in its environment from GitLab 18.2.0 on, but GODEBUG is set here and takes"
-                " its place; see that it need not say that, too"
+                " its place; check whether it must include that, too"
             ],
             id="env that is overridden",
         ),
@@ -239,8 +240,8 @@ def by_hand(**settings):
                 [
                     "do not stop at GitLab 18.0.0, whose KAS does not start, since the package itself gives it"
                     " agent.gitops; take a later patch release",
-                    "KAS does not start with agent.gitops in its configuration from GitLab 18.0.0 on; see that what"
-                    f" {name} prints does not hold it",
+                    "KAS does not start with agent.gitops in its configuration from GitLab 18.0.0 on; make"
+                    f" sure that {name} does not print it",
                 ],
                 id=name,
             )
@@ -268,7 +269,7 @@ def by_hand(**settings):
             {},
             {"kas_certificate": "/kas.crt", "kas_key": "/kas.key"},
             [
-                "GitLab 18.7.0 would earn a warning: kas_certificate is '/kas.crt', but kas_kubernetes_api_certificate"
+                "GitLab 18.7.0 would cause a warning: kas_certificate is '/kas.crt', but kas_kubernetes_api_certificate"
                 " is not set, and nginx of GitLab 18.7.0 most likely speaks TLS to both listeners then, and users of"
                 " the Kubernetes API proxy get no answer through it; set both, or neither"
             ],
@@ -291,7 +292,7 @@ def by_hand(**settings):
             {"gitlab_kas_nginx": {"port": 81}},
             {},
             [
-                "GitLab 19.2.0 would earn a warning: gitlab_kas_nginx is set in gitlab.rb, which is deprecated from"
+                "GitLab 19.2.0 would cause a warning: gitlab_kas_nginx is set in gitlab.rb, which is deprecated from"
                 " GitLab 19.2.0 on, and still works; write gitlab_kas['nginx'] there instead, or set kas_settings.nginx"
             ],
             id="gitlab_kas_nginx",
@@ -303,7 +304,7 @@ def by_hand(**settings):
             {"kas_redis": {"password": "secret"}},
             [
                 "gitlab_rails['redis_username'] in gitlab.rb is 'rails'; from GitLab 19.3.0 on KAS logs in to Redis as"
-                " that user, too, and no longer as default; see that it may use the channel kas_events;"
+                " that user, too, and no longer as default; make sure that it may use the channel kas_events;"
                 " kas_redis.password must then be that user's"
             ],
             id="the Redis user of Rails",
@@ -370,7 +371,7 @@ def test_several_nodes_share_what_concerns_them(hosts_of):
     }
     hosts = hosts_of(rows, **CIDR, kas_target_version="17.8.1", kas_internal_url="grpc://lb:8153")
     assert upgrade(hosts, ROLES) == [
-        "kas4: the installed release of GitLab is not known, so nothing can be said of its upgrade.",
+        "kas4: the installed release of GitLab is not known, so nothing can be said about its upgrade.",
         "kas1: from GitLab 17.7.0 on KAS has the secret websocket_token_secret_key, and the package makes another one"
         " on every node; run deploy after the upgrade, so that all nodes share one.",
         "kas1, kas2: do not stop at GitLab 17.8.0, whose KAS does not start with the package's defaults; take a later"
