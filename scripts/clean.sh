@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Take away what setup, demo and test made, test hosts and images included. Debian packages stay.
 set -euo pipefail
 cd "$(dirname "$0")/.."

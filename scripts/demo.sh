@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # The main job, as an administrator does it: three hosts, one inventory, one command.
 set -euo pipefail
 cd "$(dirname "$0")/.."

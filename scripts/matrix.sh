@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Try the collection on every supported ansible-core: the unit tests of what runs on the controller, and the scenario
 # secrets as a whole. KAS_TEST_CORES="2.16 2.21" for some of them; KAS_TEST_PYTHON is a Python that runs all of these.
 set -euo pipefail

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Write the table of gitlab_kas' keys into plugins/plugin_utils/_releases.py: `python scripts/releases.py`.
 
 It is made from tests/data/kas-settings-by-version.json, which was read from the release tags of omnibus-gitlab, and

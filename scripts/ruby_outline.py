@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Write plugins/module_utils/_ruby_outline.py from scripts/ruby_outline.rb: `python scripts/ruby_outline.py`."""
 
 from __future__ import annotations

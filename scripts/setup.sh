@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Put in place what the tests and the demo need: Debian packages (as root; else they must be there) and .venv.
 set -euo pipefail
 cd "$(dirname "$0")/.."

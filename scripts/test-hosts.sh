@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Run Molecule's scenarios from a clean state: every one, or `-s NAME`.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Run the playbooks on a real package: on three hosts from a GitLab image, or on hosts that the user names.
 set -euo pipefail
 export KAS_TEST_IMAGE=${KAS_TEST_IMAGE:-} KAS_TEST_INVENTORY=${KAS_TEST_INVENTORY:-}

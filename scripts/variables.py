@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Write docs/variables.md from the roles' argument specs: `python scripts/variables.py`."""
 
 from __future__ import annotations

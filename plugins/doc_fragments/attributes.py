@@ -7,7 +7,8 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The first fragment is for every module; READ_ONLY besides for one that changes nothing.
+    """The first fragment is for every module; READ_ONLY besides for one that changes nothing, INTERNAL for one that only
+    the roles of this collection use.
 
     A module that changes something says itself how far it supports diff_mode.
     """
@@ -32,4 +33,10 @@ attributes:
   diff_mode:
     support: N/A
     details: It changes nothing.
+"""
+
+    INTERNAL = r"""
+notes:
+  - This is internal; the roles of this collection use it. It may change at any time.
+options: {}
 """

@@ -56,7 +56,7 @@ notes:
 options:
   _input:
     description:
-      - The facts of a host, for which the C(network) subset is enough. RV(ansible.builtin.setup#module:ansible_facts),
+      - The facts of a host, for which the C(network) subset is enough. C(ansible_facts) of M(ansible.builtin.setup),
         whatever holds them under that name, such as C(hostvars['kas-1']), or facts whose names begin with C(ansible_).
       - Or a list of addresses.
     type: raw

@@ -409,7 +409,7 @@ def _matches(pattern: str, host: str) -> bool:
     shown, wanted = pattern.split("."), host.removesuffix(".").split(".")
     with_star = shown[0] == "*" and len(shown) > 1
     if not (_are_labels(shown[1:] if with_star else shown) and _are_labels(wanted)):
-        return pattern == host not in ("", ".")
+        return pattern == host and host not in ("", ".")
     return shown[1:] == wanted[1:] and (with_star or shown[0] == wanted[0])
 
 

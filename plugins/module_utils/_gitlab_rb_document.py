@@ -206,14 +206,15 @@ class Document:
             state = self.state(path)
             if path[:-1] in literals:
                 literals.add(path)  # known with the whole hash
-            elif _is_literal(path, state):
-                assert state.value is not None
+            elif (value := _literal_of(path, state)) is not NO_LITERAL:
                 literals.add(path)
-                put(settings, path, _plain(state.value.literal))
+                put(settings, path, _plain(value))
             elif (*path, _ANY_OTHER) in mentioned:
                 continue  # a hash: its keys are looked at one by one
-            elif _is_unreadable(state) and unreadable.get(unreadable_as(path, unreadable) or "") != _where(state):
-                unreadable[_name(path, state)] = _where(state)
+            elif state.event and _is_unreadable(state):
+                where = _where(state.event, state.value)
+                if unreadable.get(unreadable_as(path, unreadable) or "") != where:
+                    unreadable[_name(path, state)] = where
         return Reading(settings, unreadable)
 
     def state(self, path: Path, *, before: Event | None = None) -> State:
@@ -232,8 +233,8 @@ class Document:
                 state = State("blocked", event, why=event.how)
             elif event.kind == "set" and ended:
                 state = State("blocked", event, why=f"is assigned after line {ended.line}, which may end the file")
-            elif event.kind == "set":
-                state = _assigned(state, event, path)
+            elif event.kind == "set" and event.value:
+                state = _assigned(state, event, event.value, path)
         return stuck or state
 
     def events(self, path: Path) -> Iterator[Event]:
@@ -458,8 +459,8 @@ def _sticks(event: Event, path: Path, state: State) -> str:
     return event.how if event.kind == "unknown" or (event.kind == "touch" and event.deferred) else ""
 
 
-def _assigned(state: State, event: Event, path: Path) -> State:
-    """The state of ``path`` after a plain assignment that concerns it."""
+def _assigned(state: State, event: Event, value: Value, path: Path) -> State:
+    """The state of ``path`` after a plain assignment of a value that concerns it."""
     if len(event.path) > len(path):
         return state if state.kind == "blocked" else State("below", event)
     if (
@@ -470,8 +471,7 @@ def _assigned(state: State, event: Event, path: Path) -> State:
     ):
         # The same hash may be another setting's, too.
         return State("blocked", state.event, why="belongs to a hash that is computed")
-    assert event.value is not None
-    return descend(event.value, path[len(event.path) :])._replace(event=event)
+    return descend(value, path[len(event.path) :])._replace(event=event)
 
 
 def descend(value: Value, rest: Path) -> State:
@@ -504,10 +504,11 @@ def _pairs_below(path: Path, value: Value) -> Iterator[Path]:
             yield from _pairs_below((*path, item.key), item.value)
 
 
-def _is_literal(path: Path, state: State) -> bool:
+def _literal_of(path: Path, state: State) -> Any:
+    """The literal that a setting is set to as a whole, or NO_LITERAL."""
     is_setting = len(path) > 1 or takes_one_value(path[0])
     whole = state.value if state.kind == "found" and not state.rest else None
-    return is_setting and whole is not None and whole.literal is not NO_LITERAL
+    return whole.literal if is_setting and whole else NO_LITERAL
 
 
 def _is_unreadable(state: State) -> bool:
@@ -526,11 +527,9 @@ def _name(path: Path, state: State) -> str:
     return show(path[:-1] if path[-1] == _ANY_OTHER else path)
 
 
-def _where(state: State) -> str:
+def _where(event: Event, value: Value | None) -> str:
     """The line to look at."""
-    event = state.event
-    assert event is not None
-    line = state.value.line if state.value else event.line
+    line = value.line if value else event.line
     return f"line {line} of {event.file}" if event.file else f"line {line}"
 
 

@@ -79,11 +79,9 @@ class Editor:
                 file=state.event.file,
             )
         self._refuse_deferred_reads(path)
-        foreign = bool(state.event and state.event.file)
-        if state.kind == "found" and not foreign:
-            self._replace(path, state, value)
-        elif state.kind == "missing" and not foreign:
-            self._insert_pair(path, state, value)
+        if state.value and state.event and not state.event.file:
+            into = self._replace if state.kind == "found" else self._insert_pair
+            into(path, state.value, state.rest, state.event, value)
         else:
             self._add(path, state, value)
 
@@ -102,7 +100,7 @@ class Editor:
         events = [event for event in document.events(path) if event.kind == "set"]
         # A hash that is assigned again later has no effect any more.
         whole = max((number for number, event in enumerate(events) if len(event.path) < len(path)), default=0)
-        touched = [event for event in events[whole:] if self._remove_from(event, path)]
+        touched = [event for event in events[whole:] if event.value and self._remove_from(event, event.value, path)]
         if touched:
             self.names.append(show(path))
             self._refuse_reads(path, touched[0].statement.span[0])
@@ -129,13 +127,11 @@ class Editor:
 
     # -- What is done for it --
 
-    def _replace(self, path: Path, state: State, value: Any) -> None:
+    def _replace(self, path: Path, old: Value, rest: Path, event: Event, value: Any) -> None:
         """The value in effect gives way to another one."""
-        old, event = state.value, state.event
-        assert old is not None and event is not None
-        into_hash = bool(state.rest) or value == {}
+        into_hash = bool(rest) or value == {}
         if into_hash:
-            hash_path = path[: len(path) - len(state.rest)]
+            hash_path = path[: len(path) - len(rest)]
             if old.type == "expression" or old.literal is NO_LITERAL:
                 self._document.refuse(
                     old.line,
@@ -150,24 +146,23 @@ class Editor:
                 )
         self._refuse_reads(path, event.statement.span[0], but=event)
         self._refuse_effects(path, old, event.statement)
-        if state.rest:
-            put(self._pairs.setdefault(old.span, (old, {}))[1], state.rest, value)
+        if rest:
+            put(self._pairs.setdefault(old.span, (old, {}))[1], rest, value)
             return
         start = old.span[0]
         self._edit(old.span, self._literal(value, self._document.quote_at(start), self._document.indent_at(start)))
         self._cut(old.bodies)
 
-    def _insert_pair(self, path: Path, state: State, value: Any) -> None:
+    def _insert_pair(self, path: Path, old: Value, rest: Path, event: Event, value: Any) -> None:
         """The hash in effect has no such key."""
-        assert state.value is not None and state.event is not None
-        self._refuse_reads(path, state.event.statement.span[0], but=state.event)
-        if state.value.tangled:
+        self._refuse_reads(path, event.statement.span[0], but=event)
+        if old.tangled:
             self._document.refuse(
-                state.value.line,
+                old.line,
                 f"{show(path)} would stand between the lines of another value",
                 "write that value outside of the hash",
             )
-        put(self._pairs.setdefault(state.value.span, (state.value, {}))[1], state.rest, value)
+        put(self._pairs.setdefault(old.span, (old, {}))[1], rest, value)
 
     def _add(self, path: Path, state: State, value: Any) -> None:
         """No assignment in this file is in effect: a new one goes beside its commented line or to the end."""
@@ -201,17 +196,16 @@ class Editor:
         if path[2:]:
             put(self._hashes[path[:2]][1], path[2:], value)
 
-    def _remove_from(self, event: Event, path: Path) -> bool:
+    def _remove_from(self, event: Event, assigned: Value, path: Path) -> bool:
         """Take a setting out of one assignment; whether there was something to take."""
-        assert event.value is not None
         if event.file:
             self._document.refuse(event.line, f"this line sets {show(path)}", "remove it there", file=event.file)
         if len(event.path) >= len(path):
-            self._refuse_effects(path, event.value, event.statement)
+            self._refuse_effects(path, assigned, event.statement)
             self.cut(event.statement)
             return True
         found = False
-        value: Value | None = event.value
+        value: Value | None = assigned
         rest = path[len(event.path) :]
         while value is not None and rest:
             if value.type != "hash" and value.literal is NO_LITERAL:

@@ -97,7 +97,7 @@ class GitlabRbFiles:
             if file != self.target or name in let_go:
                 self.taken_back.append(name)
                 on_record.setdefault(file, []).append(path)
-        back = {file: self._restore(file, paths) for file, paths in on_record.items()}
+        back = {file: self._restore(file, paths, self._record) for file, paths in on_record.items() if self._record}
         for file in self._own:
             if file != self._include:
                 self._exclude(file)
@@ -154,10 +154,9 @@ class GitlabRbFiles:
             is_included=path != self._path,
         )
 
-    def _restore(self, file: str, paths: Sequence[Path]) -> Mapping[str, Any]:
+    def _restore(self, file: str, paths: Sequence[Path], record: Record) -> Mapping[str, Any]:
         """Take back what is on record of a file; the settings that have a value again."""
-        assert self._record is not None
-        restored = self.document(file).restored(self._record, paths)
+        restored = self.document(file).restored(record, paths)
         self._settle(file, Change(restored.document, restored.names))
         self.left += restored.left
         self.restored += [name for name in map(show, paths) if name in restored.names]

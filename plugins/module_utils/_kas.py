@@ -197,7 +197,7 @@ def _is_stale(path: Path) -> bool:
 def _listener_addresses(listener: Listener) -> list[tuple[int, Any]]:
     if listener.network == "unix":
         return [(socket.AF_UNIX, listener.address)]
-    host, _, port = listener.address.rpartition(":")
+    host, _colon, port = listener.address.rpartition(":")
     host = host.strip("[]")
     if not port.isdigit():
         raise KasError("not an address to listen on")

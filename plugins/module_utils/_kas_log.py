@@ -124,7 +124,7 @@ def _single_urls(text: str) -> Iterator[str]:
     """Split what 17.8 and later log into URLs; what older ones log is one."""
     multi = _MULTI_URL.fullmatch(text)
     if multi is None:
-        scheme, _, path = text.partition(":")
+        scheme, _colon, path = text.partition(":")
         yield f"unix://{path}" if scheme == "unix" and not path.startswith("//") else text
         return
     for host in [multi["host"]] if multi["host"] else multi["addresses"].split(","):

@@ -14,6 +14,7 @@ All offsets are in bytes from the start of the text, all lines count from 1.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -373,7 +374,7 @@ def _inline(value: Any, quote: str) -> str:
 
 
 def _float(value: float) -> str:
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         raise ValueError(f"{value} has no Ruby literal")
     mantissa, _e, exponent = repr(value).partition("e")
     if "." not in mantissa:

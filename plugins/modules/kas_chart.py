@@ -7,22 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_chart
-short_description: Build the values of GitLab's Helm chart
+short_description: Build the values of GitLab's Helm chart (internal)
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
 description:
   - Makes the values of the KAS part of GitLab's Helm chart from the variables of the host, as they are at the task.
     Fails with a sentence for each variable that cannot work. Changes nothing.
-notes:
-  - This is internal; the role P(kasops.gitlab_kas.kas_chart#role) uses it. It may change at any time.
-attributes:
-  check_mode:
-    support: full
-    description: Can run in check mode and say what would change, without changing it.
-  diff_mode:
-    support: none
-    description: Shows what has changed, or would change.
+extends_documentation_fragment:
+  - kasops.gitlab_kas.attributes
+  - kasops.gitlab_kas.attributes.read_only
+  - kasops.gitlab_kas.attributes.internal
 options: {}
 """
 

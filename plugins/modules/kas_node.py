@@ -7,21 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_node
-short_description: Carry out a step of the plan on a node
+short_description: Carry out a step of the plan on a node (internal)
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
 description:
   - Runs on the node the modules that a step needs, with the arguments that follow from the plan.
-notes:
-  - This is internal; the roles of this collection use it. It may change at any time.
+extends_documentation_fragment:
+  - kasops.gitlab_kas.attributes
+  - kasops.gitlab_kas.attributes.internal
 attributes:
-  check_mode:
-    support: full
-    description: Can run in check mode and say what would change, without changing it.
   diff_mode:
     support: full
-    description: Shows what has changed, or would change.
 options:
   step:
     description:

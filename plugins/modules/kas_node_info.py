@@ -7,22 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_node_info
-short_description: Gather what a plan needs to know about a node
+short_description: Gather what a plan needs to know about a node (internal)
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
 description:
   - Runs M(kasops.gitlab_kas.kas_info) with what the variables of the host say, and gathers its addresses where
     C(kas_own_private_api_query) selects among them.
-notes:
-  - This is internal; the roles of this collection use it. It may change at any time.
-attributes:
-  check_mode:
-    support: full
-    description: Can run in check mode and say what would change, without changing it.
-  diff_mode:
-    support: none
-    description: Shows what has changed, or would change.
+extends_documentation_fragment:
+  - kasops.gitlab_kas.attributes
+  - kasops.gitlab_kas.attributes.read_only
+  - kasops.gitlab_kas.attributes.internal
 options:
   host:
     description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_plan
-short_description: Plan a whole deployment of KAS
+short_description: Plan a whole deployment of KAS (internal)
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
@@ -18,15 +18,10 @@ description:
   - Fails with a sentence for everything that makes the deployment impossible, and has changed nothing.
     Warns of what is only worth a warning.
   - The plan holds secrets, so a task that succeeds shows nothing of its result.
-notes:
-  - This is internal; the roles of this collection use it. It may change at any time.
-attributes:
-  check_mode:
-    support: full
-    description: Can run in check mode and say what would change, without changing it.
-  diff_mode:
-    support: none
-    description: Shows what has changed, or would change.
+extends_documentation_fragment:
+  - kasops.gitlab_kas.attributes
+  - kasops.gitlab_kas.attributes.read_only
+  - kasops.gitlab_kas.attributes.internal
 options:
   roles:
     description:

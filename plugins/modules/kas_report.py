@@ -7,22 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_report
-short_description: Report the state of the nodes of a deployment
+short_description: Report the state of the nodes of a deployment (internal)
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
 description:
   - Shows a table of the nodes, and fails with a sentence for everything that is wrong. In check mode, shows what would
     change.
-notes:
-  - This is internal; the roles of this collection use it. It may change at any time.
-attributes:
-  check_mode:
-    support: full
-    description: Can run in check mode and say what would change, without changing it.
-  diff_mode:
-    support: none
-    description: Shows what has changed, or would change.
+extends_documentation_fragment:
+  - kasops.gitlab_kas.attributes
+  - kasops.gitlab_kas.attributes.read_only
+  - kasops.gitlab_kas.attributes.internal
 options: {}
 """
 

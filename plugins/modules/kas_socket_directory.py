@@ -7,20 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kas_socket_directory
-short_description: Create the directory of KAS's sockets, or remove it again
+short_description: Create the directory of KAS's sockets, or remove it again (internal)
 version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
 description:
   - Makes a directory for the sockets of KAS with mode 0700 and the user of KAS as its owner.
   - Removes it again only if it is empty and O(record) says that it was made here.
-notes:
-  - This is internal; the roles of this collection use it. It may change at any time.
 extends_documentation_fragment:
   - kasops.gitlab_kas.attributes
+  - kasops.gitlab_kas.attributes.internal
 attributes:
-  check_mode:
-    support: full
   diff_mode:
     support: full
 options:

@@ -76,7 +76,7 @@ def upgrade(hosts: Sequence[Host], roles: Iterable[str]) -> list[str]:
         said[None, "nothing is known to break or change on the way to kas_target_version"] = [
             way.host.name for way in ways
         ]
-    return [f"{', '.join(names)}: {text}." for (_, text), names in sorted(said.items(), key=_by_release)]
+    return [f"{', '.join(names)}: {text}." for (_release, text), names in sorted(said.items(), key=_by_release)]
 
 
 def _by_release(item: tuple[tuple[Release | None, str], list[str]]) -> Release:

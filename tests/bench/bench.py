@@ -51,7 +51,7 @@ def tasks(file: Path, fresh: Path, ruby: str) -> list[dict[str, Any]]:
         copy_fresh,
         {"name": THEIRS, **theirs},
     ]
-    return [copy.deepcopy(task) for _ in range(REPETITIONS) for task in once]
+    return [copy.deepcopy(task) for _turn in range(REPETITIONS) for task in once]
 
 
 def whole_tasks(ruby: str) -> None:
@@ -111,7 +111,7 @@ def parts(ruby_path: str) -> None:
     for lines in (1_000, TEMPLATE_LINES, 10_000, 100_000):
         text = template(lines)
         outlining, python = [], []
-        for _ in range(3 if lines > 50_000 else 7):
+        for _turn in range(3 if lines > 50_000 else 7):
             started = time.perf_counter()
             with Ruby(ruby_path) as ruby:
                 timed = Timed(ruby)

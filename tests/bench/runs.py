@@ -115,7 +115,7 @@ class Bench:
         for playbook in playbooks:
             self.play(playbook)  # connections are up, the copy of gitlab.rb is there, nothing is pending
         runs: dict[str, list[Run]] = {playbook: [] for playbook in playbooks}
-        for _ in range(RUNS):
+        for _turn in range(RUNS):
             for playbook in playbooks:
                 runs[playbook].append(self.timed(playbook))
         return runs
@@ -175,7 +175,7 @@ def plan_s(count: int) -> float:
         for name, answer in simulated.kas_infos(count).items()
     ]
     times = []
-    for _ in range(RUNS):
+    for _turn in range(RUNS):
         started = time.perf_counter()
         made = plan(gathered)
         times.append(time.perf_counter() - started)

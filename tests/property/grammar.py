@@ -358,7 +358,7 @@ class Writer:
         pairs = self.count(0, 3)
         if pairs == 0:
             return (Piece(self.one("{}", "{ }", "{\n}"), frozenset({name})),)
-        keys = [self.one(*HASH_KEYS) for _ in range(pairs)]
+        keys = [self.one(*HASH_KEYS) for _pair in range(pairs)]
         values = [self.value((*name, key), depth + 1) for key in keys]
         on_lines = [
             ("{\n  ", ",\n  ", "\n}"),

@@ -178,8 +178,8 @@ class _Generator:
         )
 
     def _variables(self) -> dict[str, Any]:
-        names = [self._one(*OFTEN) for _ in range(self._random.randint(0, 4))]
-        names += [self._one(*VARIABLES) for _ in range(self._random.randint(0, 1 + self._wildness))]
+        names = [self._one(*OFTEN) for _turn in range(self._random.randint(0, 4))]
+        names += [self._one(*VARIABLES) for _turn in range(self._random.randint(0, 1 + self._wildness))]
         if not self._wildness:  # one for all is wrong
             names = [name for name in names if name not in ("kas_own_private_api_url", "kas_standalone")]
         found = {name: self._variable(name, VARIABLES[name]) for name in names}
@@ -213,7 +213,7 @@ class _Generator:
         if variable.items and variable.items.options:
             return [{"host": self._one(*NAMES)}]
         if variable.items:
-            return [self._one(*CIDRS[: 9 if self._wildness else 1]) for _ in range(self._random.randint(1, 2))]
+            return [self._one(*CIDRS[: 9 if self._wildness else 1]) for _turn in range(self._random.randint(1, 2))]
         if variable.is_secret:
             return self._one(MARK, f"redis://me:{MARK}@redis")
         good, odd = CHOICES[variable.syntax or variable.type]
@@ -228,9 +228,11 @@ class _Generator:
             "configured": self._chance(3, 4),
             "enabled": self._chance(3, 4),
             "addresses": [*(() if self._odd(True) else own), *self._odd(*ADDRESSES)],
-            "own_private_api_urls": [self._url("grpc", "grpcs", "unix") for _ in range(self._random.randint(0, 2))],
+            "own_private_api_urls": [self._url("grpc", "grpcs", "unix") for _turn in range(self._random.randint(0, 2))],
             "settings": mask(self._settings()),
-            "unreadable": {self._one(*UNREADABLE): "line 3" for _ in range(self._random.choice((0, 0, 0, 0, 1, 2)))},
+            "unreadable": {
+                self._one(*UNREADABLE): "line 3" for _turn in range(self._random.choice((0, 0, 0, 0, 1, 2)))
+            },
         }
 
     def _settings(self) -> dict[str, Any]:

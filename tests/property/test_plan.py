@@ -141,7 +141,7 @@ def smallest(seed: int, rows: list[Row], failure: str) -> tuple[list[Row], str]:
     """The same failure with as little as needed."""
     for less in smaller(rows):
         found = fails(lambda less=less: check(seed, less))  # type: ignore[misc]
-        if found.split(":")[0] == failure.split(":")[0]:
+        if found.partition(":")[0] == failure.partition(":")[0]:
             return smallest(seed, less, found)
     return rows, failure
 

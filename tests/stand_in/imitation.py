@@ -119,5 +119,5 @@ class Kas:
     def address(self, what: str) -> tuple[str, int]:
         """Where `API` and so on listens."""
         line = next(line for line in self.log.splitlines() if f'"msg":"{what} endpoint is up"' in line)
-        host, _, port = ADDRESS.findall(line)[0].rpartition(":")
+        host, _colon, port = ADDRESS.findall(line)[0].rpartition(":")
         return host.strip("[]"), int(port)

@@ -65,7 +65,7 @@ def shake_hands(connection: socket.socket, path: str, headers: dict[str, str]) -
     answer = b""
     while b"\r\n\r\n" not in answer or not answer.partition(b"\r\n\r\n")[2]:
         answer += connection.recv(65536)
-    head, _, rest = answer.partition(b"\r\n\r\n")
+    head, _blank, rest = answer.partition(b"\r\n\r\n")
     return head, rest
 
 

@@ -34,7 +34,7 @@ class Redis:
     def start(self) -> None:
         self.process = subprocess.Popen([word.replace("PORT", str(self.port)) for word in self.command], stdout=-3)
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        for _ in range(500):
+        for _turn in range(500):
             with socket.socket(family) as probe:
                 if probe.connect_ex((self.host, self.port)) == 0:
                     return
@@ -218,7 +218,7 @@ def test_tls_against_plain_redis(kas: Kas, redis: Make) -> None:
 
 
 def test_plain_against_tls(kas: Kas, redis: Make) -> None:
-    _, options = secured(kas.directory, "DNS:redis.example.com")
+    _authority, options = secured(kas.directory, "DNS:redis.example.com")
     use(kas, redis(*options))
     assert "connection reset by peer" in kas.abort(OLD)
 

@@ -291,7 +291,7 @@ def test_a_socket_that_a_killed_kas_left(kas: Kas) -> None:
     kas.process.wait()
     for name in ("agent", "observability", "api"):
         (path.parent / name).unlink()
-    for _ in range(2):
+    for _turn in range(2):
         assert f"listen unix {path}: bind: address already in use" in kas.abort()
         assert path.exists()
     path.unlink()

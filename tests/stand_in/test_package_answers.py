@@ -38,7 +38,7 @@ def answers() -> list[dict]:
 
 
 def test_every_release_of_the_data_is_asked() -> None:
-    assert {release for _, release in ASKED} == set(DATA["defaults"])
+    assert {release for _text, release in ASKED} == set(DATA["defaults"])
 
 
 @pytest.mark.parametrize("index", range(len(ASKED)), ids=[f"{case['name']}, {release}" for case, release in ASKED])

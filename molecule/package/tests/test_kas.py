@@ -12,7 +12,7 @@ seen: dict[str, set[str]] = {}
 def test_kas_runs_and_is_ready(host):
     assert host.check_output("gitlab-ctl status gitlab-kas").startswith("run: gitlab-kas: ")
     config = yaml.safe_load(host.check_output(f"cat {DIRECTORY}/gitlab-kas-config.yml"))
-    address, _, port = config["observability"]["listen"]["address"].rpartition(":")
+    address, _colon, port = config["observability"]["listen"]["address"].rpartition(":")
     url = f"http://{address or 'localhost'}:{port}/readiness"
     command = "/opt/gitlab/embedded/bin/curl -gsS -o /dev/null -w '%{http_code}'"
     assert host.check_output(f"{command} {url}") == "200"

@@ -196,7 +196,7 @@ def recorder(
     """Nodes and variables with secrets of every kind: given, found on a node, to be made."""
     directory = tmp_path_factory.mktemp("secrets")
     recorder = Recorder(directory, request.config.option.ansible_inventory)
-    given, found = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
+    given, found = (base64.b64encode(secrets.token_bytes(32)).decode() for _which in range(2))
     subprocess.run([sys.executable, HERE.parent / "tls/pki.py", directory / "pki", "node"], check=True)
     key = (directory / "pki/node.key").read_text()
     recorder.secrets |= {given, found, key}

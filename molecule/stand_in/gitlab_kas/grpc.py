@@ -75,9 +75,11 @@ class Listener:
 class Writer(Protocol):
     """Where the bytes of a connection go: a stream, or a WebSocket."""
 
-    def write(self, data: bytes) -> None: ...
+    def write(self, data: bytes) -> None:
+        """Send these."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Send no more."""
 
 
 @dataclass

@@ -67,7 +67,7 @@ def status(request: http.Request, code: int, message: str, headers: list[tuple[s
 def negotiated(accept: str) -> str:
     """The first of ours that the client names; empty if there is none."""
     for clause in accept.split(",") if accept else ["*/*"]:
-        kind, _, subtype = clause.partition(";")[0].strip().partition("/")
+        kind, _slash, subtype = clause.partition(";")[0].strip().partition("/")
         for media_type in MEDIA_TYPES[:2]:
             ours = media_type.split("/")
             if kind in ("*", ours[0]) and subtype in ("*", ours[1]):

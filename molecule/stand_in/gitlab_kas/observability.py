@@ -82,7 +82,7 @@ class Observability:
         yield "# TYPE grpc_server_handled_total counter"
         for listener in self.listeners:
             for (path, kind, code), count in sorted(listener.handled.items()):
-                service, _, method = path.removeprefix("/").rpartition("/")
+                service, _slash, method = path.removeprefix("/").rpartition("/")
                 labels = f'grpc_code="{code}",grpc_method="{method}",grpc_service="{service}",grpc_type="{kind}"'
                 yield f"grpc_server_handled_total{{{labels}}} {count}"
         if self.mesh:

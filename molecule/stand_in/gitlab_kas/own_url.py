@@ -108,10 +108,10 @@ def exclusive(env: Mapping[str, str]) -> tuple[str, str]:
 
 def given(url: str, release: Release) -> OwnUrl:
     """A URL of the environment, which is taken apart since 17.8."""
-    scheme, _, rest = url.partition("://")
+    scheme, _mark, rest = url.partition("://")
     if scheme == "unix":
         return OwnUrl(f"unix:{rest}", (url,))
-    host, _, port = rest.rpartition(":")
+    host, _colon, port = rest.rpartition(":")
     if scheme not in ("grpc", "grpcs") or not host or not port.isdecimal():
         raise KasError(f"failed to parse {URL} {url}")
     return named(scheme, host.strip("[]"), port, release, f"failed to parse {URL} {url}")
@@ -203,7 +203,7 @@ def split(address: str) -> tuple[str, str]:
             raise KasError(f"address {address}: missing port in address")
         port = port[1:]
     else:
-        host, _, port = address.rpartition(":")
+        host, _colon, port = address.rpartition(":")
     if ":" in (port if address.startswith("[") else host):
         raise KasError(f"address {address}: too many colons in address")
     for bracket in "[]":

@@ -17,7 +17,7 @@ INTERNAL_CALL = "/gitlab.agent.agent_tracker.rpc.AgentTracker/GetConnectedAgents
 
 def route(headers: Headers) -> None:
     """A call for an agent; one that names an agent waits for its tunnel, which never comes here."""
-    count = sum(1 for name, _ in headers if name == ROUTING)
+    count = sum(1 for name, _value in headers if name == ROUTING)
     if count != 1:
         raise RpcError(INVALID_ARGUMENT, f"Expecting a single {ROUTING}, got {count}")
 

@@ -166,9 +166,9 @@ class Resp:
             size = int(text)
             return None if size < 0 else (await self.reader.readexactly(size + 2))[:-2].decode("utf-8", "replace")
         if kind in b"*~>":
-            return [await self.value() for _ in range(int(text))]
+            return [await self.value() for _index in range(int(text))]
         if kind == b"%":
-            return [await self.value() for _ in range(2 * int(text))]
+            return [await self.value() for _index in range(2 * int(text))]
         if kind in b"-!":
             raise StoreError(text.removeprefix("ERR "))
         return None if kind == b"_" else text

@@ -17,7 +17,7 @@ def quoted(text: str) -> str:
 
 def fault(text: str) -> str:
     """Why it is no URL, in Go's words; empty if it is one."""
-    whole, _, _ = text.partition("#")
+    whole = text.partition("#")[0]
     problem = problem_of(whole)
     return f"parse {quoted(whole)}: {problem}" if problem else ""
 
@@ -28,7 +28,7 @@ def problem_of(text: str) -> str:
     if text.startswith(":"):
         return "missing protocol scheme"
     scheme = SCHEME.match(text)
-    rest, _, _ = text[scheme.end() if scheme else 0 :].partition("?")
+    rest = text[scheme.end() if scheme else 0 :].partition("?")[0]
     if not rest.startswith("/"):
         if scheme or ":" not in rest.split("/")[0]:
             return "" if scheme else bad_escape(rest)

@@ -120,7 +120,7 @@ class Kas(grpc.GenericRpcHandler):
 
     def answer(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         assert request == b""
-        kind, _, token = dict(context.invocation_metadata()).get("authorization", "").partition(" ")
+        kind, _space, token = dict(context.invocation_metadata()).get("authorization", "").partition(" ")
         try:
             assert kind in ("", "Bearer")
             claims = jwt.decode(

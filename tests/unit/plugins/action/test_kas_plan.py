@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.action.kas_plan import ActionModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, fingerprint, make
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import written
 
-ROLES = ["kas", "kas_rails", "kas_secrets"]
-CIDR = {"kas_own_private_api_cidr": "10.0.0.0/8"}
+ROLES = ("kas", "kas_rails", "kas_secrets")
+CIDR = MappingProxyType({"kas_own_private_api_cidr": "10.0.0.0/8"})
 SECRET = make("api_secret_key", lambda size: size * b"s")
 
 
@@ -42,7 +43,7 @@ def plan(stage):
                 on_stage.register(host, __kas_info=(infos or {}).get(host, info(number)))
         outside = [{"item": host, **info(number)} for number, host in enumerate(hosts, 1) if host not in on_stage.batch]
         on_stage.register(on_stage.batch[0], __kas_outside_info={"results": outside})
-        return on_stage.run(ActionModule, on_stage.batch[0], roles=roles)
+        return on_stage.run(ActionModule, on_stage.batch[0], roles=list(roles))
 
     return make_plan
 
@@ -178,7 +179,7 @@ def test_a_host_outside_of_the_play_is_held_against_the_others(plan):
 
 def test_the_play_has_a_say(plan):
     """As with `import_playbook: kasops.gitlab_kas.deploy` and vars."""
-    made = plan(kas1={}, kas2={}, play_vars=CIDR)
+    made = plan(kas1={}, kas2={}, play_vars=dict(CIDR))
     assert [node["own_urls"] for node in made["nodes"].values()] == [["grpc://10.0.0.1:8155"], ["grpc://10.0.0.2:8155"]]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,7 +16,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Rub
 from ansible_collections.kasops.gitlab_kas.plugins.modules.gitlab_rb import run
 
 TEMPLATE = "external_url 'https://gitlab.example.com'\ngitlab_kas['env'] = { 'THEIRS' => 'theirs' }\n"
-ASKED: dict[str, Any] = {"gitlab_kas": {"enable": True, "api_secret_key": "a secret", "env": {"OURS": "ours"}}}
+ASKED = MappingProxyType({"gitlab_kas": {"enable": True, "api_secret_key": "a secret", "env": {"OURS": "ours"}}})
 OWN = (
     "# BEGIN kasops.gitlab_kas\n"
     "gitlab_kas['enable'] = true\n"
@@ -31,7 +33,7 @@ class Node(NamedTuple):
     own: Path
     record: Path
 
-    def run(self, settings: dict[str, Any] = ASKED, *, check_mode: bool = False, **more: Any) -> dict[str, Any]:
+    def run(self, settings: Mapping[str, Any] = ASKED, *, check_mode: bool = False, **more: Any) -> dict[str, Any]:
         given = {
             "path": str(self.gitlab_rb),
             "settings": settings,
