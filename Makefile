@@ -5,7 +5,7 @@ ENV := . scripts/test-env.sh &&
 COLLECTION := .ansible/collections/ansible_collections/kasops/gitlab_kas
 SCENARIO ?= --all
 
-.PHONY: help setup demo test lint unit molecule matrix fuzz package bench build clean
+.PHONY: help setup demo test lint unit molecule sanity compat matrix fuzz package bench build changelog clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -25,6 +25,9 @@ lint: setup ## Check style, types and Ansible's rules
 	$(ENV) cd $(COLLECTION)/../../.. && mypy --config-file ansible_collections/kasops/gitlab_kas/pyproject.toml \
 	  -p ansible_collections.kasops.gitlab_kas.plugins
 	$(ENV) ansible-lint --offline --strict
+	$(ENV) antsibull-docs lint-collection-docs --plugin-docs .
+	$(ENV) antsibull-changelog lint
+	scripts/importer.sh
 	! command -v rubocop >/dev/null || rubocop scripts
 
 unit: setup ## Run the unit and the property tests, and hold the stand-in to the package's answers
@@ -32,6 +35,12 @@ unit: setup ## Run the unit and the property tests, and hold the stand-in to the
 
 molecule: setup ## Run Molecule's scenarios on three test hosts (SCENARIO="-s cluster" for one)
 	scripts/test-hosts.sh $(SCENARIO)
+
+sanity: ## Run ansible-test sanity on each ansible-core from 2.16 to 2.21 (15 minutes, the first time 30)
+	scripts/sanity.sh
+
+compat: ## Try each ansible-core, and on nodes each Python from 3.9 on (20 minutes, the first time 40)
+	scripts/compat.sh
 
 matrix: setup ## Try ansible-core 2.16, 2.18, 2.19 and 2.21, and that none of them shows a secret
 	scripts/matrix.sh
@@ -50,6 +59,9 @@ bench: setup ## Measure whole runs and gitlab_rb; writes docs/performance.md (KA
 
 build: setup ## Build the collection's tarball
 	$(ENV) ansible-galaxy collection build --force
+
+changelog: setup ## Make the next release's part of CHANGELOG.md from changelogs/fragments/
+	$(ENV) cd $(COLLECTION) && antsibull-changelog release --reload-plugins --refresh --update-existing
 
 clean: ## Take everything away that the other targets made
 	@scripts/clean.sh

@@ -55,7 +55,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         variables = {name: HostVariables.of(name, self._task, self._loader) for name in names}
         results = {name: variables[name].get(INFO) for name in batch}
         for name in batch:
-            for answer in (variables[name].get(OUTSIDE) or {}).get("results", ()):
+            for answer in variables[name].results(OUTSIDE):
                 results[answer["item"]] = answer
         for name in names:
             values, errors = variables[name].evaluate(VARIABLES)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The first fragment is for every module; READ_ONLY besides for one that changes nothing, INTERNAL for one that only
-    the roles of this collection use.
+    """The first fragment is for every module; READ_ONLY besides for one that changes nothing, INTERNAL for one that
+    only the roles of this collection use.
 
     A module that changes something says itself how far it supports diff_mode.
     """

@@ -62,6 +62,13 @@ class HostVariables:
             raise VariableError(f"its template fails with {type(error).__name__}") from None
         return None if isinstance(value, str) and value.startswith(_OMITTED) else value
 
+    def results(self, name: str) -> list[Any]:
+        """What each item of a loop returned that is registered by this name.
+
+        The rest is not looked at: ansible-core 2.21 warns of a deprecated part in what a loop without items leaves.
+        """
+        return list(plain((self._variables.get(name) or {}).get("results", [])))
+
     def evaluate(self, names: Iterable[str]) -> tuple[dict[str, Any], dict[str, str]]:
         """The values of these variables, and of those that cannot be evaluated why."""
         values, errors = {}, {}

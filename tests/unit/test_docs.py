@@ -30,3 +30,9 @@ def test_variables_are_the_specs() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("fragment", sorted(ROOT.glob("changelogs/fragments/*.yml")), ids=lambda path: path.name)
+def test_changelog_fragments_are_restructured_text(fragment: Path) -> None:
+    """The markup of modules' documentation would stand in the changelog as it is."""
+    assert re.findall(r"\b(?:B|C|E|I|M|O|P|RV|V)\([^)]*\)", fragment.read_text()) == []

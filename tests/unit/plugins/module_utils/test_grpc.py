@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import hpack
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._grpc import Answer, Client, GrpcError, decode, encode
+from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.servers import frame
 from hypothesis import given
 from hypothesis import strategies as st
-from servers import frame
 
 PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 UNREADABLE = "answers, but its HTTP/2 headers cannot be read"

@@ -18,7 +18,13 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import (
     readiness,
     stale_sockets,
 )
-from servers import Handler, closing, free_port, serving, silent
+from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.servers import (
+    Handler,
+    closing,
+    free_port,
+    serving,
+    silent,
+)
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "kas"
 

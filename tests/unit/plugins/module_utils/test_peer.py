@@ -24,7 +24,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._peer import (
     token,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError
-from servers import (
+from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.servers import (
     AGENT_TRACKER,
     KUBERNETES_API,
     SERVER_INFO,

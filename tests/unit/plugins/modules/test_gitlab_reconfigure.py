@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
     Finished,
     GitlabCtlError,
@@ -17,6 +16,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl impo
     Package,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.modules.gitlab_reconfigure import diff, main, run
+from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.module_args import patch_module_args
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "gitlab_ctl"
 KEYS = {

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import (
     CertificateError,
     Node,
@@ -17,6 +16,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates im
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import run as run_program
 from ansible_collections.kasops.gitlab_kas.plugins.modules.kas_certificate_info import main, run
+from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.module_args import patch_module_args
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 KEYS = {

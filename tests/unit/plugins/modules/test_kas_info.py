@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import AppliedState, Finished, Package
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import Listener, Readiness
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
@@ -19,6 +18,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import 
     fingerprint,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.modules.kas_info import Sources, main, run
+from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.module_args import patch_module_args
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "kas"
 RUN = "run: gitlab-kas: (pid 812) 45s; run: log: (pid 790) 81s"

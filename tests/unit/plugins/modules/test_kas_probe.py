@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import Package
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._peer import (
     INTERNAL_API,
@@ -21,7 +20,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._peer import (
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError
 from ansible_collections.kasops.gitlab_kas.plugins.modules.kas_probe import main, run
-from servers import KUBERNETES_API, SERVER_INFO, Kas
+from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.module_args import patch_module_args
+from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.servers import KUBERNETES_API, SERVER_INFO, Kas
 
 PRIVATE_SECRET, API_SECRET = b"p" * 32, b"a" * 32
 DIRECTORY = "var/opt/gitlab/gitlab-kas"

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
 from ansible_collections.kasops.gitlab_kas.plugins.modules.kas_socket_directory import main, run
+from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.module_args import patch_module_args
 
 
 class Node:

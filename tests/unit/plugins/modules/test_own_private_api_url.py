@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.kasops.gitlab_kas.plugins.modules import own_private_api_url as module
+from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.module_args import patch_module_args
 
 HOST = ["127.0.0.1", "10.0.0.1", "10.0.0.2", "::ffff:192.0.2.1"]
 ADDRESSES = ["127.0.0.1", "10.0.0.1", "10.0.0.2", "192.0.2.1"]
