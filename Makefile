@@ -62,6 +62,7 @@ build: setup ## Build the collection's tarball
 
 changelog: setup ## Make the next release's part of CHANGELOG.md from changelogs/fragments/
 	$(ENV) cd $(COLLECTION) && antsibull-changelog release --reload-plugins --refresh --update-existing
+	@rm changelogs/.plugin-cache.yaml # which is asked for anew each time
 
 clean: ## Take everything away that the other targets made
 	@scripts/clean.sh

@@ -7,12 +7,8 @@ cd "$(dirname "$0")/.."
 . scripts/test-env.sh
 
 for version in ${KAS_TEST_CORES:-2.16 2.18 2.19 2.21}; do
-  core=$PWD/.cache/core/$version
-  if [ ! -x "$core/bin/pytest" ]; then
-    "${KAS_TEST_PYTHON:-python3.12}" -m venv --clear "$core"
-    "$core/bin/pip" install --quiet --disable-pip-version-check "ansible-core==$version.*" jmespath pytest
-  fi
-  "$core/bin/ansible" --version | head -1
-  PATH="$core/bin:$PATH" "$core/bin/pytest" tests/unit/plugins/{action,filter,plugin_utils}
-  KAS_TEST_CORE="$core/bin" scripts/test-hosts.sh -s secrets
+  core=$(scripts/core.sh "$version")
+  "$core/ansible" --version | head -1
+  PATH="$core:$PATH" "$core/pytest" tests/unit/plugins/{action,filter,plugin_utils}
+  KAS_TEST_CORE="$core" scripts/test-hosts.sh -s secrets
 done
