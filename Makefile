@@ -31,7 +31,7 @@ lint: setup ## Check style, types and Ansible's rules
 	! command -v rubocop >/dev/null || rubocop scripts
 
 unit: setup ## Run the unit and the property tests, and hold the stand-in to the package's answers
-	$(ENV) pytest
+	$(ENV) pytest -n auto
 
 molecule: setup ## Run Molecule's scenarios on three test hosts (SCENARIO="-s cluster" for one)
 	scripts/test-hosts.sh $(SCENARIO)
