@@ -42,6 +42,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             module_args={
                 "path": host.values["kas_gitlab_rb_path"],
                 **({"include": include} if include else {}),
+                "listen_hosts": host.listen_hosts,
                 "secret_values": args["secret_values"],
                 "wait_s": host.values["kas_ready_timeout_s"] if waits else 0,
                 **inputs(host),

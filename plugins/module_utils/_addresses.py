@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The addresses that the kernel has now, asked as KAS asks for them: Go's net.InterfaceAddrs over netlink.
 
+And what becomes of a name or address that KAS is told to listen on.
+
 The messages and their numbers stand in rtnetlink(7), netlink(7) and Linux's include/uapi/linux/rtnetlink.h and
 if_addr.h. Every number in them is in the host's byte order, and every part is padded to four bytes.
 """
@@ -13,6 +15,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 # Python names these on Linux only; a kernel that does not know them answers with OSError.
 _AF_NETLINK = 16
@@ -34,6 +37,36 @@ _ERROR_CODE = struct.Struct("=i")
 # The kernel fills at most 32 KiB of one answer to a dump (netlink_recvmsg in net/netlink/af_netlink.c).
 _BUFFER_BYTES = 65536
 _TIMEOUT_SECONDS = 10
+
+
+class Listening(NamedTuple):
+    """What a server finds that is told to listen on a name or address."""
+
+    address: str | None  # where it would listen; None if the name cannot be resolved
+    problem: str | None  # why it cannot, as what follows the name in a sentence
+
+
+def listening(
+    host: str,
+    *,
+    resolve: Callable[..., list[tuple[Any, ...]]] = socket.getaddrinfo,
+    open_socket: Callable[..., socket.socket] = socket.socket,
+) -> Listening:
+    """Resolve a listener's name here and ask the kernel whether it can be listened on; a free port, which is let go.
+
+    Of several addresses a Go server takes the first of IPv4, else the first (net.Listen).
+    """
+    try:
+        found = resolve(host, 0, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return Listening(None, f"cannot be resolved ({error.strerror})")
+    family, kind, protocol, _name, where = min(found, key=lambda each: each[0] != socket.AF_INET)
+    try:
+        with open_socket(family, kind, protocol) as server:
+            server.bind(where)
+    except OSError as error:
+        return Listening(str(where[0]), f"cannot be listened on ({error.strerror})")
+    return Listening(str(where[0]), None)
 
 
 def kernel_addresses(open_socket: Callable[..., socket.socket] = socket.socket) -> list[str]:

@@ -50,6 +50,12 @@ options:
     type: list
     elements: path
     default: []
+  listen_hosts:
+    description:
+      - Names and addresses on which KAS is to listen, without ports. RV(kas.listen_hosts) says what becomes of them.
+    type: list
+    elements: str
+    default: []
   wait_s:
     description:
       - How many seconds to wait for an enabled KAS to get ready.
@@ -166,6 +172,13 @@ kas:
       type: list
       elements: str
       sample: [10.0.0.1, "fd00::1"]
+    listen_hosts:
+      description:
+        - For each name in O(listen_hosts) the C(address) that it has on this node, where a server would listen, and the
+          C(problem) that it would have; each is null if there is none.
+      type: dict
+      sample:
+        kas1.internal: {address: 127.0.1.1, problem: null}
     reconfigure_pending:
       description: Why a reconfigure is pending; null if none is.
       type: str
@@ -184,7 +197,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._addresses import kernel_addresses
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._addresses import (
+    Listening,
+    kernel_addresses,
+    listening,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import (
     FileError,
     read,
@@ -246,6 +263,7 @@ class Sources(NamedTuple):
     addresses: Callable[[], list[str]] = kernel_addresses
     ready: Callable[[Listener], Readiness] = readiness
     pause: Callable[[float], None] = time.sleep
+    listening: Callable[[str], Listening] = listening
 
 
 def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
@@ -266,6 +284,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "settings": {},
         "unreadable": {},
         "addresses": [],
+        "listen_hosts": {host: sources.listening(host)._asdict() for host in params["listen_hosts"]},
         "reconfigure_pending": None,
         "restart_pending": None,
     }
@@ -317,22 +336,22 @@ def _look_at_kas(kas: dict[str, Any], sources: Sources) -> None:
 
 def _look_at_service(kas: dict[str, Any], service: Service, sources: Sources) -> None:
     root = sources.package.root
-    listening: dict[str, Listener] = {}
+    serving: dict[str, Listener] = {}
     note = kas["problems"].append
     with _noted(note):
         config = configuration(root)
         text = _read(config)
         if text is None:
             raise GitlabCtlError(f"KAS is enabled, but {config} does not exist; run gitlab-ctl reconfigure.")
-        listening = listeners(text.decode(errors="replace"))
-        kas["listeners"] = {name: listener._asdict() for name, listener in listening.items()}
+        serving = listeners(text.decode(errors="replace"))
+        kas["listeners"] = {name: listener._asdict() for name, listener in serving.items()}
     if service.running:
-        kas["ready"], kas["readiness"] = sources.ready(listening.get("observability", OBSERVABILITY))
+        kas["ready"], kas["readiness"] = sources.ready(serving.get("observability", OBSERVABILITY))
     else:
         kas["ready"] = False
         kas["readiness"] = f"gitlab-kas does not run ({service.text or 'gitlab-ctl says nothing of it'})"
     if not kas["ready"]:
-        for path in stale_sockets(listening.values(), root):
+        for path in stale_sockets(serving.values(), root):
             note(
                 f"{path} was left by a KAS that was killed and keeps KAS from starting; run the playbook deploy, which"
                 " removes it, or remove it yourself."
@@ -445,6 +464,7 @@ def main() -> None:
             "ruby": {"type": "path"},
             "inputs": {"type": "list", "elements": "path", "default": []},
             "restart_inputs": {"type": "list", "elements": "path", "default": []},
+            "listen_hosts": {"type": "list", "elements": "str", "default": []},
             "wait_s": {"type": "int", "default": 0},
             "secret_values": {"type": "bool", "default": False, "no_log": False},
         },

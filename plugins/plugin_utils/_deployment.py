@@ -46,6 +46,13 @@ OWN_PREFIX = "OWN_PRIVATE_API_"
 OWN_NAMES = ("URL", "CIDR", "PORT", "SCHEME", "HOST")
 
 # With any of these set, the private API is described by variables, and nothing else may remain of it.
+LISTEN_ADDRESSES = (
+    "kas_listen_address",
+    "kas_kubernetes_api_listen_address",
+    "kas_observability_listen_address",
+    "kas_private_api_listen_address",
+    "kas_internal_api_listen_address",
+)
 PRIVATE_API_VARIABLES = (
     "kas_own_private_api_url",
     "kas_own_private_api_cidr",
@@ -170,6 +177,17 @@ class Host:
     @property
     def addresses(self) -> Sequence[str]:
         return self.candidates if self.candidates is not None else self.reported.get("addresses") or []
+
+    @property
+    def listen_hosts(self) -> list[str]:
+        """The names and addresses, without wildcards, on which its KAS is to listen."""
+        given = (host_port(self.values[name]) for name in LISTEN_ADDRESSES) if self.runs_kas else ()
+        return list(dict.fromkeys(each.host for each in given if each and not each.is_wildcard))
+
+    def found_at(self, listener: HostPort | None) -> Mapping[str, Any]:
+        """What becomes of a listener on the node, as kas_info says; empty if that is not known."""
+        found = self.reported.get("listen_hosts") or {}
+        return found.get(listener.host, {}) if listener else {}
 
     @property
     def is_configured(self) -> bool:

@@ -95,6 +95,7 @@ _KAS_RULES: list[Rule] = [
     redis.settings,
     listeners.unix_sockets,
     listeners.addresses,
+    listeners.known_to_the_node,
     urls.own_url,
     listeners.reach,
     urls.same_url,

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
+    HostPort,
     host_port,
     ip_version,
     parse_url,
     unreachable_reason,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
+    LISTEN_ADDRESSES,
     PRIVATE_API_PORT,
     PRIVATE_API_VARIABLES,
     Deployment,
@@ -30,7 +32,7 @@ SOCKET_PATH_BYTES = 107  # Linux's sockaddr_un holds 108, the last of them a NUL
 
 _OTHER_IP_VERSION = {"tcp4": 6, "tcp6": 4}
 
-_TCP_ONLY = ("kas_listen_address", "kas_kubernetes_api_listen_address", "kas_observability_listen_address")
+_TCP_ONLY = LISTEN_ADDRESSES[:3]
 
 
 def unix_sockets(host: Host, deployment: Deployment) -> Iterator[str]:
@@ -62,13 +64,30 @@ def addresses(host: Host, deployment: Deployment) -> Iterator[str]:
     for name in _TCP_ONLY:
         if host.values[name].startswith("/"):
             yield f"{name} is {shown(host.values[name])}, but it takes no UNIX socket; set ADDRESS:PORT"
-    for name in (*_TCP_ONLY, "kas_private_api_listen_address", "kas_internal_api_listen_address"):
+    for name in LISTEN_ADDRESSES:
         listener = host_port(host.values[name])
         if listener and ":" in listener.host:
             yield (
                 f"{name} is {shown(host.values[name])}, but the Linux package writes it into YAML without quotes, where"
                 f" it is no text; set ':{listener.port}', or a name and the port"
             )
+
+
+def known_to_the_node(host: Host, deployment: Deployment) -> Iterator[str]:
+    """Names are resolved where KAS resolves them, and only the kernel knows where it may listen."""
+    for name in LISTEN_ADDRESSES:
+        listener = host_port(host.values[name])
+        found = host.found_at(listener)
+        if not listener or not found.get("problem"):
+            continue
+        where = found["address"]
+        remedy = "set one that this node has" if where else "see that this node knows the name, or set an address"
+        is_other = where not in (None, listener.host)
+        yield (
+            f"{name} is {shown(host.values[name])}, but on this node {listener.host}"
+            f" {f'is {where}, which ' if is_other else ''}{found['problem']}, so KAS would not start; {remedy}, or a"
+            f" wildcard, such as 0.0.0.0:{listener.port}"
+        )
 
 
 def _socket_path(variable: str, path: str) -> Iterator[str]:
@@ -97,6 +116,14 @@ def reach(host: Host, deployment: Deployment) -> Iterator[str]:
         yield (
             f"kas_private_api_listen_address is {shown(address)}, which {reason}, so the other KAS nodes cannot reach"
             f" it; set 0.0.0.0:{PRIVATE_API_PORT}, or an address that they reach"
+        )
+        return
+    here = host.found_at(host_port(address)).get("address")
+    if here and unreachable_reason(f"grpc://{HostPort(here, PRIVATE_API_PORT)}"):
+        yield (
+            f"kas_private_api_listen_address is {shown(address)}, but on this node that name is {here}, so the other"
+            " nodes cannot reach it; give the name another address there (/etc/hosts), or set"
+            f" 0.0.0.0:{PRIVATE_API_PORT}"
         )
         return
     urls = deployment.urls.get(host.name, [])

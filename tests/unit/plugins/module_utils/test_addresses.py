@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import socket
 import struct
 import sys
 from base64 import b64decode
@@ -12,7 +14,12 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._addresses import kernel_addresses, parse_answer
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._addresses import (
+    Listening,
+    kernel_addresses,
+    listening,
+    parse_answer,
+)
 
 # What Linux 6.18 on x86-64 answered in a network namespace that `ip address` showed so:
 #   lo    127.0.0.1/8, ::1/128
@@ -107,3 +114,60 @@ def test_kernel_addresses() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="netlink is Linux's")
 def test_addresses_of_this_kernel() -> None:
     assert any(ip_address(text).is_loopback for text in kernel_addresses())
+
+
+V4, V6 = socket.AF_INET, socket.AF_INET6
+
+
+def resolver(*found: tuple[int, str]) -> Any:
+    def resolve(host: str, port: int, *, type: int) -> list[Any]:
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(family, type, 6, "", (address, port)) for family, address in found]
+
+    return resolve
+
+
+class FakeServer:
+    """Sockets of a node with these addresses."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
+
+    def __call__(self, *kind: int) -> Any:
+        return self
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def bind(self, where: tuple[str, int]) -> None:
+        assert where[1] == 0
+        if where[0] not in self.addresses:
+            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([(V4, "10.0.0.1")], Listening("10.0.0.1", None)),
+        ([(V6, "fd00::1"), (V4, "10.0.0.1")], Listening("10.0.0.1", None)),
+        ([(V6, "fd00::1")], Listening("fd00::1", None)),
+        ([(V4, "127.0.1.1"), (V4, "10.0.0.1")], Listening("127.0.1.1", None)),
+        (
+            [(V4, "10.0.0.2")],
+            Listening("10.0.0.2", "cannot be listened on (Cannot assign requested address)"),
+        ),
+        ([], Listening(None, "cannot be resolved (Name or service not known)")),
+    ],
+)
+def test_where_a_listener_would_be(found: list[tuple[int, str]], expected: Listening) -> None:
+    server = FakeServer("10.0.0.1", "fd00::1", "127.0.1.1")
+    assert listening("kas1", resolve=resolver(*found), open_socket=server) == expected
+
+
+def test_where_a_listener_would_be_here() -> None:
+    assert listening("127.0.0.1") == Listening("127.0.0.1", None)
+    assert listening("192.0.2.1").problem == "cannot be listened on (Cannot assign requested address)"

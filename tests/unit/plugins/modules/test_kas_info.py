@@ -83,6 +83,7 @@ class Node:
             "path": str(self.gitlab_rb),
             "ruby": None,
             "include": None,
+            "listen_hosts": [],
             "inputs": [],
             "restart_inputs": [],
             "wait_s": 0,
@@ -102,6 +103,13 @@ class Node:
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
     return Node(tmp_path)
+
+
+def test_where_a_listener_would_be(node: Node) -> None:
+    assert node.look(listen_hosts=["127.0.0.1", "192.0.2.1"])["listen_hosts"] == {
+        "127.0.0.1": {"address": "127.0.0.1", "problem": None},
+        "192.0.2.1": {"address": "192.0.2.1", "problem": "cannot be listened on (Cannot assign requested address)"},
+    }
 
 
 def test_a_healthy_node(node: Node) -> None:
@@ -160,6 +168,7 @@ def test_a_healthy_node(node: Node) -> None:
         },
         "unreadable": {},
         "addresses": ["10.0.0.1", "fd00::1"],
+        "listen_hosts": {},
         "reconfigure_pending": None,
         "restart_pending": None,
     }

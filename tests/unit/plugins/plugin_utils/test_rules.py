@@ -35,6 +35,15 @@ GIT_DATA_DIRS = {"external_url": URL, "git_data_dirs": {"default": {"path": "/mn
 SENTINELS = {"sentinels": [{"host": "s1"}], "sentinels_master_name": "gitlab-redis"}
 
 
+NO_NAME = "cannot be resolved (Name or service not known)"
+NO_ADDRESS = "cannot be listened on (Cannot assign requested address)"
+
+
+def found(address, problem=None, host="kas1.internal"):
+    """A node where this becomes of a listener's host."""
+    return {"info": {"listen_hosts": {host: {"address": address, "problem": problem}}}}
+
+
 def version(text):
     return {"info": {"gitlab_version": text}}
 
@@ -393,6 +402,44 @@ REFUSALS = [
         [
             "kas1: kas_private_api_listen_address is '127.0.0.1:8155', which is a loopback address, so the other KAS"
             " nodes cannot reach it; set 0.0.0.0:8155, or an address that they reach."
+        ],
+    ),
+    (
+        {"kas1": {"kas_private_api_listen_address": "kas1.internal:8155", **found("127.0.1.1")}, "kas2": {}},
+        CIDR,
+        [
+            "kas1: kas_private_api_listen_address is 'kas1.internal:8155', but on this node that name is 127.0.1.1, so"
+            " the other nodes cannot reach it; give the name another address there (/etc/hosts), or set"
+            " 0.0.0.0:8155."
+        ],
+    ),
+    ({"kas1": {"kas_private_api_listen_address": "kas1.internal:8155", **found("127.0.1.1")}}, {}, []),
+    ({"kas1": {"kas_private_api_listen_address": "kas1.internal:8155", **found("10.0.0.1")}, "kas2": {}}, CIDR, []),
+    (
+        {"kas1": {"kas_private_api_listen_address": "kas1.internal:8155", **found(None, NO_NAME)}, "kas2": {}},
+        CIDR,
+        [
+            "kas1: kas_private_api_listen_address is 'kas1.internal:8155', but on this node kas1.internal cannot be"
+            " resolved (Name or service not known), so KAS would not start; see that this node knows the name, or set"
+            " an address, or a wildcard, such as 0.0.0.0:8155."
+        ],
+    ),
+    (
+        {"kas1": {"kas_listen_address": "kas1.internal:8150", **found("10.0.0.2", NO_ADDRESS)}},
+        {},
+        [
+            "kas1: kas_listen_address is 'kas1.internal:8150', but on this node kas1.internal is 10.0.0.2, which cannot"
+            " be listened on (Cannot assign requested address), so KAS would not start; set one that this node has, or"
+            " a wildcard, such as 0.0.0.0:8150."
+        ],
+    ),
+    (
+        {"kas1": {"kas_internal_api_listen_address": "10.0.0.2:8153", **found("10.0.0.2", NO_ADDRESS, "10.0.0.2")}},
+        {},
+        [
+            "kas1: kas_internal_api_listen_address is '10.0.0.2:8153', but on this node 10.0.0.2 cannot be listened on"
+            " (Cannot assign requested address), so KAS would not start; set one that this node has, or a wildcard,"
+            " such as 0.0.0.0:8153."
         ],
     ),
     (
