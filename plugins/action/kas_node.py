@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,25 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _steps
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import (
     HostVariables,
     VariableError,
+    answer,
     plain,
     started_playbooks,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import ModuleError, Modules
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, failure
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over, turns
 
 # What the role keeps.
 PLAN = "__kas_plan"
 INFO = "__kas_info"
 CHECKED = "__kas_certificates"
 DRY_RUN = "__kas_dry_run"
-PENDING = "__kas_pending"  # the group of the nodes that have a turn
+WRITTEN = "__kas_written"
+REPORT = "__kas_report"
 
-STEPS = ("check_certificates", "dry_run", "write", "tidy", "reach")
+TURN = ("write", "reconfigure", "tidy")
+STEPS = ("check", "dry_run", *TURN, "reach", "judge")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -46,6 +50,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         }
         _validation, args = self.validate_argument_spec(spec)
         self._name = str(self._task_vars["inventory_hostname"])
+        refusals = plain(self._task_vars[PLAN]["refusals"])
+        if refusals:  # the others end here, since the first task after the plan has any_errors_fatal
+            return {**result, **self._failure(refusals)}
         self._variables = HostVariables(self._task_vars, self._loader)
         # A copy of what this node needs alone: with many nodes, one of the whole plan on each would be most of the run.
         self._nodes = self._task_vars[PLAN]["nodes"]
@@ -55,12 +62,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         try:
             returned = getattr(self, f"_{args['step']}")(args["roles"])
         except ModuleError as error:
-            return {**result, **error.result}
+            failed = dict(error.result)
         except (_steps.StepError, VariableError) as error:
-            return {**result, "failed": True, "msg": f"{self._name}: {error}"}
-        return {**result, **self._modules.result(), **returned}
+            failed = {"failed": True, "msg": str(error)}
+        else:
+            return {**result, **self._modules.result(), **returned}
+        lines = [f"{self._name}: {failed['msg']}"] if "msg" in failed else []
+        if args["step"] in TURN:
+            lines += not_over(self._name, self._task_vars["groups"], self._task_vars["ansible_play_batch"])
+        return {**result, **failed, **({"msg": "\n".join(lines)} if lines else {})}
 
-    def _check_certificates(self, roles: list[str]) -> dict[str, Any]:
+    def _failure(self, sentences: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        return failure(self._name, [Sentence(**each) for each in sentences])
+
+    def _check(self, roles: list[str]) -> dict[str, Any]:
+        if "kas_certificates" not in roles:
+            return {}
         checked = _steps.check_certificates(self._node, self._modules, self._contents)
         for each in checked:
             for warning in each["certificate"]["warnings"]:
@@ -70,7 +87,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _dry_run(self, roles: list[str]) -> dict[str, Any]:
         hostvars, groups = self._task_vars["hostvars"], self._task_vars["groups"]
         checked = {
-            str(name): plain(hostvars[name][CHECKED])["certificates"]
+            str(name): plain(hostvars[name][CHECKED]).get("certificates", [])
             for name in self._task_vars["ansible_play_hosts"]
             if self._nodes[name]["certificates"] and CHECKED in hostvars[name]
         }
@@ -78,7 +95,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         problems = [text for own in checked.get(self._name, ()) for text in own["certificate"]["problems"]]
         problems += _steps.untrusted(self._name, groups, checked, self._modules, self._contents)
         if problems:
-            return self._refused(problems)
+            raise _steps.StepError(f"\n{self._name}: ".join(dict.fromkeys(problems)))
         names = _steps.write(self._node, roles, self._modules, self._contents)
         dry_run = {**self._modules.result(), **names}
         return {**dry_run, "pending": _steps.pending(self._node, plain(self._task_vars[INFO])["kas"], dry_run)}
@@ -96,14 +113,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _announce(self) -> None:
         """Whose turn it is, and what for; a role alone has no turns."""
-        groups = self._task_vars["groups"]
-        hosts = dict.fromkeys(str(host) for group in GROUPS for host in groups.get(group, ()))
-        turns = [host for host in hosts if host in groups.get(PENDING, ())]
-        if self._name in turns:
-            turn = f"node {turns.index(self._name) + 1} of {len(turns)}"
+        in_turn = turns(self._task_vars["groups"])
+        if self._name in in_turn:
+            turn = f"node {in_turn.index(self._name) + 1} of {len(in_turn)}"
             elapsed = round(time.time() - self._task_vars[PLAN]["started"])
             pending = "; ".join(plain(self._task_vars[DRY_RUN])["pending"])
             Display().display(f"{self._name}: {turn}, {elapsed} s after the plan; pending: {pending}")
+
+    def _reconfigure(self, roles: list[str]) -> dict[str, Any]:
+        written = plain(self._task_vars.get(WRITTEN) or {})
+        return _steps.reconfigure(self._node, written, self._modules, is_check=bool(self._task.check_mode))
 
     def _tidy(self, roles: list[str]) -> dict[str, Any]:
         _steps.tidy(self._node, roles, self._modules)
@@ -118,13 +137,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         }
         return _steps.reach(self._name, {**others, self._name: self._node}, self._modules)
 
-    def _refused(self, sentences: list[str]) -> dict[str, Any]:
-        texts = [f"{self._name}: {sentence}" for sentence in dict.fromkeys(sentences)]
-        return {"failed": True, "msg": "\n".join(texts)}
+    def _judge(self, roles: list[str]) -> dict[str, Any]:
+        return self._failure(plain(self._task_vars[REPORT]["findings"]))
 
     def _execute(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        result: dict[str, Any] = self._execute_module(
-            module_name=name, module_args=dict(arguments), task_vars=self._task_vars
+        result = answer(
+            lambda: self._execute_module(module_name=name, module_args=dict(arguments), task_vars=self._task_vars)
         )
         result.pop("invocation", None)  # of several modules, none is that of the task
         return result

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables, answer
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import inputs
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES
 
 
@@ -37,22 +38,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         host, _wrong = read(Gathered(name, groups, in_play=name == here, variables=values))
         waits = args["wait_until_ready"] and host.runs_kas and not self._task.check_mode
         include = host.values["kas_gitlab_rb_include"]
-        info = self._execute_module(
-            module_name="kasops.gitlab_kas.kas_info",
-            module_args={
-                "path": host.values["kas_gitlab_rb_path"],
-                **({"include": include} if include else {}),
-                "listen_hosts": host.listen_hosts,
-                "secret_values": args["secret_values"],
-                "wait_s": host.values["kas_ready_timeout_s"] if waits else 0,
-                **inputs(host),
-            },
-            task_vars=task_vars,
+        arguments = {
+            "path": host.values["kas_gitlab_rb_path"],
+            **({"include": include} if include else {}),
+            "listen_hosts": host.listen_hosts,
+            "secret_values": args["secret_values"],
+            "wait_s": host.values["kas_ready_timeout_s"] if waits else 0,
+            **inputs(host),
+        }
+        info = answer(
+            lambda: self._execute_module(
+                module_name="kasops.gitlab_kas.kas_info", module_args=arguments, task_vars=task_vars
+            )
         )
-        if info.get("failed") and not info.get("unreachable"):
+        is_silent = bool(info.get("unreachable"))
+        if info.get("failed") and not is_silent:
             # Since ansible-core 2.19 a module that breaks off has an exception, which failed_when drops, and no msg.
             info.setdefault("msg", "it ended before it could answer")
-        if host.values["kas_own_private_api_query"] and not info.get("failed"):
+        if host.values["kas_own_private_api_query"] and not (info.get("failed") or is_silent):
             facts = self._execute_module(
                 module_name="ansible.builtin.setup",
                 module_args={"gather_subset": ["!all", "!min", "network"]},
@@ -62,7 +65,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if waits and "kas" in info and not info["kas"]["ready"]:
             info["failed"] = True
             info["msg"] = (
-                f"{name}: KAS is not ready after {host.values['kas_ready_timeout_s']} s"
-                f" ({info['kas']['readiness']}); read /var/log/gitlab/gitlab-kas/current there."
+                f"KAS is not ready after {host.values['kas_ready_timeout_s']} s ({info['kas']['readiness']}); read"
+                " /var/log/gitlab/gitlab-kas/current there."
             )
+        if args["wait_until_ready"] and "msg" in info:
+            left = not_over(name, task_vars["groups"], task_vars["ansible_play_batch"])
+            info["msg"] = "\n".join([f"{name}: {info['msg']}", *left])
         return {**result, **info}

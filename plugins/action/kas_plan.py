@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -35,15 +36,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         spec = {"roles": {"type": "list", "elements": "str", "choices": list(ROLES), "default": list(ROLES)}}
         _validation, args = self.validate_argument_spec(spec)
         if not waits_for_all(self._task):
-            return {**result, "failed": True, "msg": NO_WAITING, "refusals": [NO_WAITING], "upgrade": []}
+            return {**result, "failed": True, "msg": NO_WAITING, "refusals": [], "upgrade": []}
         made = plan(list(self._gathered(task_vars or {})), args["roles"])
         for warning in made.warnings:
-            Display().warning(warning, formatted=True)
+            Display().warning(str(warning), formatted=True)
         for line in made.upgrade:
             Display().display(line)
-        result.update(changed=False, refusals=made.refusals, upgrade=made.upgrade)
+        result.update(changed=False, refusals=[asdict(each) for each in made.refusals], upgrade=made.upgrade)
         if made.refusals:
-            return {**result, "failed": True, "msg": "\n".join(made.refusals)}
+            return result  # kas_node fails the hosts that they are about
         # The settings of the nodes hold secrets, so this is never shown.
         return {**result, "nodes": made.nodes, "started": time.time(), "_ansible_no_log": True}
 

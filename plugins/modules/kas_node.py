@@ -22,15 +22,19 @@ attributes:
 options:
   step:
     description:
-      - V(check_certificates) opens every certificate of the node, wherever it comes from.
+      - V(check) fails the node with what the plan refuses of it, and ends where anything else is refused; if not, it
+        opens every certificate of the node, wherever it comes from. For a task with C(any_errors_fatal=true), so that
+        no host goes on, and only those are marked as failed or unreachable that a sentence is about.
       - V(dry_run) refuses certificates that cannot work or that the node does not trust, and says what V(write) would
         change; for a task with C(check_mode=true).
       - V(write) puts directories, certificates and settings in place.
+      - V(reconfigure) lets take effect what is pending, as M(kasops.gitlab_kas.gitlab_reconfigure) does.
       - V(tidy) removes what KAS needs no more.
       - V(reach) calls every other KAS, and on a Rails node the KAS that Rails was told of.
+      - V(judge) fails the node with what M(kasops.gitlab_kas.kas_report) found wrong with it.
     type: str
     required: true
-    choices: [check_certificates, dry_run, write, tidy, reach]
+    choices: [check, dry_run, write, reconfigure, tidy, reach, judge]
   roles:
     description:
       - The roles whose settings and files count.
@@ -70,14 +74,22 @@ pending:
   elements: str
 certificates:
   description: What M(kasops.gitlab_kas.kas_certificate_info) returned of each.
-  returned: for V(check_certificates)
+  returned: for V(check)
   type: list
   elements: dict
+reason:
+  description: Why a reconfigure was run; further keys as M(kasops.gitlab_kas.gitlab_reconfigure) returns them.
+  returned: for V(reconfigure)
+  type: str
 probe:
   description: What M(kasops.gitlab_kas.kas_probe) returned of the other KAS.
   returned: for V(reach)
   type: dict
-rails_probe:
+rails_reason:
+  description: Why a reconfigure was run; further keys as M(kasops.gitlab_kas.gitlab_reconfigure) returns them.
+  returned: for V(reconfigure)
+  type: str
+probe:
   description: What it returned of the KAS that Rails was told of; null where Rails is not asked.
   returned: for V(reach)
   type: dict

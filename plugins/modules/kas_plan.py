@@ -15,8 +15,8 @@ description:
   - Gathers the variables of every host in the groups C(gitlab_kas) and C(gitlab_rails) and of the play, also of those
     outside of C(--limit), and what M(kasops.gitlab_kas.kas_node_info) found there, and plans the settings of every
     node.
-  - Fails with a sentence for everything that makes the deployment impossible, and has changed nothing.
-    Warns of what is only worth a warning.
+  - Returns a sentence for everything that forbids the deployment, with which M(kasops.gitlab_kas.kas_node) fails the
+    hosts that it is about. Warns of what is only worth a warning.
   - The plan holds secrets, so a task that succeeds shows nothing of its result.
 extends_documentation_fragment:
   - kasops.gitlab_kas.attributes
@@ -42,18 +42,32 @@ EXAMPLES = r"""
 RETURN = r"""
 nodes:
   description: What the tasks of the roles need to know of each host, by its name; never shown.
-  returned: success
+  returned: if nothing is refused
   type: dict
 started:
   description: When the plan was made, in seconds since 1970.
-  returned: success
+  returned: if nothing is refused
   type: float
 refusals:
   description: What forbids the deployment, a sentence each.
   returned: always
   type: list
-  elements: str
-  sample: ["kas1: kas_enabled is 'maybe'; set true or false."]
+  elements: dict
+  contains:
+    hosts:
+      description: The hosts that it is about.
+      type: list
+      elements: str
+    text:
+      description: What is said of them.
+      type: str
+    is_unreachable:
+      description: Whether they do not answer.
+      type: bool
+    fails:
+      description: The hosts of the play that fail with it.
+      type: list
+      elements: str
 upgrade:
   description: What breaks or changes on the way to C(kas_target_version), a sentence each; shown as lines, too.
   returned: always

@@ -12,8 +12,8 @@ version_added: "0.1.0"
 author:
   - The kasops team (@kasops)
 description:
-  - Shows a table of the nodes, and fails with a sentence for everything that is wrong. In check mode, shows what would
-    change.
+  - Shows a table of the nodes, and returns a sentence for everything that is wrong, with which
+    M(kasops.gitlab_kas.kas_node) fails the nodes that it is about. In check mode, shows what would change.
 extends_documentation_fragment:
   - kasops.gitlab_kas.attributes
   - kasops.gitlab_kas.attributes.read_only
@@ -37,7 +37,22 @@ findings:
   description: What is wrong, a sentence each.
   returned: always
   type: list
-  elements: str
+  elements: dict
+  contains:
+    hosts:
+      description: The hosts that it is about.
+      type: list
+      elements: str
+    text:
+      description: What is said of them.
+      type: str
+    is_unreachable:
+      description: Whether they do not answer.
+      type: bool
+    fails:
+      description: The hosts of the play that fail with it.
+      type: list
+      elements: str
 """
 
 # The action plugin of this name does the work.

@@ -11,12 +11,12 @@ because it has neither the variables of the play (and so of import_playbook) nor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible import context
-from ansible.errors import AnsibleUndefinedVariable
+from ansible.errors import AnsibleConnectionFailure, AnsibleUndefinedVariable
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.task import Task
 from ansible.template import Templar
@@ -78,6 +78,14 @@ class HostVariables:
             except VariableError as error:
                 errors[name] = str(error)
         return values, errors
+
+
+def answer(execute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The result of a module that execute runs; also of one for which the connection fails, which would raise."""
+    try:
+        return execute()
+    except AnsibleConnectionFailure as error:
+        return {"unreachable": True, "msg": str(error).strip()}
 
 
 def waits_for_all(task: Task) -> bool:

@@ -122,8 +122,8 @@ def read_chart(
 
     errors: variables that cannot be evaluated, and why.
     """
-    values, wrong = normalise(host, given, {**VARIABLES, **CHART_VARIABLES}, errors)
-    return Chart(host, values), wrong
+    values, wrong = normalise(given, {**VARIABLES, **CHART_VARIABLES}, errors)
+    return Chart(host, values), [f"{host}: {text}" for text in wrong]
 
 
 # -- Values --

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from itertools import combinations
 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import KAS_GROUP, Host
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 _REDIS_PORT = 6379
@@ -26,37 +27,40 @@ def deployments(hosts: Sequence[Host]) -> dict[str, list[Host]]:
     return {name: members for name, members in parts.items() if any(host.in_play for host in members)}
 
 
-def deployment_refusals(hosts: Sequence[Host]) -> list[str]:
+def deployment_refusals(hosts: Sequence[Host]) -> list[Sentence]:
     """What is wrong with how the hosts are parted, before any of them is planned for."""
     found = []
     for name, members in deployments(hosts).items():
         # Without a name it is the whole inventory, of which node_refusals() says the same.
         if name and not any(KAS_GROUP in host.groups for host in members):
-            found.append(
-                f"{', '.join(host.name for host in members)}: kas_deployment is {shown(name)}, but no host of group"
-                f" {KAS_GROUP} has that; correct it, or give a KAS node the same."
+            text = (
+                f"kas_deployment is {shown(name)}, but no host of group {KAS_GROUP} has that; correct it, or give a KAS"
+                " node the same."
             )
+            found.append(Sentence(tuple(host.name for host in members), text))
     for one, other in _pairs(hosts):
         if not (one.in_play or other.in_play):
             continue
         redis = sorted(_redis(one) & _redis(other))
         if redis:
-            found.append(
-                f"{_both(one, other)}, but they use the same Redis {redis[0]}, in which every KAS finds every other"
-                " one; set a Redis of its own for each, or the same kas_deployment."
+            text = (
+                f"but they use the same Redis {redis[0]}, in which every KAS finds every other one; set a Redis of its"
+                " own for each, or the same kas_deployment."
             )
+            found.append(_of_both(one, other, text))
         elif _addresses(one) and _addresses(one) == _addresses(other):
-            found.append(
-                f"{_both(one, other)}, but they have the same addresses {', '.join(sorted(_addresses(one)))}, so they"
-                " are one machine; take one of the names out of the inventory's groups, or set the same kas_deployment."
+            text = (
+                f"but they have the same addresses {', '.join(sorted(_addresses(one)))}, so they are one machine; take"
+                " one of the names out of the inventory's groups, or set the same kas_deployment."
             )
+            found.append(_of_both(one, other, text))
     return found
 
 
-def url_refusals(hosts: Sequence[Host], own_urls: Mapping[str, Sequence[str]]) -> list[str]:
+def url_refusals(hosts: Sequence[Host], own_urls: Mapping[str, Sequence[str]]) -> list[Sentence]:
     """Two deployments whose KAS have the same private API URL."""
     return [
-        f"{_both(one, other)}, but they have the same private API URL {url}; set an address of its own for each."
+        _of_both(one, other, f"but they have the same private API URL {url}; set an address of its own for each.")
         for one, other in _pairs(hosts)
         for url in own_urls.get(one.name, ())
         if url in own_urls.get(other.name, ()) and not url.startswith("unix://") and not _is_local(url)
@@ -72,10 +76,10 @@ def _name(host: Host) -> str:
     return str(host.values["kas_deployment"])
 
 
-def _both(one: Host, other: Host) -> str:
-    """The beginning of a sentence about two hosts of different deployments."""
+def _of_both(one: Host, other: Host, text: str) -> Sentence:
+    """A sentence about two hosts of different deployments."""
     names = " and ".join(shown(_name(host)) if _name(host) else "none" for host in (one, other))
-    return f"{one.name}, {other.name}: their kas_deployment differs ({names})"
+    return Sentence((one.name, other.name), f"their kas_deployment differs ({names}), {text}")
 
 
 def _redis(host: Host) -> set[str]:

@@ -40,7 +40,7 @@ class Gathered:
 def read(gathered: Gathered) -> tuple[Host, list[str]]:
     """The host of the deployment, and a sentence for each variable that cannot be what it is."""
     name = gathered.name
-    values, wrong = normalise(name, gathered.variables, errors=gathered.errors)
+    values, wrong = normalise(gathered.variables, errors=gathered.errors)
     result = gathered.result or {}
     info = result.get("kas")
     candidates: Sequence[str] | None = None
@@ -49,10 +49,10 @@ def read(gathered: Gathered) -> tuple[Host, list[str]]:
         try:
             candidates = private_api_addresses(facts, query)
         except PrivateApiError as error:
-            wrong.append(f"{name}: kas_own_private_api_query cannot be used: {error}")
+            wrong.append(f"kas_own_private_api_query cannot be used: {error}")
     elif query and gathered.in_play and info:
         wrong.append(
-            f"{name}: kas_own_private_api_query is {shown(query)}, but the host's facts could not be gathered; make"
+            f"kas_own_private_api_query is {shown(query)}, but the host's facts could not be gathered; make"
             " sure that ansible.builtin.setup works there, or leave the query out."
         )
     elif query and not gathered.in_play:

@@ -31,7 +31,7 @@ class Modules:
     def run(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Run one module; an argument that is None is left out. Raises ModuleError if it fails."""
         result = self.ask(name, arguments)
-        if result.get("failed") or result.get("unreachable"):
+        if result.get("failed"):
             raise ModuleError(result)
         self.changed |= bool(result.get("changed"))
         diff = result.get("diff") or []
@@ -39,8 +39,14 @@ class Modules:
         return result
 
     def ask(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Run one module that changes nothing, and return its result, also of a failure."""
-        return self._execute(name, {key: value for key, value in arguments.items() if value is not None})
+        """Run one module that changes nothing, and return its result, also of a failure.
+
+        Raises ModuleError where the node does not answer.
+        """
+        result = self._execute(name, {key: value for key, value in arguments.items() if value is not None})
+        if result.get("unreachable"):
+            raise ModuleError(result)
+        return result
 
     def result(self) -> dict[str, Any]:
         """What the task returns."""

@@ -36,6 +36,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployments imp
     url_refusals,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, joined, of, with_fails
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._upgrade import upgrade
 
 
@@ -43,8 +44,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._upgrade import 
 class Plan:
     """What a deployment comes to; with refusals there is nothing else but what an upgrade means."""
 
-    refusals: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    refusals: list[Sentence] = field(default_factory=list)
+    warnings: list[Sentence] = field(default_factory=list)
     upgrade: list[str] = field(default_factory=list)  # what breaks or changes on the way to kas_target_version
     parts: dict[str, dict[str, Part]] = field(default_factory=dict)  # host → role → settings, for hosts of the play
     own_urls: dict[str, list[str]] = field(default_factory=dict)  # host → its private API's URLs, if decided here
@@ -70,24 +71,35 @@ def plan(gathered: Sequence[Gathered], roles: Collection[str] = ROLES, *, random
     everybody = [host for _each, host, _wrong in found]
     parts = deployments(everybody)
     hosts = [host for part in parts.values() for host in part]
-    refusals = [sentence for _each, host, wrong in found if host in hosts for sentence in wrong]
+    refusals = [sentence for _each, host, wrong in found if host in hosts for sentence in of(host.name, wrong)]
     refusals += _rules.node_refusals(hosts) + deployment_refusals(everybody)
     if refusals:
-        return Plan(refusals=refusals)
+        return Plan(refusals=_refused(refusals, everybody))
     if "kas_certificates" in roles:
-        refusals += [f"{host.name}: {text}." for host in hosts if host.in_play for text in certificate_refusals(host)]
+        refusals += [
+            Sentence((host.name,), f"{text}.") for host in hosts if host.in_play for text in certificate_refusals(host)
+        ]
     made = _joined([make_plan(part, roles, random=random) for part in parts.values()])
     refusals += made.refusals or url_refusals(hosts, made.own_urls)
     if refusals:
-        return Plan(refusals=refusals, upgrade=made.upgrade)
-    made.warnings[:0] = [
-        f"{each.name}: {name} is not a variable of this collection, so it does nothing; if you mean {near}, correct it."
+        return Plan(refusals=_refused(refusals, everybody), upgrade=made.upgrade)
+    misspelt = [
+        Sentence(
+            (each.name,),
+            f"{name} is not a variable of this collection, so it does nothing; if you mean {near}, correct it.",
+        )
         for each, host, _wrong in found
         if host in hosts
         for name, near in each.misspelt.items()
     ]
+    made.warnings = joined([*misspelt, *made.warnings])
     made.nodes = {host.name: _node(host, made) for host in hosts}
     return made
+
+
+def _refused(refusals: Sequence[Sentence], hosts: Sequence[Host]) -> list[Sentence]:
+    in_play = [host.name for host in hosts if host.in_play]
+    return with_fails(joined(refusals), in_play, {host.name: host.values["kas_deployment"] for host in hosts})
 
 
 def _joined(plans: Sequence[Plan]) -> Plan:
@@ -185,7 +197,12 @@ def make_plan(hosts: Sequence[Host], roles: Collection[str] = WRITERS, *, random
     if forbidden and "kas_secrets" in roles:
         return Plan(refusals=forbidden, upgrade=to_come)
     parts = {host.name: _parts(host, deployment, choice, roles) for host in deployment.hosts if host.in_play}
-    left = [f"{name}: {text}." for name, of_host in parts.items() for part in of_host.values() for text in part.left]
+    left = [
+        Sentence((name,), f"{text}.")
+        for name, of_host in parts.items()
+        for part in of_host.values()
+        for text in part.left
+    ]
     return Plan(
         warnings=_rules.warnings(deployment, choice) + left,
         upgrade=to_come,

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, joined, of
+
 _HEADINGS = ("node", "release", "own URL", "ready", "reaches", "Rails reaches", "secrets", "changed", "seconds")
 _REACHABLE = "reachable"  # kas_probe's word for a peer of which nothing else is to be said
 _LOG = "/var/log/gitlab/gitlab-kas/current"
@@ -112,25 +114,26 @@ def _shared(node: Checked, nodes: Sequence[Checked]) -> str:
     """What is known of the node's secrets: fingerprints are of what was set, calls show what is in use."""
     if not node.secret_names:
         return "-"
-    if any(sentence.startswith(f"{node.name}:") for sentence in _secrets(nodes)):
+    if any(node.name in each.hosts for each in _secrets(nodes)):
         return "differ"
     calls = [*node.peers, *node.rails_peers]
     return "proved" if calls and all(call["answered"] for call in calls) else "same"
 
 
-def findings(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
+def findings(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[Sentence]:
     """What is not as it should be, and what to do about it."""
-    found = []
+    found: list[Sentence] = []
     for node in nodes:
         for rule in (_problems, _service, _pending, _published, _not_asked):
-            found += [f"{node.name}: {sentence}" for sentence in rule(node)]
-        found += [
-            f"{node.name}: {who} does not reach {_place(peer, names)} ({peer['text']}); {peer['remedy']}."
+            found += of(node.name, rule(node))
+        unreached = [
+            f"{who} does not reach {_place(peer, names)} ({peer['text']}); {peer['remedy']}."
             for who, peers in (("KAS", node.peers), ("Rails", node.rails_peers))
             for peer in peers
             if not peer["reachable"]
         ]
-    return found + list(_secrets(nodes))
+        found += of(node.name, unreached)
+    return joined([*found, *_secrets(nodes)])
 
 
 def _reached(peers: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:
@@ -182,7 +185,7 @@ def _not_asked(node: Checked) -> Iterator[str]:
         yield "Rails has no URL of KAS; run the playbook deploy."
 
 
-def _secrets(nodes: Sequence[Checked]) -> Iterator[str]:
+def _secrets(nodes: Sequence[Checked]) -> Iterator[Sentence]:
     """All nodes of a deployment that share a secret must have the same one."""
     first: dict[tuple[str, str], tuple[str, str]] = {}
     for node in nodes:
@@ -190,7 +193,7 @@ def _secrets(nodes: Sequence[Checked]) -> Iterator[str]:
             fingerprint = node.info["secrets"][name]["fingerprint"]
             other, known = first.setdefault((node.deployment, name), (node.name, fingerprint))
             if fingerprint != known:
-                yield (
-                    f"{node.name}: its {name} (fingerprint {fingerprint}) is not that of {other} ({known}); run the"
-                    " playbook deploy."
+                text = (
+                    f"its {name} (fingerprint {fingerprint}) is not that of {other} ({known}); run the playbook deploy."
                 )
+                yield Sentence((node.name,), text)

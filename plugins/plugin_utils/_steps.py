@@ -147,6 +147,24 @@ def _certificates(node: Node, modules: Modules, contents: Contents) -> None:
         _revert_certificates("authority", modules)
 
 
+def reconfigure(node: Node, written: Mapping[str, Any], modules: Modules, *, is_check: bool) -> dict[str, Any]:
+    """Let take effect what is pending: reconfigure or restart KAS, or start a stopped one. Returns what was done.
+
+    written is what write() returned, with changed; empty if it did not run.
+    """
+    planned = node["reconfigure"]
+    options = {
+        "path": node["gitlab_rb"]["path"],
+        "inputs": [*planned["inputs"], *written.get("files", ())],
+        "restart_inputs": planned["restart_inputs"],
+        # In check mode gitlab.rb has not changed yet, but will have.
+        "force": is_check and bool(written.get("changed")),
+        "start": node["state"] == "present",
+        "timeout_s": planned["timeout_s"],
+    }
+    return dict(modules.run("kasops.gitlab_kas.gitlab_reconfigure", options))
+
+
 def tidy(node: Node, roles: Collection[str], modules: Modules) -> None:
     """Remove what KAS needs no more, now that it runs without it."""
     if "kas" in roles and node["spare_dir"]:

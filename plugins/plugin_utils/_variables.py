@@ -92,7 +92,6 @@ REDIS_FILES = tuple(option for option in REDIS if option.endswith("_file"))
 
 
 def normalise(
-    host: str,
     given: Mapping[str, object],
     variables: Mapping[str, Variable] = VARIABLES,
     errors: Mapping[str, str] | None = None,
@@ -109,8 +108,8 @@ def normalise(
         reading = _Reading()
         value = reading.value(name, variable, given.get(name))
         values[name] = variable.default if reading.wrong else value
-        sentences += [f"{host}: {wrong}" for wrong in reading.wrong]
-    sentences += [f"{host}: {name} cannot be evaluated ({why}); correct it." for name, why in (errors or {}).items()]
+        sentences += reading.wrong
+    sentences += [f"{name} cannot be evaluated ({why}); correct it." for name, why in (errors or {}).items()]
     values.update(default_paths(values))
     return values, sentences
 

@@ -5,6 +5,8 @@
 
 The answers are those of nodes of the stand-in with nothing to change. All that the controller does is real, and each
 module is packed and sent; what it would do on the node is left out. Every run of a module is written down.
+
+A node that is to be unreachable for a module is one by SSH, with a script in the client's place.
 """
 
 from __future__ import annotations
@@ -49,34 +51,63 @@ _ALIKE = {
 }
 
 
-def make(folder: Path, count: int, pending: Collection[str] = ()) -> Path:
+# Ansible takes 255 for a connection that cannot be made; the command is the last argument.
+_SSH = """\
+#!/bin/sh
+for command; do :; done
+sent=$(mktemp)
+trap 'rm -f "$sent"' EXIT
+cat > "$sent"
+if grep -aqE '(modules|legacy)\\.{module}' "$sent"; then echo "No route to host" >&2; exit 255; fi
+sh -c "$command" < "$sent"
+"""
+
+
+def make(
+    folder: Path,
+    count: int,
+    pending: Collection[str] = (),
+    *,
+    answers: Mapping[str, Any] | None = None,
+    unreachable: Mapping[str, str] | None = None,
+    variables: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Path:
     """Make this many nodes of one deployment, each with KAS and Rails, and return their inventory.
 
-    On those of pending, a write changes gitlab.rb.
+    On those of pending, a write changes gitlab.rb. answers maps NODE.MODULE to what else is answered there,
+    unreachable a node to the module that cannot be sent there, and variables a node to variables of its own.
     """
     folder.mkdir(parents=True)
     infos = kas_infos(count)
     urls = {name: info["kas"]["own_private_api_urls"][0] for name, info in infos.items()}
     (folder / "interpreter").write_text(_INTERPRETER)
     (folder / "interpreter").chmod(0o755)
-    answers = {f"{module}.json": answer for module, answer in _ALIKE.items()}
+    files = {f"{module}.json": answer for module, answer in _ALIKE.items()}
     for name, info in infos.items():
         (folder / name).symlink_to("interpreter")
-        answers[f"{name}.kas_info.json"] = info
+        files[f"{name}.kas_info.json"] = info
         if name in pending:
-            answers[f"{name}.gitlab_rb.json"] = {**_ALIKE["gitlab_rb"], "changed": True, "settings_changed": ["roles"]}
-        answers[f"{name}.kas_probe.json"] = {
+            files[f"{name}.gitlab_rb.json"] = {**_ALIKE["gitlab_rb"], "changed": True, "settings_changed": ["roles"]}
+        files[f"{name}.kas_probe.json"] = {
             **_reached([url for other, url in urls.items() if other != name]),
             "rails": _reached(["grpc://localhost:8153"]),
         }
-    for file, answer in answers.items():
+    files.update({f"{of}.json": answer for of, answer in (answers or {}).items()})
+    for file, answer in files.items():
         (folder / file).write_text(json.dumps(answer))
-    hosts = {name: {"ansible_python_interpreter": str(folder / name)} for name in infos}
+    hosts: dict[str, dict[str, Any]] = {}
+    for name in infos:
+        hosts[name] = {"ansible_python_interpreter": str(folder / name), **(variables or {}).get(name, {})}
+    for name, module in (unreachable or {}).items():
+        client = folder / f"{name}.ssh"
+        client.write_text(_SSH.format(module=module))
+        client.chmod(0o755)
+        hosts[name] |= {"ansible_connection": "ssh", "ansible_ssh_executable": str(client)}
     groups = {"gitlab_kas": {"hosts": hosts}, "gitlab_rails": {"hosts": dict.fromkeys(hosts)}}
-    variables = {"ansible_connection": "local", "ansible_become": False, **ROLE_VARIABLES}
+    everywhere = {"ansible_connection": "local", "ansible_become": False, **ROLE_VARIABLES}
     (folder / "ansible.cfg").touch()
     inventory = folder / "inventory.json"
-    inventory.write_text(json.dumps({"all": {"vars": variables, "children": groups}}))
+    inventory.write_text(json.dumps({"all": {"vars": everywhere, "children": groups}}))
     return inventory
 
 

@@ -28,38 +28,43 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import (
     urls,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import Rule
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, of
 
 
-def node_refusals(hosts: Sequence[Host]) -> list[str]:
+def node_refusals(hosts: Sequence[Host]) -> list[Sentence]:
     """Whether there is a KAS node, and every node that is to be changed can be."""
     refusals = []
     if not any(KAS_GROUP in host.groups for host in hosts):
-        refusals.append(f"The inventory's group {KAS_GROUP} has no host; put the nodes that run KAS into it.")
+        text = f"the inventory's group {KAS_GROUP} has no host; put the nodes that run KAS into it."
+        refusals.append(Sentence(tuple(host.name for host in hosts), text))
     for host in hosts:
         if not host.groups:
-            refusals.append(
-                f"{host.name}: it is neither in group {KAS_GROUP} nor in {RAILS_GROUP}; put it into one of them, or"
-                " leave it out of the play."
+            text = (
+                f"it is neither in group {KAS_GROUP} nor in {RAILS_GROUP}; put it into one of them, or leave it out of"
+                " the play."
             )
+            refusals.append(Sentence((host.name,), text))
         elif host.in_play and host.info is None and host.is_reached:
-            refusals.append(
-                f"{host.name}: kas_info did not run on this host ({host.unreachable.rstrip('.')}); make sure"
-                " that it has Python 3.9 or later, and that the user may become root there."
+            text = (
+                f"kas_info did not run on this host ({host.unreachable.rstrip('.')}); make sure that it has Python"
+                " 3.9 or later, and that the user may become root there."
             )
+            refusals.append(Sentence((host.name,), text))
         elif host.in_play and host.info is None:
-            refusals.append(
-                f"{host.name}: this host of group {' and '.join(sorted(host.groups))} does not answer"
+            text = (
+                f"this host of group {' and '.join(sorted(host.groups))} does not answer"
                 f" ({host.unreachable.rstrip('.')}); correct its name or address in the inventory, or take it out of"
                 " the group."
             )
+            refusals.append(Sentence((host.name,), text, is_unreachable=True))
         elif host.in_play:
-            refusals += [f"{host.name}: {sentence}" for sentence in host.blocking_errors]
+            refusals += of(host.name, host.blocking_errors)
     return refusals
 
 
-def refusals(deployment: Deployment, roles: Iterable[str]) -> list[str]:
+def refusals(deployment: Deployment, roles: Iterable[str]) -> list[Sentence]:
     """Everything that forbids what these roles would do."""
-    return [f"{host.name}: {text}." for host, text in refused(deployment, roles)]
+    return [Sentence((host.name,), f"{text}.") for host, text in refused(deployment, roles)]
 
 
 def refused(deployment: Deployment, roles: Iterable[str]) -> Iterator[tuple[Host, str]]:
@@ -76,7 +81,7 @@ def refused(deployment: Deployment, roles: Iterable[str]) -> Iterator[tuple[Host
         yield from ((host, text) for host in hosts for rule in rules for text in rule(host, deployment))
 
 
-def warnings(deployment: Deployment, choice: Choice) -> list[str]:
+def warnings(deployment: Deployment, choice: Choice) -> list[Sentence]:
     """What the user should know, and may have wanted."""
     rules: list[Rule] = [
         settings.unreachable,
@@ -86,7 +91,12 @@ def warnings(deployment: Deployment, choice: Choice) -> list[str]:
         redis.tls_to_ipv6,
         secrets.replaced(choice),
     ]
-    return [f"{host.name}: {text}." for host in deployment.hosts for rule in rules for text in rule(host, deployment)]
+    return [
+        Sentence((host.name,), f"{text}.")
+        for host in deployment.hosts
+        for rule in rules
+        for text in rule(host, deployment)
+    ]
 
 
 _KAS_RULES: list[Rule] = [

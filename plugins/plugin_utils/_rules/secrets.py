@@ -23,19 +23,21 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
     Rule,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._syntax import secret_remedy
 
 
-def secret_refusals(deployment: Deployment, choice: Choice) -> list[str]:
+def secret_refusals(deployment: Deployment, choice: Choice) -> list[Sentence]:
     """Secrets are not made while a node that may have them is silent: it would be left with others."""
     silent = [host.name for host in deployment.hosts if host.info is None or host.blocking_errors]
     made = [name for name in SECRETS if choice.origins[name] == "made"]
     if not (silent and made and deployment.kas):
         return []
-    return [
-        f"{', '.join(silent)}: cannot be asked for {' and '.join(made)}, which no other node has;"
-        " restore the connection, or set kas_secrets_values."
-    ]
+    text = (
+        f"cannot be asked for {' and '.join(made)}, which no other node has; restore the connection, or set"
+        " kas_secrets_values."
+    )
+    return [Sentence(tuple(silent), text)]
 
 
 def given(host: Host, deployment: Deployment) -> Iterator[str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.kasops.gitlab_kas.plugins.action import kas_node, kas_node_info, kas_plan, kas_report
 
 CIDR = {"kas_own_private_api_cidr": "10.0.0.0/8"}
@@ -45,7 +46,7 @@ def planned(stage):
         for number, name in enumerate(hosts, 1):
             on_stage.register(name, __kas_info={"kas": {**HEALTHY, "addresses": [f"10.0.0.{number}"]}})
         plan = on_stage.run(kas_plan.ActionModule, next(iter(hosts)))
-        assert not plan.get("failed"), plan["msg"]
+        assert plan["refusals"] == []
         for name in hosts:
             on_stage.register(name, __kas_plan=plan)
         return on_stage
@@ -87,7 +88,71 @@ def test_what_stays_is_said(planned, displayed):
 def test_a_failure_has_the_words_of_the_module(planned):
     failure = {"failed": True, "msg": "gitlab.rb cannot be edited."}
     result = planned({"kas1": {}}).run(kas_node.ActionModule, "kas1", {"gitlab_rb": failure}, step="write")
-    assert (result["failed"], result["msg"]) == (True, "gitlab.rb cannot be edited.")
+    assert (result["failed"], result["msg"]) == (True, "kas1: gitlab.rb cannot be edited.")
+
+
+@pytest.mark.parametrize("answer", [{"unreachable": True, "msg": "No route."}, AnsibleConnectionFailure("No route.")])
+@pytest.mark.parametrize("step", ["write", "reach"])
+def test_a_node_that_does_not_answer_is_unreachable(step, answer, planned):
+    def there(_arguments):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    on_stage = planned({"kas1": {}, "kas2": {}})
+    result = on_stage.run(kas_node.ActionModule, "kas1", {"gitlab_rb": there, "kas_probe": there}, step=step)
+    assert (result.get("failed"), result["unreachable"], result["msg"]) == (None, True, "kas1: No route.")
+
+
+TURNS = {name: ["kas1", "kas2", "kas3"] for name in ("gitlab_kas", "gitlab_rails", "__kas_pending")}
+
+
+@pytest.mark.parametrize(
+    ("step", "is_said"), [("write", True), ("reconfigure", True), ("tidy", True), ("reach", False)]
+)
+def test_a_failed_turn_says_what_is_not_done(step, is_said, planned):
+    """Of reach, a failure is that of one call; nothing is left undone."""
+    on_stage = planned({"kas1": {}, "kas2": {}, "kas3": {}}, groups=TURNS)
+    on_stage.batch = ["kas2"]
+    on_stage.register("kas2", __kas_dry_run={"pending": ["roles"]})
+    silent = {"unreachable": True, "msg": "No route."}
+    modules = ("gitlab_rb", "gitlab_reconfigure", "kas_socket_directory", "kas_probe")
+    answers = dict.fromkeys(modules, silent)
+    lines = on_stage.run(kas_node.ActionModule, "kas2", answers, step=step)["msg"].splitlines()
+    assert lines[0] == "kas2: No route."
+    assert [line.partition(",")[0] for line in lines[1:]] == (["kas3: not changed yet"] if is_said else [])
+
+
+def test_a_kas_that_does_not_get_ready_says_what_is_not_done(planned):
+    on_stage = planned({"kas1": {}, "kas2": {}, "kas3": {}}, groups=TURNS)
+    on_stage.batch = ["kas1"]
+    answers = {"kas_info": {"failed": True, "msg": "It broke off."}}
+    result = on_stage.run(kas_node_info.ActionModule, "kas1", answers, wait_until_ready=True)
+    first, second = result["msg"].splitlines()
+    assert first == "kas1: It broke off."
+    assert second.startswith("kas2, kas3: not changed yet")
+
+
+REFUSAL = {"hosts": ["kas1"], "text": "It is wrong.", "is_unreachable": False, "fails": ["kas1"]}
+
+
+def test_what_is_refused_fails_its_host_and_nothing_runs_on_any(planned):
+    on_stage = planned({"kas1": {}, "kas2": {}})
+    results = []
+    for name in ("kas1", "kas2"):
+        on_stage.register(name, __kas_plan={"refusals": [REFUSAL]})
+        results.append(on_stage.run(kas_node.ActionModule, name, {}, step="check"))
+    assert [(each.get("failed"), each.get("msg")) for each in results] == [(True, "kas1: It is wrong."), (None, None)]
+    assert on_stage.modules == []
+
+
+def test_a_finding_fails_its_host(planned):
+    on_stage = planned({"kas1": {}, "kas2": {}})
+    results = []
+    for name in ("kas1", "kas2"):
+        on_stage.register(name, __kas_report={"findings": [REFUSAL]})
+        results.append(on_stage.run(kas_node.ActionModule, name, {}, step="judge"))
+    assert [(each.get("failed"), each.get("msg")) for each in results] == [(True, "kas1: It is wrong."), (None, None)]
 
 
 def test_a_dry_run_says_what_is_pending(planned):
@@ -104,7 +169,7 @@ def test_a_file_beside_the_inventory(place, planned, tmp_path):
     on_stage = planned({"kas1": pair})
     found = {"pem": "P", "problems": [], "warnings": ["It is open."]}
     answers = {"kas_certificate_info": {"certificate": found}}
-    result = on_stage.run(kas_node.ActionModule, "kas1", answers, step="check_certificates")
+    result = on_stage.run(kas_node.ActionModule, "kas1", answers, step="check")
     assert result["certificates"][0]["certificate"] == found
     assert on_stage.modules[0][2]["certificate_content"] == "PEM of kas"
 
@@ -130,7 +195,7 @@ def test_a_file_beside_the_inventory(place, planned, tmp_path):
 )
 def test_a_file_that_is_nowhere(variables, expected, planned, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = planned({"kas1": variables}).run(kas_node.ActionModule, "kas1", {}, step="check_certificates")
+    result = planned({"kas1": variables}).run(kas_node.ActionModule, "kas1", {}, step="check")
     assert (result["failed"], result["msg"]) == (True, f"kas1: {expected.format(path=tmp_path)}")
 
 
@@ -139,7 +204,7 @@ def test_bad_certificates_are_refused(planned, displayed):
     displayed.clear()
     found = {"pem": "P", "problems": ["It has expired.", "It has expired."], "warnings": ["It is open."]}
     answers = {"kas_certificate_info": {"certificate": found}}
-    checked = on_stage.run(kas_node.ActionModule, "kas1", answers, step="check_certificates")
+    checked = on_stage.run(kas_node.ActionModule, "kas1", answers, step="check")
     assert "failed" not in checked
     assert displayed == ["WARNING kas1: It is open."]
     on_stage.register("kas1", __kas_certificates=checked)
@@ -187,11 +252,17 @@ def test_the_report(planned, displayed):
             __kas_reached={"probe": {"peers": [peer]}, "rails_probe": None},
         )
     result = on_stage.run(kas_report.ActionModule, "kas1")
-    assert result["failed"] is True
-    assert result["msg"] == "kas2: KAS does not reach kas1 at grpc://10.0.0.1:8155 (connection refused); start it."
+    assert result["findings"] == [
+        {
+            "hosts": ("kas2",),
+            "text": "KAS does not reach kas1 at grpc://10.0.0.1:8155 (connection refused); start it.",
+            "is_unreachable": False,
+            "fails": ("kas2",),
+        }
+    ]
     assert displayed == [
         "node  release  own URL               ready  reaches  Rails reaches  secrets  changed  seconds",
         "kas1  19.3.0   grpc://10.0.0.1:8155  yes    kas2     -              proved   -        -",
         "kas2  19.3.0   grpc://10.0.0.2:8155  yes    -        -              same     -        -",
     ]
-    assert "failed" not in on_stage.run(kas_report.ActionModule, "kas1", check_mode=True)
+    assert on_stage.run(kas_report.ActionModule, "kas1", check_mode=True)["findings"] == []

@@ -20,7 +20,7 @@ def _host(number, name, row):
     fields of Host.
     """
     variables = {key: value for key, value in row.items() if key.startswith("kas_")}
-    values, wrong = normalise(name, variables)
+    values, wrong = normalise(variables)
     assert not wrong
     info = {
         "blocking_errors": [],

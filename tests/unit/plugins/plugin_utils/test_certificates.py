@@ -19,7 +19,7 @@ PAIR = {"kas_private_api_certificate_src": "kas.crt", "kas_private_api_key_conte
 
 
 def host(variables: dict[str, Any], name: str) -> Host:
-    values, wrong = normalise(name, variables)
+    values, wrong = normalise(variables)
     assert not wrong
     return Host(name, frozenset(group for group, members in GROUPS.items() if name in members), values)
 

@@ -202,4 +202,4 @@ def test_what_has_changed(returned, changed):
     ],
 )
 def test_findings(nodes, expected):
-    assert findings(nodes, NAMES) == expected
+    assert list(map(str, findings(nodes, NAMES))) == expected

@@ -13,6 +13,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._steps import (
     check_certificates,
     pending,
     reach,
+    reconfigure,
     tidy,
     untrusted,
     write,
@@ -280,10 +281,10 @@ def test_who_is_called(special, expected):
             {"probe": {"failed": True, "msg": "No secret.", "peers": []}, "rails_probe": {"peers": ["two"]}},
         ),
         (
-            {"unreachable": True, "msg": "No route."},
+            {"failed": True, "msg": "No Python."},
             {
-                "probe": {"unreachable": True, "msg": "No route."},
-                "rails_probe": {"unreachable": True, "msg": "No route."},
+                "probe": {"failed": True, "msg": "No Python."},
+                "rails_probe": {"failed": True, "msg": "No Python."},
             },
         ),
     ],
@@ -291,6 +292,33 @@ def test_who_is_called(special, expected):
 def test_kas_and_rails_in_one_run(found, expected):
     nodes = {"a": node(asks_kas=True), "b": node(peer_urls=["grpc://b:8155"])}
     assert reach("a", nodes, Node(kas_probe=found).modules) == expected
+
+
+def test_a_node_that_does_not_answer_can_call_nobody():
+    nodes = {"a": node(asks_kas=True), "b": node(peer_urls=["grpc://b:8155"])}
+    with pytest.raises(ModuleError) as raised:
+        reach("a", nodes, Node(kas_probe={"unreachable": True, "msg": "No route."}).modules)
+    assert raised.value.result == {"unreachable": True, "msg": "No route."}
+
+
+@pytest.mark.parametrize(
+    ("state", "written", "is_check", "expected"),
+    [
+        ("present", {}, False, {}),
+        ("reverted", {}, False, {"start": False}),
+        ("present", {"changed": True, "files": ["/kas.rb"]}, False, {"inputs": ["/ca", "/kas.rb"]}),
+        ("present", {"changed": True, "files": []}, True, {"force": True}),
+        ("present", {"changed": False, "files": []}, True, {}),
+    ],
+)
+def test_a_reconfigure(state, written, is_check, expected):
+    there = Node(gitlab_reconfigure={"changed": True, "reason": "It has changed."})
+    planned = {"inputs": ["/ca"], "restart_inputs": ["/ca", "/crt"], "timeout_s": 60}
+    gitlab_rb = {"path": "/etc/gitlab/gitlab.rb"}
+    of_node = {"state": state, "reconfigure": planned, "gitlab_rb": gitlab_rb}
+    assert reconfigure(of_node, written, there.modules, is_check=is_check)["reason"] == "It has changed."
+    plain = {**gitlab_rb, **planned, "force": False, "start": True}
+    assert there.asked == [("gitlab_reconfigure", {**plain, **expected})]
 
 
 SETTLED = {"changed": False, "settings_changed": []}

@@ -22,7 +22,7 @@ OPTIONS = {
 
 
 def test_defaults():
-    values, sentences = normalise("node1", {})
+    values, sentences = normalise({})
     assert sentences == []
     assert values == {name: variable.default for name, variable in VARIABLES.items()}
 
@@ -30,7 +30,7 @@ def test_defaults():
 @pytest.mark.parametrize("unset", [None, "", "  "])
 @pytest.mark.parametrize("name", sorted(VARIABLES))
 def test_unset_is_the_default(name, unset):
-    assert normalise("node1", {name: unset}) == normalise("node1", {})
+    assert normalise({name: unset}) == normalise({})
 
 
 GIVEN = pytest.mark.parametrize(
@@ -98,7 +98,7 @@ GIVEN = pytest.mark.parametrize(
 
 @GIVEN
 def test_given(name, given, expected):
-    values, sentences = normalise("node1", {name: given})
+    values, sentences = normalise({name: given})
     assert sentences == []
     assert values[name] == expected
     assert type(values[name]) is type(expected)
@@ -326,20 +326,20 @@ def given_back(value):
     ],
 )
 def test_wrong(name, given, sentence):
-    values, sentences = normalise("node1", {name: given})
-    assert sentences == [f"node1: {sentence}"]
+    values, sentences = normalise({name: given})
+    assert sentences == [sentence]
     assert values[name] == VARIABLES[name].default
 
 
 def test_every_option_that_is_wrong_is_named():
     given = {"port": "abc", "pasword": "hunter2", "sentinels": [{"host": "s1", "port": 0}, {}], "ssl": "maybe"}
-    values, sentences = normalise("node1", {"kas_redis": given})
+    values, sentences = normalise({"kas_redis": given})
     assert [sentence.partition(";")[0] for sentence in sentences] == [
-        "node1: kas_redis.pasword is text",
-        "node1: kas_redis.port is 'abc'",
-        "node1: kas_redis.ssl is 'maybe'",
-        "node1: kas_redis.sentinels[0].port is 0",
-        "node1: kas_redis.sentinels[1].host is not set",
+        "kas_redis.pasword is text",
+        "kas_redis.port is 'abc'",
+        "kas_redis.ssl is 'maybe'",
+        "kas_redis.sentinels[0].port is 0",
+        "kas_redis.sentinels[1].host is not set",
     ]
     assert values["kas_redis"] == {}
 
@@ -357,19 +357,19 @@ def test_every_option_that_is_wrong_is_named():
     ],
 )
 def test_certificates_from_elsewhere_have_a_path(given, expected):
-    plain, _sentences = normalise("node1", {})
+    plain, _sentences = normalise({})
     paths = {name: f"/etc/gitlab/ssl-kas/{file}" for name, file in expected.items()}
-    assert normalise("node1", given) == ({**plain, **given, **paths}, [])
+    assert normalise(given) == ({**plain, **given, **paths}, [])
 
 
 def test_unknown_option_of_redis_does_not_show_its_value():
-    _values, sentences = normalise("node1", {"kas_redis": {"pasword": "hunter2"}})
-    assert sentences[0].startswith("node1: kas_redis.pasword is text; kas_redis takes only host, port, socket,")
+    _values, sentences = normalise({"kas_redis": {"pasword": "hunter2"}})
+    assert sentences[0].startswith("kas_redis.pasword is text; kas_redis takes only host, port, socket,")
 
 
 def test_every_wrong_variable_is_named():
     given = {"kas_enabled": "x", "kas_user": 1, "kas_unknown": object()}
-    assert len(normalise("node1", given)[1]) == 2
+    assert len(normalise(given)[1]) == 2
 
 
 @pytest.mark.parametrize(

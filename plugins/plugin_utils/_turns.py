@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The turns of a roll-out, in which the nodes with anything pending change, one batch after another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS
+
+PENDING = "__kas_pending"  # the group of the nodes that have a turn
+
+
+def turns(groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """The nodes that have a turn, in their order; none where a role is used alone."""
+    hosts = dict.fromkeys(str(host) for group in GROUPS for host in groups.get(group, ()))
+    return [host for host in hosts if host in groups.get(PENDING, ())]
+
+
+def not_over(failed: str, groups: Mapping[str, Sequence[str]], batch: Sequence[str]) -> list[str]:
+    """What a failure in the middle of a roll-out leaves undone, as one sentence, if anything.
+
+    batch holds the nodes whose turn it is. AWX does not count the later ones as failed, so "relaunch on failed hosts"
+    would leave them as they are.
+    """
+    in_turn = turns(groups)
+    if failed not in in_turn:
+        return []
+    first = min(in_turn.index(host) for host in map(str, batch) if host in in_turn)
+    left = [host for host in in_turn[first:] if host != failed]
+    if not left:
+        return []
+    return [
+        f"{', '.join(left)}: not changed yet, or not to the end, since {failed} has failed; fix the cause and run the"
+        " playbook deploy without a limit (in AWX relaunch it on all hosts, not on the failed ones)."
+    ]
