@@ -22,12 +22,11 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import 
     started_playbooks,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import ModuleError, Modules
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import NO_PLAN, PLAN, ROLES
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, failure
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over, turns
 
 # What the role keeps.
-PLAN = "__kas_plan"
 INFO = "__kas_info"
 CHECKED = "__kas_certificates"
 DRY_RUN = "__kas_dry_run"
@@ -50,6 +49,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         }
         _validation, args = self.validate_argument_spec(spec)
         self._name = str(self._task_vars["inventory_hostname"])
+        if PLAN not in self._task_vars:
+            return {**result, "failed": True, "msg": f"{self._name}: {NO_PLAN}"}
         refusals = plain(self._task_vars[PLAN]["refusals"])
         if refusals:  # the others end here, since the first task after the plan has any_errors_fatal
             return {**result, **self._failure(refusals)}

@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _report, _report_data
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables, waits_for_all
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS, KAS_GROUP, RAILS_GROUP
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, misspelt
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, plan
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, Plan, plan
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES
 
 # What the role keeps of kas_node_info: a host's own result, and those of the hosts outside of the play that it asked.
@@ -37,16 +40,51 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _validation, args = self.validate_argument_spec(spec)
         if not waits_for_all(self._task):
             return {**result, "failed": True, "msg": NO_WAITING, "refusals": [], "upgrade": []}
-        made = plan(list(self._gathered(task_vars or {})), args["roles"])
+        gathered = list(self._gathered(task_vars or {}))
+        made = plan(gathered, args["roles"])
+        started = time.time()
+        report = self._report(gathered, made, started)
+        if made.report_path:
+            try:
+                _report_data.save(made.report_path, report)
+            except FileError as error:  # it is refused now, before anything changes
+                hosts = tuple(each.name for each in gathered if each.in_play)
+                made.refusals.append(Sentence(hosts, str(error), fails=hosts))
+                report = self._report(gathered, made, started)
         for warning in made.warnings:
             Display().warning(str(warning), formatted=True)
         for line in made.upgrade:
             Display().display(line)
-        result.update(changed=False, refusals=[asdict(each) for each in made.refusals], upgrade=made.upgrade)
+        result.update(
+            changed=False,
+            refusals=[asdict(each) for each in made.refusals],
+            upgrade=made.upgrade,
+            ansible_stats={"data": {_report_data.NAME: report}, "per_host": False},
+        )
         if made.refusals:
             return result  # kas_node fails the hosts that they are about
         # The settings of the nodes hold secrets, so this is never shown.
-        return {**result, "nodes": made.nodes, "started": time.time(), "_ansible_no_log": True}
+        return {
+            **result,
+            "nodes": made.nodes,
+            "started": started,
+            "serial": made.serial,
+            "report_path": made.report_path,
+            "_ansible_no_log": True,
+        }
+
+    def _report(self, gathered: Sequence[Gathered], made: Plan, now: float) -> dict[str, Any]:
+        """What is known by now, should the run come no further."""
+        is_check = bool(self._task.check_mode)
+        nodes = [
+            _report.checked(
+                each.name, made.nodes[each.name], _report.Results(info=each.result or {}), is_check=is_check
+            )
+            for each in ([] if made.refusals else gathered)
+            if each.in_play and each.name in made.nodes
+        ]
+        result = _report_data.REFUSED if made.refusals else _report_data.PLANNED
+        return _report_data.report(result, made.refusals, nodes, is_check=is_check, started=now, now=now)
 
     def _gathered(self, task_vars: Mapping[str, Any]) -> Iterator[Gathered]:
         """Every host that counts: of both groups, KAS first, and of the play."""

@@ -5,21 +5,26 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, replace
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _report
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _report, _report_data
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import plain
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import NO_PLAN, PLAN
 
 # What the roles keep of every host of the play.
-PLAN = "__kas_plan"
-INFO = "__kas_info"
-REACHED = "__kas_reached"
-RECONFIGURED = "__kas_reconfigured"
-WRITTEN = "__kas_written"
-RESULTS = (INFO, REACHED, RECONFIGURED, WRITTEN)
+RESULTS = {
+    "info": "__kas_info",
+    "dry_run": "__kas_dry_run",
+    "written": "__kas_written",
+    "reconfigured": "__kas_reconfigured",
+    "tidied": "__kas_tidied",
+    "reached": "__kas_reached",
+}
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -28,28 +33,43 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars)
-        nodes = plain(task_vars[PLAN])["nodes"]
-        checked = []
-        for name in map(str, task_vars["ansible_play_hosts"]):
+        if PLAN not in task_vars:
+            return {**result, "failed": True, "msg": NO_PLAN}
+        is_check = bool(self._task.check_mode)
+        plan = plain(task_vars[PLAN])
+        nodes = []
+        is_verified = False
+        for name, node in plan["nodes"].items():
             variables = task_vars["hostvars"][name]
-            found = {key: plain(variables[key]) if key in variables else {} for key in RESULTS}
-            if nodes[name]["state"] == "present":
-                checked.append(
-                    _report.checked(
-                        name,
-                        nodes[name],
-                        info=found[INFO]["kas"],
-                        written=found[WRITTEN],
-                        reconfigured=found[RECONFIGURED],
-                        reached=found[REACHED],
-                        is_check=bool(self._task.check_mode),
-                    )
-                )
-        names = {url: name for name, node in nodes.items() for url in node["own_urls"]}
-        table = _report.table(checked, names)
+            found = {key: plain(variables[kept]) for key, kept in RESULTS.items() if kept in variables}
+            if "info" in found:  # it is in the play; it may have failed since
+                nodes.append(_report.checked(name, node, _report.Results(**found), is_check=is_check))
+                is_verified |= "reached" in found and not is_check
+        names = {url: name for name, node in plan["nodes"].items() for url in node["own_urls"]}
+        table = _report.table(nodes, names)
         for line in table:
             Display().display(line)
-        findings = [] if self._task.check_mode else _report.findings(checked, names)
+        failures = _report.failures(nodes)
+        findings = _report.findings(nodes, names) if is_verified else failures
         # kas_node fails the hosts that they are about.
-        failing = [asdict(replace(each, fails=each.hosts)) for each in findings]
-        return {**result, "changed": False, "table": table, "findings": failing}
+        findings = [replace(each, fails=each.hosts) for each in findings]
+        outcome = _report_data.PROBLEMS if findings else _report_data.OK
+        if not is_verified:
+            outcome = _report_data.UNVERIFIED
+        if failures:
+            outcome = _report_data.FAILED
+        report = _report_data.report(
+            outcome, findings, nodes, is_check=is_check, started=plan["started"], now=time.time()
+        )
+        result.update(
+            changed=False,
+            table=table,
+            findings=[asdict(each) for each in findings],
+            ansible_stats={"data": {_report_data.NAME: report}, "per_host": False},
+        )
+        if plan["report_path"]:
+            try:
+                _report_data.save(plan["report_path"], report)
+            except FileError as error:  # nobody is asked afterwards, so all is said here
+                return {**result, "failed": True, "msg": "\n".join(map(str, [*findings, error]))}
+        return result

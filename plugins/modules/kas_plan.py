@@ -17,6 +17,8 @@ description:
     node.
   - Returns a sentence for everything that forbids the deployment, with which M(kasops.gitlab_kas.kas_node) fails the
     hosts that it is about. Warns of what is only worth a warning.
+  - What is known by now is the custom statistic C(gitlab_kas_report), and a file if C(kas_report_path) is set, until
+    M(kasops.gitlab_kas.kas_report) says more.
   - The plan holds secrets, so a task that succeeds shows nothing of its result.
 extends_documentation_fragment:
   - kasops.gitlab_kas.attributes
@@ -48,6 +50,14 @@ started:
   description: When the plan was made, in seconds since 1970.
   returned: if nothing is refused
   type: float
+serial:
+  description: C(kas_serial), how many nodes change at a time.
+  returned: if nothing is refused
+  type: str
+report_path:
+  description: C(kas_report_path), where the report is written.
+  returned: if nothing is refused
+  type: str
 refusals:
   description: What forbids the deployment, a sentence each.
   returned: always

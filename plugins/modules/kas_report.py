@@ -14,6 +14,7 @@ author:
 description:
   - Shows a table of the nodes, and returns a sentence for everything that is wrong, with which
     M(kasops.gitlab_kas.kas_node) fails the nodes that it is about. In check mode, shows what would change.
+  - The same as data is the custom statistic C(gitlab_kas_report), and a file if C(kas_report_path) is set.
 extends_documentation_fragment:
   - kasops.gitlab_kas.attributes
   - kasops.gitlab_kas.attributes.read_only

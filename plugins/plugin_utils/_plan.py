@@ -36,6 +36,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployments imp
     url_refusals,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report_data import report_path
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, joined, of, with_fails
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._upgrade import upgrade
 
@@ -56,7 +57,13 @@ class Plan:
     spare_dirs: dict[str, str] = field(default_factory=dict)  # host → such a directory that no socket needs any more
 
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)  # host → what the tasks need to know of it
+    serial: str = ""  # how many nodes change at a time
+    report_path: str = ""  # where on the controller the report goes; '' for nowhere
 
+
+# What the roles keep of a plan, and what is said where there is none.
+PLAN = "__kas_plan"
+NO_PLAN = "There is no plan, and nothing is done without; leave out --skip-tags always, and plan before anything else."
 
 WRITERS = ("kas", "kas_rails", "kas_secrets")  # the roles that write into gitlab.rb
 ROLES = (*WRITERS, "kas_certificates")
@@ -72,9 +79,10 @@ def plan(gathered: Sequence[Gathered], roles: Collection[str] = ROLES, *, random
     parts = deployments(everybody)
     hosts = [host for part in parts.values() for host in part]
     refusals = [sentence for _each, host, wrong in found if host in hosts for sentence in of(host.name, wrong)]
-    refusals += _rules.node_refusals(hosts) + deployment_refusals(everybody)
+    path, differing = report_path(hosts)
+    refusals += _rules.node_refusals(hosts) + deployment_refusals(everybody) + differing
     if refusals:
-        return Plan(refusals=_refused(refusals, everybody))
+        return Plan(refusals=_refused(refusals, everybody), report_path=path)
     if "kas_certificates" in roles:
         refusals += [
             Sentence((host.name,), f"{text}.") for host in hosts if host.in_play for text in certificate_refusals(host)
@@ -82,7 +90,7 @@ def plan(gathered: Sequence[Gathered], roles: Collection[str] = ROLES, *, random
     made = _joined([make_plan(part, roles, random=random) for part in parts.values()])
     refusals += made.refusals or url_refusals(hosts, made.own_urls)
     if refusals:
-        return Plan(refusals=_refused(refusals, everybody), upgrade=made.upgrade)
+        return Plan(refusals=_refused(refusals, everybody), upgrade=made.upgrade, report_path=path)
     misspelt = [
         Sentence(
             (each.name,),
@@ -94,6 +102,8 @@ def plan(gathered: Sequence[Gathered], roles: Collection[str] = ROLES, *, random
     ]
     made.warnings = joined([*misspelt, *made.warnings])
     made.nodes = {host.name: _node(host, made) for host in hosts}
+    made.serial = next(host.values["kas_serial"] for host in hosts if host.in_play)
+    made.report_path = path
     return made
 
 
@@ -110,7 +120,7 @@ def _joined(plans: Sequence[Plan]) -> Plan:
             joined = getattr(whole, name)
             if isinstance(joined, dict):
                 joined.update(value)
-            else:
+            elif isinstance(joined, list):
                 joined.extend(value)
     return whole
 

@@ -12,8 +12,23 @@ from typing import Any
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, joined, of
 
 _HEADINGS = ("node", "release", "own URL", "ready", "reaches", "Rails reaches", "secrets", "changed", "seconds")
+_MOST_NAMES = 4
 _REACHABLE = "reachable"  # kas_probe's word for a peer of which nothing else is to be said
 _LOG = "/var/log/gitlab/gitlab-kas/current"
+# Of a node that does not answer any more.
+_NOT_KNOWN: Mapping[str, Any] = {
+    "blocking_errors": [],
+    "problems": [],
+    "gitlab_version": None,
+    "enabled": None,
+    "running": None,
+    "ready": None,
+    "readiness": "not known",
+    "own_private_api_urls": [],
+    "reconfigure_pending": None,
+    "restart_pending": None,
+    "secrets": {},
+}
 
 
 @dataclass(frozen=True)
@@ -28,9 +43,23 @@ class Checked:
     probe: Mapping[str, Any] = field(default_factory=dict)  # what kas_probe returned, of the other KAS
     rails_probe: Mapping[str, Any] | None = None  # and of the URL that Rails was told; None where Rails is not asked
 
-    changed: str = "-"  # what has changed, or would change
+    changed: Sequence[str] = ()  # what has changed, or would change in check mode
+    is_check: bool = False
     seconds: float | None = None  # how long the reconfigure took
     deployment: str = ""  # the part of the inventory that it belongs to
+    is_present: bool = True  # by kas_state
+    is_pending: bool = False  # it needs a turn, and has had none
+    failures: Sequence[str] = ()  # what failed there, or that it does not answer any more
+
+    @property
+    def urls(self) -> Sequence[str]:
+        """Those under which it is known, else those that follow from the inventory; none without KAS."""
+        return (self.info["own_private_api_urls"] or self.own_urls) if self.runs_kas else ()
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether it, or Rails there, has called any KAS."""
+        return bool(self.peers or self.rails_peers)
 
     @property
     def peers(self) -> Sequence[Mapping[str, Any]]:
@@ -41,17 +70,21 @@ class Checked:
         return (self.rails_probe or {}).get("peers") or []
 
 
-def checked(
-    name: str,
-    node: Mapping[str, Any],
-    *,
-    info: Mapping[str, Any],
-    written: Mapping[str, Any],
-    reconfigured: Mapping[str, Any],
-    reached: Mapping[str, Any],
-    is_check: bool,
-) -> Checked:
-    """A node of the plan with what the tasks returned there; empty where a task did not run."""
+@dataclass(frozen=True)
+class Results:
+    """What the tasks returned on a node; empty where a task did not run."""
+
+    info: Mapping[str, Any] = field(default_factory=dict)  # kas_node_info, the latest
+    dry_run: Mapping[str, Any] = field(default_factory=dict)  # the steps of kas_node
+    written: Mapping[str, Any] = field(default_factory=dict)
+    reconfigured: Mapping[str, Any] = field(default_factory=dict)
+    tidied: Mapping[str, Any] = field(default_factory=dict)
+    reached: Mapping[str, Any] = field(default_factory=dict)
+
+
+def checked(name: str, node: Mapping[str, Any], results: Results, *, is_check: bool) -> Checked:
+    """A node of the plan with what the tasks returned there."""
+    written, reconfigured = results.written, results.reconfigured
     done = []
     if written.get("changed"):
         done.append("gitlab.rb" if written["settings_changed"] else "files")
@@ -61,17 +94,22 @@ def checked(
         done.append("restarted")
     elif reconfigured.get("started"):
         done.append("started")
+    failed = [each for each in vars(results).values() if each.get("failed") or each.get("unreachable")]
     return Checked(
         name=name,
         runs_kas=node["runs_kas"],
         own_urls=node["own_urls"],
-        info=info,
+        info={**_NOT_KNOWN, **results.info.get("kas", {})},
         secret_names=node["secrets"],
-        probe=reached.get("probe") or {},
-        rails_probe=reached.get("rails_probe"),
-        changed=("would: " if is_check and done else "") + ", ".join(done) or "-",
+        probe=results.reached.get("probe") or {},
+        rails_probe=results.reached.get("rails_probe"),
+        changed=done,
+        is_check=is_check,
         seconds=reconfigured.get("duration_s"),
         deployment=node["deployment"],
+        is_present=node["state"] == "present",
+        is_pending=bool(results.dry_run.get("pending")) and not written,
+        failures=[str(each.get("msg", "It failed.")).replace(f"{name}: ", "", 1) for each in failed],
     )
 
 
@@ -95,25 +133,36 @@ def table(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
 
 
 def _row(node: Checked, nodes: Sequence[Checked], names: Mapping[str, str]) -> tuple[str, ...]:
-    urls = node.info["own_private_api_urls"] or node.own_urls
-    ready = "yes" if node.info["ready"] else "no"
+    url = ", ".join(node.urls) or ("-" if node.runs_kas else "no KAS")
+    ready = {True: "yes", False: "no", None: "-"}[node.info["ready"]]
     return (
         node.name,
         node.info["gitlab_version"] or "-",
-        ", ".join(urls) or "-" if node.runs_kas else "no KAS",
+        url if node.is_present else "uninstalled",
         ready if node.runs_kas else "-",
         _reached(node.peers, names),
         _reached(node.rails_peers, {}),
-        _shared(node, nodes),
-        node.changed,
+        secrets(node, nodes) or "-",
+        _changed(node),
         "-" if node.seconds is None else f"{node.seconds:.0f}",
     )
 
 
-def _shared(node: Checked, nodes: Sequence[Checked]) -> str:
-    """What is known of the node's secrets: fingerprints are of what was set, calls show what is in use."""
-    if not node.secret_names:
-        return "-"
+def _changed(node: Checked) -> str:
+    if node.failures:
+        return ", ".join([*node.changed, "failed"])
+    if node.changed:
+        return ("would: " if node.is_check else "") + ", ".join(node.changed)
+    return "pending" if node.is_pending else "-"
+
+
+def secrets(node: Checked, nodes: Sequence[Checked]) -> str | None:
+    """What is known of the node's secrets: fingerprints are of what was set, calls show what is in use.
+
+    "differ", "same" (by their fingerprints), "proved" (by answered calls); None where it shares none.
+    """
+    if not any(name in node.info["secrets"] for name in node.secret_names):
+        return None
     if any(node.name in each.hosts for each in _secrets(nodes)):
         return "differ"
     calls = [*node.peers, *node.rails_peers]
@@ -122,8 +171,10 @@ def _shared(node: Checked, nodes: Sequence[Checked]) -> str:
 
 def findings(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[Sentence]:
     """What is not as it should be, and what to do about it."""
-    found: list[Sentence] = []
+    found = failures(nodes)
     for node in nodes:
+        if node.failures or not node.is_present:
+            continue  # nothing else is known for certain, or asked for
         for rule in (_problems, _service, _pending, _published, _not_asked):
             found += of(node.name, rule(node))
         unreached = [
@@ -136,7 +187,15 @@ def findings(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[Sentenc
     return joined([*found, *_secrets(nodes)])
 
 
+def failures(nodes: Sequence[Checked]) -> list[Sentence]:
+    """What failed on each node."""
+    return [sentence for node in nodes for sentence in of(node.name, node.failures)]
+
+
 def _reached(peers: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:
+    """The names of those that are reached, of many how many."""
+    if len(peers) > _MOST_NAMES:
+        return f"{sum(peer['reachable'] for peer in peers)} of {len(peers)}"
     return ", ".join(dict.fromkeys(names.get(peer["url"], peer["url"]) for peer in peers if peer["reachable"])) or "-"
 
 
@@ -189,7 +248,9 @@ def _secrets(nodes: Sequence[Checked]) -> Iterator[Sentence]:
     """All nodes of a deployment that share a secret must have the same one."""
     first: dict[tuple[str, str], tuple[str, str]] = {}
     for node in nodes:
-        for name in node.secret_names:
+        for name in node.secret_names if node.is_present else ():
+            if name not in node.info["secrets"]:
+                continue
             fingerprint = node.info["secrets"][name]["fingerprint"]
             other, known = first.setdefault((node.deployment, name), (node.name, fingerprint))
             if fingerprint != known:

@@ -88,10 +88,9 @@ def make(
         files[f"{name}.kas_info.json"] = info
         if name in pending:
             files[f"{name}.gitlab_rb.json"] = {**_ALIKE["gitlab_rb"], "changed": True, "settings_changed": ["roles"]}
-        files[f"{name}.kas_probe.json"] = {
-            **_reached([url for other, url in urls.items() if other != name]),
-            "rails": _reached(["grpc://localhost:8153"]),
-        }
+        others, rails = [url for other, url in urls.items() if other != name], _reached(["grpc://localhost:8153"])
+        # A node without any other KAS to call asks for Rails alone.
+        files[f"{name}.kas_probe.json"] = {**_reached(others), "rails": rails} if others else rails
     files.update({f"{of}.json": answer for of, answer in (answers or {}).items()})
     for file, answer in files.items():
         (folder / file).write_text(json.dumps(answer))

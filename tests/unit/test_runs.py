@@ -67,6 +67,15 @@ def test_ansible_warns_of_nothing(tmp_path: Path, arguments: list[str]) -> None:
     assert not re.search("WARN|DEPRECAT", shown), shown
 
 
+@pytest.mark.parametrize(("serial", "batches"), [("2", 2), ("", 3)])
+def test_batches(tmp_path: Path, serial: str, batches: int) -> None:
+    """By the inventory; the plan hands it to the play."""
+    inventory = simulated.make(
+        tmp_path / "nodes", 3, ["node1", "node2", "node3"], variables={"node1": {"kas_serial": serial}}
+    )
+    assert run("deploy", inventory).count("PLAY [Change one node after another]") == batches
+
+
 def run(playbook: str, inventory: Path, *options: str) -> str:
     """What ansible-playbook shows."""
     done = subprocess.run(

@@ -265,4 +265,44 @@ def test_the_report(planned, displayed):
         "kas1  19.3.0   grpc://10.0.0.1:8155  yes    kas2     -              proved   -        -",
         "kas2  19.3.0   grpc://10.0.0.2:8155  yes    -        -              same     -        -",
     ]
+    report = result["ansible_stats"]["data"]["gitlab_kas_report"]
+    assert (report["result"], report["failed"]) == ("problems", ["kas2"])
+    assert [node["reached"] for node in report["nodes"]] == [1, 0]
+    assert result["ansible_stats"]["per_host"] is False
     assert on_stage.run(kas_report.ActionModule, "kas1", check_mode=True)["findings"] == []
+
+
+def test_the_report_of_a_failed_turn(planned, displayed):
+    """Of all nodes of the play, though the batch is one; nothing is judged before the calls."""
+    on_stage = planned({"kas1": {}, "kas2": {}, "kas3": {}})
+    on_stage.batch = ["kas2"]
+    on_stage.register("kas1", __kas_written={"changed": True, "settings_changed": ["roles"]}, __kas_reconfigured={})
+    on_stage.register("kas2", __kas_written={"failed": True, "msg": "kas2: It is broken.\nkas3: not changed yet."})
+    on_stage.register("kas3", __kas_dry_run={"pending": ["roles"]})
+    result = on_stage.run(kas_report.ActionModule, "kas2")
+    assert [(each["hosts"], each["fails"]) for each in result["findings"]] == [(("kas2",), ("kas2",))]
+    assert [line.split()[-2] for line in displayed[1:]] == ["gitlab.rb", "failed", "pending"]
+    assert result["ansible_stats"]["data"]["gitlab_kas_report"]["result"] == "failed"
+
+
+def test_a_report_that_cannot_be_written_any_more(planned, tmp_path, displayed):
+    (tmp_path / "d").mkdir()
+    on_stage = planned({"kas1": {"kas_report_path": str(tmp_path / "d" / "r")}})
+    (tmp_path / "d" / "r").unlink()
+    (tmp_path / "d").rmdir()
+    result = on_stage.run(kas_report.ActionModule, "kas1")
+    assert result["failed"] is True
+    assert result["msg"].endswith("make it, or set another path.")
+    assert result["ansible_stats"]["data"]["gitlab_kas_report"]["result"] == "unverified"
+
+
+@pytest.mark.parametrize(("plugin", "named"), [(kas_node.ActionModule, "kas1: "), (kas_report.ActionModule, "")])
+def test_nothing_without_a_plan(stage, plugin, named):
+    """--skip-tags always leaves it out."""
+    arguments = {"step": "write"} if named else {}
+    result = stage({"kas1": {}}).run(plugin, "kas1", **arguments)
+    assert result["failed"] is True
+    assert result["msg"] == (
+        f"{named}There is no plan, and nothing is done without; leave out --skip-tags always, and plan before anything"
+        " else."
+    )

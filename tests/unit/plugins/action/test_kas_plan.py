@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from types import MappingProxyType
 
@@ -339,3 +340,30 @@ def test_an_inventory_without_groups(plan):
     assert refusals(plan(groups={}))[0] == (
         "kas1, kas2: the inventory's group gitlab_kas has no host; put the nodes that run KAS into it."
     )
+
+
+def test_the_report_so_far(plan, tmp_path):
+    path = str(tmp_path / "report.json")
+    made = plan(kas1={**CIDR, "kas_report_path": path}, batch=["kas1"])
+    report = made["ansible_stats"]["data"]["gitlab_kas_report"]
+    assert made["ansible_stats"]["per_host"] is False
+    assert (report["result"], [node["name"] for node in report["nodes"]]) == ("planned", ["kas1"])
+    assert json.loads((tmp_path / "report.json").read_text()) == report
+    assert made["report_path"] == path
+    assert SECRET not in json.dumps(report)
+
+
+def test_a_report_that_cannot_be_written_is_refused(plan, tmp_path):
+    made = plan(kas2={**CIDR, "kas_report_path": f"{tmp_path}/d/r"})
+    assert made["refusals"] == [
+        {
+            "hosts": ("kas1", "kas2"),
+            "text": f"kas_report_path is '{tmp_path}/d/r', but there is no directory {tmp_path}/d on the controller;"
+            " make it, or set another path.",
+            "is_unreachable": False,
+            "fails": ("kas1", "kas2"),
+        }
+    ]
+    assert "nodes" not in made
+    report = made["ansible_stats"]["data"]["gitlab_kas_report"]
+    assert (report["result"], report["failed"], report["nodes"]) == ("refused", ["kas1", "kas2"], [])

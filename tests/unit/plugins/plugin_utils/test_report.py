@@ -6,7 +6,13 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report import Checked, checked, findings, table
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report import (
+    Checked,
+    Results,
+    checked,
+    findings,
+    table,
+)
 
 URLS = {"kas1": "grpc://10.0.0.1:8155", "kas2": "grpc://10.0.0.2:8155"}
 INTERNAL = "grpc://lb.example.com:8153"
@@ -14,7 +20,16 @@ NAMES = {url: name for name, url in URLS.items()}
 
 
 def node(
-    name="kas1", peers=(), runs_kas=True, fingerprint="aaaaaaaaaaaa", rails=None, changed="-", seconds=None, **info
+    name="kas1",
+    peers=(),
+    runs_kas=True,
+    fingerprint="aaaaaaaaaaaa",
+    rails=None,
+    changed=(),
+    seconds=None,
+    failures=(),
+    is_present=True,
+    **info,
 ):
     healthy = {
         "blocking_errors": [],
@@ -39,6 +54,8 @@ def node(
         rails_probe=rails,
         changed=changed,
         seconds=seconds,
+        failures=failures,
+        is_present=is_present,
     )
 
 
@@ -53,7 +70,7 @@ def rails(reachable=True, text="reachable", remedy=""):
 
 def test_table():
     nodes = [
-        node("kas1", [peer("kas2")], changed="gitlab.rb, reconfigured", seconds=12.3),
+        node("kas1", [peer("kas2")], changed=["gitlab.rb", "reconfigured"], seconds=12.3),
         node("kas2", [peer("kas1", False)], ready=False, own_private_api_urls=[], fingerprint="bbbbbbbbbbbb"),
     ]
     assert table(nodes, NAMES) == [
@@ -101,31 +118,47 @@ def test_table_of_a_kas_whose_url_nobody_knows():
     assert table([unknown], {})[1] == "kas1  19.3.0   -        no     -        -              -        -        -"
 
 
-NODE = {"deployment": "", "runs_kas": True, "own_urls": [], "secrets": []}
-NOTHING = {"info": {}, "written": {}, "reconfigured": {}, "reached": {}, "is_check": False}
+def test_table_of_a_node_that_is_taken_back_and_one_that_does_not_answer():
+    results = Results(info={"unreachable": True, "msg": "kas2: No route to host"})
+    nodes = [node("kas1", runs_kas=False, is_present=False), checked("kas2", NODE, results, is_check=False)]
+    assert table(nodes, NAMES)[1:] == [
+        "kas1  19.3.0   uninstalled  -      -        -              same     -        -",
+        "kas2  -        -            -      -        -              -        failed   -",
+    ]
+    assert list(map(str, findings(nodes, NAMES))) == ["kas2: No route to host"]
+
+
+def test_table_of_many_nodes_counts_them():
+    peers = [peer("kas2")] * 98 + [peer("kas2", False)]
+    assert "  98 of 99  " in table([node("kas1", peers)], NAMES)[1]
+
+
+NODE = {"deployment": "", "state": "present", "runs_kas": True, "own_urls": [], "secrets": ["api_secret_key"]}
+WRITTEN = {"changed": True, "settings_changed": ["external_url"]}
+PENDING = {"pending": ["roles"]}
+BROKEN = {"failed": True, "msg": "kas1: It is broken."}
 
 
 @pytest.mark.parametrize(
-    ("returned", "changed"),
+    ("returned", "is_check", "changed"),
     [
-        ({}, "-"),
-        ({"written": {"changed": True, "settings_changed": ["external_url"]}}, "gitlab.rb"),
-        ({"written": {"changed": True, "settings_changed": []}}, "files"),
-        ({"reconfigured": {"reason": "It has changed.", "restarted": True}}, "reconfigured"),
-        ({"reconfigured": {"reason": None, "restarted": True}}, "restarted"),
-        ({"reconfigured": {"reason": None, "started": True}}, "started"),
-        (
-            {
-                "written": {"changed": True, "settings_changed": ["external_url"]},
-                "reconfigured": {"reason": "It has changed."},
-                "is_check": True,
-            },
-            "would: gitlab.rb, reconfigured",
-        ),
+        ({}, False, "-"),
+        ({"written": WRITTEN}, False, "gitlab.rb"),
+        ({"written": {"changed": True, "settings_changed": []}}, False, "files"),
+        ({"reconfigured": {"reason": "It has changed.", "restarted": True}}, False, "reconfigured"),
+        ({"reconfigured": {"reason": None, "restarted": True}}, False, "restarted"),
+        ({"reconfigured": {"reason": None, "started": True}}, False, "started"),
+        ({"written": WRITTEN, "reconfigured": {"reason": "It has."}}, True, "would: gitlab.rb, reconfigured"),
+        ({"dry_run": PENDING}, False, "pending"),
+        ({"dry_run": PENDING, "written": WRITTEN}, False, "gitlab.rb"),
+        ({"dry_run": PENDING, "written": WRITTEN, "reconfigured": BROKEN}, False, "gitlab.rb, failed"),
+        ({"dry_run": PENDING, "written": BROKEN}, False, "failed"),
     ],
 )
-def test_what_has_changed(returned, changed):
-    assert checked("kas1", NODE, **{**NOTHING, **returned}).changed == changed
+def test_what_has_changed(returned, is_check, changed):
+    found = checked("kas1", NODE, Results(**returned), is_check=is_check)
+    heading, line = table([found], {})
+    assert line[heading.index("changed") : heading.index("seconds")].strip() == changed
 
 
 @pytest.mark.parametrize(
@@ -192,6 +225,8 @@ def test_what_has_changed(returned, changed):
             [node("kas1", rails={"peers": [], "msg": "The file does not exist; run gitlab-ctl reconfigure."})],
             ["kas1: The file does not exist; run gitlab-ctl reconfigure."],
         ),
+        ([node(failures=["It is broken."], reconfigure_pending="gitlab.rb has changed.")], ["kas1: It is broken."]),
+        ([node(is_present=False, runs_kas=False), node("kas2", fingerprint="bbbbbbbbbbbb")], []),
         (
             [node("kas1"), node("kas2", fingerprint="bbbbbbbbbbbb")],
             [

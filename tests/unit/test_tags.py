@@ -1,0 +1,195 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stages by tags, and the report of each run: whole playbooks on simulated nodes (tests/bench/simulated.py).
+
+Nothing is changed without a plan, what a stage needs runs before it, and no run is green that does nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.playbook.block import Block
+from ansible.playbook.play import Play
+from ansible.playbook.task import Task
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COLLECTIONS = ROOT / ".ansible" / "collections"
+sys.path.append(str(ROOT / "tests" / "bench"))
+
+import simulated  # noqa: E402
+
+LOOK = ["kas_info", "gitlab_rb"]
+CHANGE = ["gitlab_rb", "gitlab_reconfigure", "kas_info", "kas_socket_directory"]
+CALL = ["kas_probe"]
+NO_PLAN = "There is no plan, and nothing is done without; leave out --skip-tags always, and plan before anything else."
+
+
+@pytest.mark.parametrize(
+    ("tags", "modules", "result"),
+    [
+        ("", [*LOOK, *CHANGE, *CALL], "ok"),
+        ("--tags preflight", LOOK, "unverified"),
+        ("--tags deploy", [*LOOK, *CHANGE], "unverified"),
+        ("--tags verify", [*LOOK, *CALL], "ok"),
+        ("--tags deploy,verify --skip-tags preflight", [*LOOK, *CHANGE, *CALL], "ok"),
+        ("--skip-tags deploy", [*LOOK, *CALL], "ok"),
+        ("--skip-tags preflight,verify", [*LOOK, *CHANGE], "unverified"),
+        ("--skip-tags all", LOOK, "unverified"),
+    ],
+)
+def test_stages(tmp_path: Path, tags: str, modules: Sequence[str], result: str) -> None:
+    folder = tmp_path / "nodes"
+    done, report = run("deploy", simulated.make(folder, 1, ["node1"]), *tags.split())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert simulated.module_runs(folder) == {"node1": modules}
+    assert report is not None
+    assert (report["result"], [node["name"] for node in report["nodes"]]) == (result, ["node1"])
+    assert re.findall(r"^node1  19", done.stdout, re.MULTILINE), "the table is shown"
+    assert "skipping" not in done.stdout
+
+
+STAGES = ("preflight", "deploy", "verify")
+SUBSETS = [frozenset(chosen) for size in range(4) for chosen in combinations(STAGES, size)]
+
+
+def test_every_combination() -> None:
+    """Which tasks are left with any tags and any tags to skip: each task's tags, and Ansible's own rule for them."""
+    listed = ansible_playbook("deploy", "localhost,", {}, "--list-tasks").stdout
+    tasks = {}
+    for name, tags in re.findall(r"^      (.+)\tTAGS: \[(.*)\]$", listed, re.MULTILINE):
+        tasks[name] = Task(block=Block(play=Play()))
+        tasks[name].tags = tags.split(", ")
+    assert set(TASKS) <= set(tasks)
+    for only, skipped in product(SUBSETS, SUBSETS):
+        wanted = {"always", *((only or set(STAGES)) - skipped)}
+        for name, stage in TASKS.items():
+            runs = tasks[name].evaluate_tags(only or ["all"], skipped, {})
+            assert runs == (stage in wanted), (name, only, skipped)
+
+
+TASKS = {
+    "Check that there is something to do": "always",
+    "kasops.gitlab_kas.kas : Plan the settings of every node": "always",
+    "kasops.gitlab_kas.kas : Dry-run the changes of this node": "always",
+    "Find the nodes with pending changes": "always",
+    "Change this node": "deploy",
+    "kasops.gitlab_kas.kas_verify : Call every other KAS": "verify",
+    "kasops.gitlab_kas.kas_verify : Report the state of the nodes": "always",
+    "kasops.gitlab_kas.kas_verify : Fail the nodes with which anything is wrong": "verify",
+}
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ("--tags depoly,verify", "--tags or --skip-tags names depoly, which is no stage of this playbook; its"),
+        ("--skip-tags depoly", "--tags or --skip-tags names depoly, which is no stage of this playbook; its"),
+        ("--tags untagged", "--tags or --skip-tags names untagged, which is no stage of this playbook; its"),
+        ("--skip-tags always", f"node1: {NO_PLAN}"),
+        ("--tags verify --skip-tags always", f"node1: {NO_PLAN}"),
+    ],
+)
+def test_refused_tags(tmp_path: Path, tags: str, said: str) -> None:
+    folder = tmp_path / "nodes"
+    done, _report = run("deploy", simulated.make(folder, 1, ["node1"]), *tags.split(), "--limit", "node1")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f'"msg": "{said}' in done.stdout
+    assert simulated.module_runs(folder) == {}
+
+
+BROKEN = {"failed": True, "msg": "It is broken."}
+NOT_BEGUN = "node2: not changed yet, or not to the end, since node1 has failed; fix the cause"
+
+
+@pytest.mark.parametrize(
+    ("special", "options", "expected", "rows"),
+    [
+        pytest.param(
+            {"variables": {"node2": {"kas_enabled": "maybe"}}},
+            [],
+            ("refused", ["node2"], ["node2: kas_enabled is 'maybe'; set true or false."]),
+            {},
+            id="refused",
+        ),
+        pytest.param(
+            {"answers": {"node2.gitlab_rb": BROKEN}},
+            [],
+            ("planned", [], []),
+            {"node1": (None, None, False), "node2": (None, None, False)},
+            id="dry-run",
+        ),
+        pytest.param(
+            {"pending": ["node1", "node2"], "answers": {"node1.gitlab_reconfigure": BROKEN}},
+            [],
+            ("failed", ["node1"], ["node1: It is broken.", NOT_BEGUN]),
+            {"node1": (["gitlab.rb"], False, True), "node2": ([], True, False)},
+            id="a turn",
+        ),
+        pytest.param(
+            {"answers": {"node1.kas_probe": {**BROKEN, "peers": []}}},
+            [],
+            ("problems", ["node1"], ["node1: It is broken."]),
+            {"node1": ([], False, False), "node2": ([], False, False)},
+            id="problems",
+        ),
+        pytest.param(
+            {"pending": ["node1"]},
+            ["--check"],
+            ("unverified", [], []),
+            {"node1": (["gitlab.rb", "reconfigured"], False, False), "node2": ([], False, False)},
+            id="check mode",
+        ),
+        pytest.param(
+            {"pending": ["node1"]},
+            ["--limit", "node2"],
+            ("ok", [], []),
+            {"node2": ([], False, False)},
+            id="limit",
+        ),
+    ],
+)
+def test_reports(
+    tmp_path: Path, special: dict[str, Any], options: list[str], expected: tuple[Any, ...], rows: dict[str, Any]
+) -> None:
+    """In the artifacts and in the file alike, however the run ends."""
+    path = tmp_path / "report.json"
+    options = [*options, "--extra-vars", f"kas_report_path={path}"]
+    _done, report = run("deploy", simulated.make(tmp_path / "nodes", 2, **special), *options)
+    assert report == json.loads(path.read_text())
+    assert (report["result"], report["failed"]) == expected[:2]
+    assert [problem[: len(begin)] for problem, begin in zip(report["problems"], expected[2])] == expected[2]
+    assert report["check"] is ("--check" in options)
+    found = {node["name"]: (node["changed"], node["pending"], node["failed"]) for node in report["nodes"]}
+    assert found == rows
+
+
+def run(
+    playbook: str, inventory: Path, *options: str
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any] | None]:
+    """What ansible-playbook shows, and the report among its statistics."""
+    done = ansible_playbook(playbook, str(inventory), simulated.environment(inventory.parent, COLLECTIONS), *options)
+    shown = re.search(r"^\tRUN: (.*)$", done.stdout, re.MULTILINE)
+    return done, json.loads(shown[1])["gitlab_kas_report"] if shown else None
+
+
+def ansible_playbook(
+    playbook: str, inventory: str, environment: dict[str, str], *options: str
+) -> subprocess.CompletedProcess[str]:
+    command = Path(sys.executable).with_name("ansible-playbook")
+    return subprocess.run(
+        [command, "-i", inventory, f"kasops.gitlab_kas.{playbook}", *options],
+        env={**environment, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_SHOW_CUSTOM_STATS": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
