@@ -65,12 +65,8 @@ options:
     description:
       - A JMESPath expression that selects the candidate addresses, a list of texts, from the facts. There the facts'
         names do not begin with C(ansible_).
-      - The default selects every address of every interface.
-      - A list of addresses is taken as it is if this is not given.
+      - If not given, every address of every interface counts, and a list of addresses is taken as it is.
     type: str
-    default: >-
-      [all_ipv4_addresses, all_ipv6_addresses,
-      values(@)[*].[ipv4.address, ipv4_secondaries[].address, ipv6[].address][]][][]
 requirements:
-  - jmespath, on the controller
+  - jmespath on the controller, only for O(query)
 """

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _private_api
@@ -17,38 +18,49 @@ try:
 except ImportError:
     jmespath = None
 
-# Every address of every interface. The two lists leave out loopback, which KAS counts like any other address and
-# the interfaces hold; an address found twice counts once.
-DEFAULT_QUERY = (
-    "[all_ipv4_addresses, all_ipv6_addresses,"
-    " values(@)[*].[ipv4.address, ipv4_secondaries[].address, ipv6[].address][]][][]"
-)
-
 
 def private_api_addresses(facts: object, query: object = None) -> list[str]:
     """The addresses in a host's facts, or those of a list. Raises PrivateApiError."""
     if not isinstance(facts, (dict, list)):
         raise PrivateApiError("The input must be a host's facts or a list of its addresses; give ansible_facts.")
-    if query in (None, ""):
-        if isinstance(facts, list):
-            return _private_api.addresses(facts)
-        query = DEFAULT_QUERY
-    return _private_api.addresses(select(facts, query))
+    if query not in (None, ""):
+        return _private_api.addresses(select(facts, query))
+    return _private_api.addresses(facts if isinstance(facts, list) else list(_all_addresses(_named(facts))))
 
 
-def select(facts: dict[str, Any] | list[Any], query: object, library: Any = jmespath) -> list[str]:
-    """What the JMESPath expression query yields of the facts, by their names without ansible_.
+def _named(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts by their names without ansible_."""
+    return {name.removeprefix("ansible_"): value for name, value in facts.items()}
 
-    library is the module jmespath, None if the controller has none.
+
+def _all_addresses(facts: dict[str, Any]) -> Iterator[Any]:
+    """Every address of every interface.
+
+    The two lists leave out loopback, which KAS counts like any other address and the interfaces hold; an address found
+    twice counts once.
     """
+    for name in ("all_ipv4_addresses", "all_ipv6_addresses"):
+        yield from facts.get(name) or []
+    for interface in facts.values():
+        if isinstance(interface, dict):
+            parts = [interface.get("ipv4"), interface.get("ipv4_secondaries"), interface.get("ipv6")]
+            for found in (part if isinstance(part, list) else [part] for part in parts):
+                yield from (each["address"] for each in found if isinstance(each, dict) and each.get("address"))
+
+
+def select(facts: dict[str, Any] | list[Any], query: object) -> list[str]:
+    """What the JMESPath expression query yields of the facts, by their names without ansible_."""
     if not isinstance(query, str):
         raise PrivateApiError("query must be text; give a JMESPath expression that yields a list of addresses.")
-    if library is None:
-        raise PrivateApiError("Facts cannot be searched without Python's jmespath; install it on the controller.")
+    if jmespath is None:
+        raise PrivateApiError(
+            f"query is {shown(query)}, but the controller's Python has no jmespath; install it there (pip install"
+            " jmespath), or leave the query out."
+        )
     if isinstance(facts, dict):
-        facts = {name.removeprefix("ansible_"): value for name, value in facts.items()}
+        facts = _named(facts)
     try:
-        expression = library.compile(query)
+        expression = jmespath.compile(query)
     except ValueError as error:  # every error of jmespath is one
         cause = str(error).splitlines()[0].rstrip(":")
         raise PrivateApiError(f"query {shown(query)} is not a JMESPath expression ({cause}); correct it.") from error

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.kasops.gitlab_kas.plugins.doc_fragments.private_api import ModuleDocFragment
 from ansible_collections.kasops.gitlab_kas.plugins.filter import own_private_api_url
 from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url import (
     FilterModule,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._facts import DEFAULT_QUERY, select
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _facts
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._facts import select
 from jinja2 import StrictUndefined, UndefinedError
 
 FILTERS = FilterModule().filters()
@@ -219,15 +219,16 @@ def test_undefined(arguments: list[Any], options: dict[str, Any]) -> None:
         FILTERS["own_private_api_url"](*arguments, **options)
 
 
-def test_without_jmespath() -> None:
+def test_without_jmespath(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a query needs it."""
+    monkeypatch.setattr(_facts, "jmespath", None)
+    assert FILTERS["private_api_addresses"](FACTS) == ADDRESSES
     with pytest.raises(PrivateApiError) as refused:
-        select(FACTS, DEFAULT_QUERY, library=None)
-    assert str(refused.value) == ("Facts cannot be searched without Python's jmespath; install it on the controller.")
-
-
-def test_documented_default_query() -> None:
-    options = yaml.safe_load(ModuleDocFragment.FACTS)["options"]
-    assert options["query"]["default"] == DEFAULT_QUERY
+        select(FACTS, "[default_ipv4.address]")
+    assert str(refused.value) == (
+        "query is '[default_ipv4.address]', but the controller's Python has no jmespath; install it there (pip install"
+        " jmespath), or leave the query out."
+    )
 
 
 @pytest.mark.parametrize("name", FILTERS)
