@@ -114,7 +114,7 @@ def release(value: Any) -> str:
 def secret_remedy(name: str) -> str:
     """What to set for one of the three secrets."""
     size = SECRETS[name]
-    return f"set {size} random bytes in strict Base64, as 'openssl rand -base64 -A {size}' prints them"
+    return f"set {size} random bytes in strict Base64, as 'openssl rand {size} | openssl base64 -A' prints them"
 
 
 # By the name of the variable; an option within one has that one's name and a dot before its own.

@@ -960,7 +960,7 @@ REFUSALS = [
         {"kas_secrets_values": {"api_secret_key": SHORT}},
         [
             "kas1: kas_secrets_values.api_secret_key holds 5 bytes instead of 32; set 32 random bytes in strict Base64,"
-            " as 'openssl rand -base64 -A 32' prints them."
+            " as 'openssl rand 32 | openssl base64 -A' prints them."
         ],
     ),
     (
@@ -969,7 +969,7 @@ REFUSALS = [
         [
             "kas1: kas_secrets_values.api_secret_key is not strict Base64 (one line, no spaces, padded with '=');"
             " set 32"
-            " random bytes in strict Base64, as 'openssl rand -base64 -A 32' prints them."
+            " random bytes in strict Base64, as 'openssl rand 32 | openssl base64 -A' prints them."
         ],
     ),
     (
@@ -977,7 +977,7 @@ REFUSALS = [
         {"kas_secrets_values": {"websocket_token_secret_key": "hunter2"}},
         [
             "kas1: kas_secrets_values.websocket_token_secret_key is not strict Base64 (one line, no spaces, padded with"
-            " '='); set 72 random bytes in strict Base64, as 'openssl rand -base64 -A 72' prints them."
+            " '='); set 72 random bytes in strict Base64, as 'openssl rand 72 | openssl base64 -A' prints them."
         ],
     ),
     (

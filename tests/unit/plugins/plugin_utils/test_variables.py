@@ -275,7 +275,7 @@ def given_back(value):
                 "kas_secrets_values",
                 {"websocket_token_secret_key": value},
                 f"kas_secrets_values.websocket_token_secret_key is {said}; set 72 random bytes in strict Base64, as"
-                " 'openssl rand -base64 -A 72' prints them.",
+                " 'openssl rand 72 | openssl base64 -A' prints them.",
             )
             for value, said in (({"a": 1}, "a mapping"), (12, "a number"), (True, "a boolean"))
         ),
