@@ -7,10 +7,14 @@ import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import VARIABLE_OF_KEY
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import KEYS
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ROOT / "README.md",
+    ROOT / "README.ko.md",
     ROOT / "CONTRIBUTING.md",
     *sorted(ROOT.glob("docs/*.md")),
     *sorted(ROOT.glob("roles/*/README.md")),
@@ -36,3 +40,51 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_changelog_fragments_are_restructured_text(fragment: Path) -> None:
     """The markup of modules' documentation would stand in the changelog as it is."""
     assert re.findall(r"\b(?:B|C|E|I|M|O|P|RV|V)\([^)]*\)", fragment.read_text()) == []
+
+
+# What GitLab's installation guide for KAS names.
+GUIDE = [
+    *[
+        f"gitlab_kas['{key}']"
+        for key in ("enable", "env", "api_secret_key", "private_api_secret_key", "gitlab_address")
+    ],
+    *[f"gitlab_kas['{api}_api_listen_{part}']" for api in ("internal", "private") for part in ("network", "address")],
+    *[f"gitlab_rails['gitlab_kas_{name}_url']" for name in ("external", "internal", "external_k8s_proxy")],
+    "gitlab_kas_external_url",
+    *[f"OWN_PRIVATE_API_{name}" for name in ("URL", "HOST", "CIDR", "PORT", "SCHEME")],
+    "SSL_CERT_DIR",
+    "mkdir -p /var/opt/gitlab/gitlab-kas/sockets/",
+    "kubectl logs",
+    "configuration file not found",
+]
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table below a heading of docs/settings.md."""
+    section = (ROOT / "docs/settings.md").read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| ")][
+        2:
+    ]
+
+
+def test_every_setting_of_the_guide_has_its_place() -> None:
+    settings = " ".join(cells[0] for cells in rows("From the installation guide to variables"))
+    assert [name for name in GUIDE if f"`{name}`" not in settings and name not in settings] == []
+
+
+def test_every_key_of_gitlab_kas_has_its_variable() -> None:
+    table = [(cells[0], cells[1]) for cells in rows("Every key of gitlab_kas")]
+    keys = sorted({*KEYS, *VARIABLE_OF_KEY})
+    assert table == [(f"`gitlab_kas['{key}']`", f"`{VARIABLE_OF_KEY.get(key, f'kas_settings.{key}')}`") for key in keys]
+
+
+# A channel of Redis, a field of KAS's log, and keys that the Helm chart gives its Kubernetes Secrets.
+NOT_VARIABLES = {"kas_events", "kas_url", "kas_shared_secret", "kas_private_api_secret", "kas_websocket_token_secret"}
+
+
+def test_variables_of_the_guides_exist() -> None:
+    named = {
+        name for page in PAGES for name in re.findall(r"`(kas_[a-z0-9_]+)`", page.read_text()) if not name.endswith("_")
+    }
+    roles_and_plugins = {path.stem for kind in ("roles/*", "plugins/*/*") for path in ROOT.glob(kind)}
+    assert sorted(named - set(DEFAULTS) - roles_and_plugins - NOT_VARIABLES) == []
