@@ -10,7 +10,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+
 ROOT = Path(os.environ["KAS_DOCS_ROOT"])
+# Where a label of Ansible's own documentation leads. Named here, since its index cannot be fetched everywhere.
+ANSIBLE = "https://docs.ansible.com/ansible/latest"
+ANSIBLE_PAGES = {
+    "common_return_values": "reference_appendices/common_return_values",
+    "ansible_configuration_settings": "reference_appendices/config",
+}
 REPOSITORY = "https://gitlab.com/kasops/gitlab_kas/-/tree/main"
 
 project = "kasops.gitlab_kas"
@@ -38,5 +46,14 @@ def link_to_repository(app: Any, page: str, source: list[str]) -> None:
     source[0] = re.sub(r"\]\((?!\w+:)([^)#\s]+)(#[^)]*)?\)", resolved, source[0])
 
 
+def ansible_page(app: Any, env: Any, node: Any, content: Any) -> Any:
+    """A link to Ansible's own documentation; None for what is not there, which is a broken link then."""
+    label = node.get("reftarget", "")
+    builtin = re.match(r"ansible_collections\.ansible\.builtin\.(\w+?_(?:module|filter|lookup))(?:__|$)", label)
+    page = f"collections/ansible/builtin/{builtin[1]}" if builtin else ANSIBLE_PAGES.get(label)
+    return page and nodes.reference("", "", content, refuri=f"{ANSIBLE}/{page}.html", internal=False)
+
+
 def setup(app: Any) -> None:
     app.connect("source-read", link_to_repository)
+    app.connect("missing-reference", ansible_page)
