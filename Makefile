@@ -5,7 +5,7 @@ ENV := . scripts/test-env.sh &&
 COLLECTION := .ansible/collections/ansible_collections/kasops/gitlab_kas
 SCENARIO ?= --all
 
-.PHONY: help setup demo test lint unit molecule sanity compat matrix fuzz package bench build changelog clean
+.PHONY: help setup demo test lint unit molecule sanity compat matrix fuzz package bench build docs changelog clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -59,6 +59,9 @@ bench: setup ## Measure whole runs and gitlab_rb; writes docs/performance.md (KA
 
 build: setup ## Build the collection's tarball
 	$(ENV) ansible-galaxy collection build --force
+
+docs: ## Build the documentation as a site in .cache/docs/html, and check its links
+	@scripts/docs.py
 
 changelog: setup ## Make the next release's part of CHANGELOG.md from changelogs/fragments/
 	$(ENV) cd $(COLLECTION) && antsibull-changelog release --reload-plugins --refresh --update-existing

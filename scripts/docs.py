@@ -5,7 +5,7 @@
 """Build the site in .cache/docs/html: README and guides as they are, and a page for every public plugin and role.
 
 The pages are laid out as in the repository, so a link between two Markdown files is one on the site, too. Modules that
-say that they are internal are left out.
+are internal are left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".cache/docs"
 SITE = ROOT / "docs/docsite/site"
 PAGES = ["README.md", "README.ko.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md"]
-INTERNAL = "This is internal;"  # in the notes of a module
+INTERNAL = "kasops.gitlab_kas.attributes.internal"  # the documentation fragment of modules that only the roles use
 
 
 def tools() -> Path:
@@ -43,8 +43,11 @@ def tools() -> Path:
 def public_collection() -> Path:
     """A copy of the collection without its internal modules, where ansible-doc finds it."""
     copy = BUILD / "collections/ansible_collections/kasops/gitlab_kas"
-    for name in ("docs", "meta", "plugins", "roles"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    without = shutil.ignore_patterns(
+        "__pycache__", "extra-docs.yml", "rst"
+    )  # which says where the guides are: they are here
+    for name in ("docs/docsite", "meta", "plugins", "roles"):
+        shutil.copytree(ROOT / name, copy / name, ignore=without)
     for name in ("galaxy.yml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy / name)
     for module in (copy / "plugins/modules").glob("*.py"):

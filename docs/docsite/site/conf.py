@@ -34,8 +34,8 @@ default_role = "any"
 nitpicky = False
 
 
-def link_to_repository(app: Any, page: str, source: list[str]) -> None:
-    """Point a link to a file that is no page of the site at the repository."""
+def adapt(app: Any, page: str, source: list[str]) -> None:
+    """Point a link to a file that is no page of the site at the repository, and leave tables of contents out."""
     folder = Path(page).parent
 
     def resolved(match: re.Match[str]) -> str:
@@ -43,7 +43,10 @@ def link_to_repository(app: Any, page: str, source: list[str]) -> None:
         is_page = (Path(app.srcdir) / target).is_file()
         return match[0] if is_page or not (ROOT / target).exists() else f"]({REPOSITORY}/{target}{match[2] or ''})"
 
-    source[0] = re.sub(r"\]\((?!\w+:)([^)#\s]+)(#[^)]*)?\)", resolved, source[0])
+    text = re.sub(
+        r"^\.\. contents::\n(?:   .*\n)+", "", source[0], flags=re.MULTILINE
+    )  # the theme has one beside the page
+    source[0] = re.sub(r"\]\((?!\w+:)([^)#\s]+)(#[^)]*)?\)", resolved, text)
 
 
 def ansible_page(app: Any, env: Any, node: Any, content: Any) -> Any:
@@ -55,5 +58,5 @@ def ansible_page(app: Any, env: Any, node: Any, content: Any) -> Any:
 
 
 def setup(app: Any) -> None:
-    app.connect("source-read", link_to_repository)
+    app.connect("source-read", adapt)
     app.connect("missing-reference", ansible_page)
