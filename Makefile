@@ -5,10 +5,11 @@ ENV := . scripts/test-env.sh &&
 COLLECTION := .ansible/collections/ansible_collections/kasops/gitlab_kas
 SCENARIO ?= --all
 
-.PHONY: help setup demo test lint unit molecule sanity compat matrix fuzz package bench build docs changelog clean
+.PHONY: help setup demo test lint unit molecule sanity compat execution-environment matrix fuzz package bench build docs changelog \
+  clean
 
 help: ## Show what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: ## Install what the tests and the demo need
 	@scripts/setup.sh
@@ -28,6 +29,9 @@ lint: setup ## Check style, types and Ansible's rules
 	$(ENV) antsibull-docs lint-collection-docs --plugin-docs .
 	$(ENV) antsibull-changelog lint
 	scripts/importer.sh
+	scripts/execution-environment.sh create
+	$(ENV) check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
+	$(ENV) check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	! command -v rubocop >/dev/null || rubocop scripts
 
 unit: setup ## Run the unit and the property tests, and hold the stand-in to the package's answers
@@ -41,6 +45,10 @@ sanity: ## Run ansible-test sanity on each ansible-core from 2.16 to 2.21 (15 mi
 
 compat: ## Try each ansible-core, and on nodes each Python from 3.9 on (20 minutes, the first time 40)
 	scripts/compat.sh
+
+execution-environment: setup ## Build the execution environment, and deploy the test hosts from within it
+	scripts/execution-environment.sh build
+	scripts/execution-environment.sh run
 
 matrix: setup ## Try ansible-core 2.16, 2.18, 2.19 and 2.21, and that none of them shows a secret
 	scripts/matrix.sh

@@ -10,7 +10,7 @@ if command -v "$engine" >/dev/null; then
     "$engine" rm --force --volumes "$host" >/dev/null 2>&1 || true
   done
   "$engine" network rm gitlab-kas-test >/dev/null 2>&1 || true
-  for image in gitlab-kas-test:bookworm debian-base:bookworm; do
+  for image in gitlab-kas-ee gitlab-kas-ee-base gitlab-kas-test:bookworm debian-base:bookworm; do
     "$engine" rmi "localhost/$image" >/dev/null 2>&1 || true
   done
   # What earlier builds of the image left without a name.
