@@ -55,7 +55,7 @@ options:
   state:
     description:
       - Whether O(settings) should be set or gone.
-      - V(reverted) takes back what O(record) holds and nothing else. A setting becomes what it was before the first
+      - V(reverted) restores what O(record) holds and nothing else. A setting becomes what it was before the first
         change, or goes if it was not there. One that was changed by other means since then stays, and so does one
         that replaced a secret, because no secret is ever put on record; RV(settings_left) names them.
     type: str
@@ -83,8 +83,8 @@ options:
       - A line of gitlab.rb that sets one of O(settings) behind that, or one that sets something in O(remove), is
         refused.
       - The file goes with its last setting, and so does the line. What O(record) says of gitlab.rb or of another file
-        is taken back in the same run, so going from one way to the other leaves nothing behind.
-      - Not used with O(state=reverted), which takes back what is on record in every file.
+        is restored in the same run, so going from one way to the other leaves nothing behind.
+      - Not used with O(state=reverted), which restores what is on record in every file.
     type: path
   backup:
     description: Whether to keep a copy of each old file beside it, with mode 0600.

@@ -47,7 +47,7 @@ options:
     description:
       - The path of its private key on the node, in PEM form, not encrypted.
       - With O(key_content), where that will be put.
-      - Without both, only the certificate is looked at.
+      - Without both, only the certificate is checked.
     type: path
   key_content:
     description:
@@ -88,7 +88,7 @@ notes:
 """
 
 EXAMPLES = r"""
-- name: Look at the certificate of the private API
+- name: Check the certificate of the private API
   kasops.gitlab_kas.kas_certificate_info:
     certificate: /etc/gitlab/ssl-kas/private-api.crt
     key: /etc/gitlab/ssl-kas/private-api.key
@@ -100,7 +100,7 @@ EXAMPLES = r"""
     that: looked.certificate.problems == []
     fail_msg: "{{ looked.certificate.problems | join(' ') }}"
 
-- name: Look at a certificate before it is put in place
+- name: Check a certificate before it is put in place
   kasops.gitlab_kas.kas_certificate_info:
     certificate: /etc/gitlab/ssl-kas/private-api.crt
     certificate_content: "{{ lookup('ansible.builtin.file', 'kas.crt', rstrip=false) }}"

@@ -73,7 +73,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at KAS
+- name: Gather information about KAS
   kasops.gitlab_kas.kas_info:
   register: looked
 

@@ -63,7 +63,7 @@ files:
   type: list
   elements: str
 settings_left:
-  description: The names of the settings that could not be taken back.
+  description: The names of the settings that could not be restored.
   returned: for V(write) and V(dry_run)
   type: list
   elements: str

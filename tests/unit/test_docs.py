@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import VARIABLE_OF_KEY
@@ -21,12 +22,17 @@ PAGES = [
 ]
 
 
-def test_variables_are_the_specs() -> None:
-    spec = importlib.util.spec_from_file_location("variables", ROOT / "scripts" / "variables.py")
+def script(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_variables_are_the_specs() -> None:
+    module = script("variables")
     assert module.DOCUMENT.read_text() == module.document(), "run: python scripts/variables.py"
 
 
@@ -95,3 +101,21 @@ def test_variables_of_the_guides_exist() -> None:
     }
     roles_and_plugins = {path.stem for kind in ("roles/*", "plugins/*/*") for path in ROOT.glob(kind)}
     assert sorted(named - set(DEFAULTS) - roles_and_plugins - NOT_VARIABLES) == []
+
+
+def test_broken_links_of_the_site(tmp_path: Path) -> None:
+    """The check of `make docs` knows a link that leads nowhere."""
+    (tmp_path / "guides").mkdir()
+    (tmp_path / "style.css").touch()
+    (tmp_path / "index.html").write_text(
+        '<link href="style.css"><a href="guides/tls.html#there">1</a><a href="https://example.com/no">2</a>'
+        '<a href="guides/tls.html#gone">3</a><a href="#">4</a><img src="gone.png">'
+    )
+    (tmp_path / "guides/tls.html").write_text(
+        '<h1 id="there">TLS</h1><a href="../index.html">5</a><a href="no.html">6</a>'
+    )
+    assert list(script("docs").broken_links(tmp_path)) == [
+        "guides/tls.html: no.html leads nowhere.",
+        "index.html: guides/tls.html#gone leads nowhere.",
+        "index.html: gone.png leads nowhere.",
+    ]
