@@ -40,10 +40,10 @@ unit: setup ## Run the unit and the property tests, and hold the stand-in to the
 molecule: setup ## Run Molecule's scenarios on three test hosts (SCENARIO="-s cluster" for one)
 	scripts/test-hosts.sh $(SCENARIO)
 
-sanity: ## Run ansible-test sanity on each ansible-core from 2.16 to 2.21 (15 minutes, the first time 30)
+sanity: ## Run ansible-test sanity on each ansible-core from 2.16 to 2.21 (half an hour and more)
 	scripts/sanity.sh
 
-compat: ## Try each ansible-core, and on nodes each Python from 3.9 on (20 minutes, the first time 40)
+compat: ## Try each ansible-core, and on nodes each Python from 3.9 on (half an hour and more)
 	scripts/compat.sh
 
 execution-environment: setup ## Build the execution environment, and deploy the test hosts from within it

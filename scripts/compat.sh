@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Try the collection on every supported ansible-core (KAS_TEST_CORES="2.16 2.21" for some of them): whole playbooks on
 # simulated nodes, where any warning fails, and the unit tests; then, with the newest of them, what runs on a node on each
-# Python that a node may have, as far as this machine has it. `make compat KAS_TEST_HOSTS=1` runs the scenario cluster on
-# each ansible-core besides.
+# Python that a node may have, as far as this machine has it. On test hosts, `make matrix` runs the scenario secrets.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cores=${KAS_TEST_CORES:-2.16 2.17 2.18 2.19 2.20 2.21}
@@ -11,7 +10,6 @@ for version in $cores; do
   echo "== ansible-core $version: playbooks on simulated nodes"
   "$core/pytest" tests/unit/test_runs.py
   scripts/ansible-test.sh "$version" units --target-python venv/3.12
-  [ -z "${KAS_TEST_HOSTS:-}" ] || KAS_TEST_CORE=$core scripts/test-hosts.sh -s cluster
 done
 pythons=$(scripts/pythons.sh)
 for python in "$pythons"/python3.*; do

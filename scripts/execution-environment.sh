@@ -51,7 +51,7 @@ run() {
     "$engine" run --rm --user 4711:0 --network gitlab-kas-test --volume "$key:/runner/key:ro" \
       --volume "$PWD/molecule:/runner/project:ro" --workdir /runner/project "$image" \
       ansible-playbook --inventory inventory/hosts.yml --extra-vars @cluster/variables.yml --private-key /runner/key \
-      --extra-vars '{"ansible_host": "{{ node_ip }}", "ansible_ssh_common_args": "-o StrictHostKeyChecking=no"}' \
+      --extra-vars '{"ansible_host": "{{ node_ip | default(inventory_hostname) }}", "ansible_ssh_common_args": "-o StrictHostKeyChecking=no"}' \
       cluster/converge.yml | tee "$work/$run.log"
   done
   recap=$(grep -c 'changed=0 .*failed=0' "$work/second.log")
