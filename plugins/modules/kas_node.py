@@ -85,11 +85,7 @@ probe:
   description: What M(kasops.gitlab_kas.kas_probe) returned of the other KAS.
   returned: for V(reach)
   type: dict
-rails_reason:
-  description: Why a reconfigure was run; further keys as M(kasops.gitlab_kas.gitlab_reconfigure) returns them.
-  returned: for V(reconfigure)
-  type: str
-probe:
+rails_probe:
   description: What it returned of the KAS that Rails was told of; null where Rails is not asked.
   returned: for V(reach)
   type: dict
