@@ -30,7 +30,9 @@ UP = {"url": "grpc://10.0.0.2:8155", "reachable": True, "answered": True, "text"
 DOWN = {**UP, "reachable": False, "answered": False, "text": "connection refused", "remedy": "start it"}
 
 
-def row(name="kas1", plan=NODE, info=INFO, is_check=False, **returned):
+def row(name="kas1", plan=None, info=None, is_check=False, **returned):
+    plan = NODE if plan is None else plan
+    info = INFO if info is None else info
     return checked(name, plan, Results(info={"kas": info}, **returned), is_check=is_check)
 
 
