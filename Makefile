@@ -69,7 +69,7 @@ build: setup ## Build the collection's tarball
 	$(ENV) ansible-galaxy collection build --force
 
 docs: ## Build the documentation as a site in .cache/docs/html, and check its links
-	$(ENV) python scripts/docs.py
+	@python3 scripts/docs.py
 
 changelog: setup ## Make the next release's part of CHANGELOG.md from changelogs/fragments/
 	$(ENV) cd $(COLLECTION) && antsibull-changelog release --reload-plugins --refresh --update-existing
