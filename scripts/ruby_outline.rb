@@ -47,9 +47,21 @@ class Outline < Ripper
                 strict_decode64 hexdigest gethostname positive? negative? zero? round floor ceil abs].freeze
   COMMENT = /\A\s*#+[ \t]*/n.freeze
   MATCHING = %w[sub gsub match scan partition slice].freeze
-  # Methods that run another file, and those that run their block at once.
-  RUNNERS = %w[from_file load require require_relative].freeze
-  LOOPS = %w[each each_with_index reverse_each].freeze
+  # Methods that run another file or a text, and those that run their block at once.
+  RUNNERS = %w[from_file load require require_relative eval instance_eval instance_exec class_eval class_exec
+               module_eval module_exec].freeze
+  LOOPS = %w[each each_with_index reverse_each each_pair each_key each_value each_slice times upto downto step
+             loop].freeze
+  # What a statement may reach every setting by, and the methods that keep or change it for later.
+  REACHES = %w[self Gitlab Kernel Object send public_send __send__ internal_set].freeze
+  KEEPERS = %w[extend include prepend define_method define_singleton_method alias_method singleton_class method
+               public_method instance_method undef_method remove_method instance_variable_set const_set freeze tap then
+               yield_self method_missing at_exit autoload lambda proc itself].freeze
+  # What Chef has loaded when it reads a gitlab.rb, beside what a bare Ruby knows.
+  LOADED = %w[Addrinfo Base64 Benchmark BigDecimal Chef ChefUtils Cinc CSV Date DateTime Digest ERB Etc FileUtils
+              Forwardable Gitlab IPAddr IPSocket JSON Logger Mash Mixlib Net Ohai Open3 OpenSSL OpenStruct Pathname PP
+              Psych Resolv SecureRandom Set Shellwords Singleton Socket SocketError StringIO StringScanner TCPServer
+              TCPSocket Tempfile Timeout UDPSocket UNIXSocket URI YAML Zlib].freeze
   EXISTS = %w[exist? exists? file? readable? directory?].freeze
 
   def initialize(source)
@@ -62,7 +74,10 @@ class Outline < Ripper
     @statements = []
     @locals = {}
     @loops = {}.compare_by_identity
+    @spent = {}.compare_by_identity
     @comments = []
+    @remarks = []
+    @defined = []
     @end = @source.bytesize
   end
 
@@ -80,6 +95,7 @@ class Outline < Ripper
   end
 
   def on_comment(_text)
+    @remarks << (@starts[lineno - 1] + column)
     @comments << lineno if @source[@starts[lineno - 1], column].strip.empty?
   end
 
@@ -118,7 +134,8 @@ class Outline < Ripper
   end
 
   def answer(commented)
-    { statements: @statements, locals: @locals, commented: commented_out(commented), end: @end,
+    { statements: @statements, locals: @locals, commented: commented_out(commented), end: @end, remarks: @remarks,
+      unknown: unknown_constants,
       reserved: commented.map(&:first).uniq.select { |name| Module.new.respond_to?(name, true) } }
   end
 
@@ -144,6 +161,12 @@ class Outline < Ripper
     return unless found.size == 1 && found[0][:keys]
 
     [found[0][:name], found[0][:keys], @starts[first - 1], @starts[last] || @source.bytesize]
+  end
+
+  # The constants that a bare Ruby, Chef and this text know nothing of.
+  def unknown_constants
+    names = @statements.flat_map { |statement| statement[:mentions] }.map { |mention| mention[:name] }
+    (names.grep(/\A[A-Z]/) - LOADED - @defined).uniq.reject { |name| Object.const_defined?(name) }
   end
 
   def self.of(text)
@@ -236,6 +259,7 @@ class Outline < Ripper
     whole = running(node)
     @runs << whole.merge(name: 'from_file', always: true, deferred: false, line: line_at(node)) if whole
     found = setting(node, first, last, mentions) unless whole
+    spend(node) unless found
     walk([node], mentions) unless found || whole
     code = span(first, last)
     { type: node.type, line: line_of(code[0]), span: code, bodies: bodies(first, last), mentions: mentions,
@@ -470,7 +494,7 @@ class Outline < Ripper
   def effects?(nodes)
     nodes.flatten.any? do |node|
       next false unless node.is_a?(Node)
-      next true if EFFECTS.include?(node.type)
+      next true if EFFECTS.include?(node.type) || (node.type == :fcall && RUNNERS.include?(node.args[0].args[0]))
       next true if node.type == :binary && %i[<< =~ !~].include?(node.args[1])
       next true if @last_match && node.type == :regexp_literal
       next true if node.type == :call && !HARMLESS.include?(method_of(node)) && !matching?(node)
@@ -619,32 +643,84 @@ class Outline < Ripper
     # A library is no file of settings, unless somebody says where to look for one.
     return if !name || (name == 'require' && path && !path.match?(%r{\A[./~]}) && !@load_path)
 
-    @runs << { name: name, paths: name == 'from_file' && path ? [path] : nil, pattern: false, sorted: false,
-               guarded: false, always: false, deferred: stored, line: line_at(node) }
+    run_of_code(name, stored, node, name == 'from_file' && path ? [path] : nil)
+  end
+
+  def run_of_code(name, deferred, node, paths = nil)
+    @runs << { name: name, paths: paths, pattern: false, sorted: false, guarded: false, always: false,
+               deferred: deferred, line: line_at(node) }
+  end
+
+  # -- Code that may set anything, and has run when its statement has --
+
+  # Note where a statement reaches settings through something else and forgets it at once: self.x = 1, Gitlab['x'].
+  def spend(node)
+    case node.type
+    when :if, :unless, :elsif, :if_mod, :unless_mod then spend_each(node.args.drop(1))
+    when :stmts, :else, :begin, :bodystmt, :paren then spend_each(node.args)
+    when :assign, :opassign then spend_root(node.args[0]) if %i[aref_field field].include?(node.args[0].type)
+    else spend_root(node)
+    end
+  end
+
+  def spend_each(nodes)
+    nodes.flatten.each { |node| spend(node) if node.is_a?(Node) }
+  end
+
+  def spend_root(node)
+    case node.type
+    when :call, :command_call, :field then spend_root(node.args[0]) unless KEEPERS.include?(method_of(node))
+    when :method_add_arg, :command then spend_call(node)
+    when :aref, :aref_field then spend_root(node.args[0])
+    when :var_ref, :top_const_ref, :vcall then @spent[node.args[0]] = true
+    end
+  end
+
+  # send(:x, 1) does what its first argument says.
+  def spend_call(node)
+    call = node.type == :command ? node : node.args[0]
+    return spend_root(call) unless %i[fcall command].include?(call.type)
+
+    method = arguments_in(node.args[1])&.first
+    name = method && simple_text(method)
+    @spent[call.args[0]] = true if name && !KEEPERS.include?(name)
+  end
+
+  # [name, what is left to walk] of a node that reaches settings on the spot.
+  def on_the_spot(node)
+    leaf = node.args[0]
+    [leaf.args[0], node.args.drop(1)] if leaf.is_a?(Node) && @spent[leaf] && REACHES.include?(leaf.args[0])
   end
 
   # -- Mentions: every other use of a name --
 
-  def walk(nodes, mentions, deferred: false, stored: false, inside: nil)
+  def walk(nodes, mentions, deferred: false, inside: nil)
     nodes.flatten.each do |node|
       next unless node.is_a?(Node)
 
-      later = deferred || SCOPES.include?(node.type)
-      kept = stored || (SCOPES.include?(node.type) && !@loops[node])
+      later = deferred || (SCOPES.include?(node.type) && !@loops[node])
       @loops[node.args[1]] = true if loop?(node)
-      note_run(node, kept)
+      note_run(node, later)
       within = %i[def defs lambda].include?(node.type) ? node.type : inside
-      rest = uses(node, within) do |names, access, via = nil|
-        mentions << { name: names[0], keys: names.drop(1), access: access, via: via, deferred: later,
-                      line: line_at(node) }
+      reached, rest = on_the_spot(node)
+      if reached
+        run_of_code(reached, later, node)
+      else
+        rest = uses(node, within) do |names, access, via = nil|
+          mentions << { name: names[0], keys: names.drop(1), access: access, via: via, deferred: later,
+                        line: line_at(node) }
+        end
       end
-      walk(rest || node.args, mentions, deferred: later, stored: kept, inside: within)
+      walk(rest || node.args, mentions, deferred: later, inside: within)
     end
   end
 
   # Whether a call runs its block at once.
   def loop?(node)
     call = node.args[0] if node.type == :method_add_block
+    call = call.args[0] if call && call.type == :method_add_arg
+    return call.args[0].args[0] == 'loop' if call && call.type == :fcall
+
     call && call.type == :call && LOOPS.include?(method_of(call))
   end
 
@@ -658,6 +734,7 @@ class Outline < Ripper
     when :assign, :opassign then assigned(node, &block)
     when :massign then targets([node.args[0]], &block)
     when :var_field then local(node.args[0])
+    when :const_ref then @defined << node.args[0].args[0]
     when :var_ref, :top_const_ref then variable(node.args[0], &block)
     when :regexp_literal then captures(node)
     when :vcall, :aref, :aref_field then path_used(node, 'read', &block)
@@ -729,10 +806,28 @@ class Outline < Ripper
   end
 
   def local(leaf)
-    return unless leaf.is_a?(Node) && leaf.type == :ident
+    return unless leaf.is_a?(Node)
+
+    @defined << leaf.args[0] if leaf.type == :const
+    return unless leaf.type == :ident
 
     @locals[leaf.args[0]] ||= line_of(@tokens[leaf.first].from)
   end
+end
+
+# The tokens that hold other characters than ASCII, without comments: [offset, whether it is a name, text].
+def foreign_words(source)
+  return [] if source.ascii_only? || !source.valid_encoding?
+
+  starts = [0]
+  source.b.scan("\n") { starts << Regexp.last_match.end(0) }
+  Ripper.lex(source).filter_map do |(line, column), type, text|
+    next if text.ascii_only? || %i[on_comment on_embdoc on___end__].include?(type)
+
+    [starts[line - 1] + column, %i[on_ident on_const on_ivar on_gvar on_label].include?(type), text]
+  end
+rescue StandardError
+  []
 end
 
 def problem_in(source)
@@ -772,6 +867,7 @@ while (header = $stdin.gets)
       outline.parse
       answer = outline.answer(question['commented'])
     end
+    answer[:words] = foreign_words(source)
     puts JSON.generate(answer)
   rescue SystemStackError, JSON::NestingError
     puts JSON.generate({ failure: 'it is nested too deeply' })

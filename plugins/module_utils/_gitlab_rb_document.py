@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
 
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_mistakes import characters_behind, mistakes
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
     BOM,
     NO_LITERAL,
@@ -192,7 +193,11 @@ class Document:
         except RubyError as error:
             if error.line is None:
                 raise GitlabRbError(str(error)) from error
+            for mistake in characters_behind(error.words, error.line):
+                self.refuse(mistake.line, mistake.why, mistake.remedy)
             raise GitlabRbError(f"{path}: {error}. The file is unchanged. Fix the cause and run again.") from error
+        for mistake in mistakes(self.outline):
+            self.refuse(mistake.line, mistake.why, mistake.remedy)
         self._all_events = list(self._events_of(self.outline))
         self._by_name: dict[str, list[Event]] = {}
 
@@ -398,7 +403,7 @@ class Document:
                 for event in self._events_of(outline, where, (*files, name)):
                     yield event if run.always else _perhaps(event, f"may be set by {name}")
         except (OSError, RubyError):
-            yield Event("include", (), run.line, where, "may be set by what this line includes", file=file)
+            yield Event("include", (), run.line, where, "may be set by what this line runs", file=file)
 
     def _files(self, run: Run, files: tuple[str, ...]) -> Iterator[tuple[str, Outline]]:
         """The files that a call runs, in order. Raises OSError or RubyError where one cannot be read."""

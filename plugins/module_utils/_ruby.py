@@ -34,11 +34,15 @@ NO_LITERAL = object()
 
 
 class RubyError(Exception):
-    """The text is not valid Ruby, or there is no Ruby to ask. ``line`` is None where no line is to blame."""
+    """The text is not valid Ruby, or there is no Ruby to ask. ``line`` is None where no line is to blame.
 
-    def __init__(self, message: str, line: int | None = None) -> None:
+    ``words`` are the words in the text that hold other characters than ASCII: a quote of the web may be the cause.
+    """
+
+    def __init__(self, message: str, line: int | None = None, words: Sequence[Word] = ()) -> None:
         super().__init__(message)
         self.line = line
+        self.words = words
 
 
 class Symbol(NamedTuple):
@@ -142,6 +146,14 @@ class Commented(NamedTuple):
     span: Span
 
 
+class Word(NamedTuple):
+    """A token that holds other characters than ASCII. A name, or a part of a text."""
+
+    line: int
+    is_name: bool
+    text: str
+
+
 class Outline(NamedTuple):
     """What a Ruby text says, as far as that can be known without running it."""
 
@@ -153,6 +165,11 @@ class Outline(NamedTuple):
     """Names asked for with ``commented`` that are methods of Ruby itself, such as ``system``."""
     end: int
     """Where the code ends: the size of the text, or the start of the line ``__END__``."""
+    remarks: tuple[int, ...]
+    """Where the comments begin, also those behind code."""
+    unknown: tuple[str, ...]
+    """Constants that Ruby, Chef and this text know nothing of."""
+    words: tuple[Word, ...]
 
 
 def find_ruby(given: str | None = None, *, package_ruby: str = PACKAGE_RUBY) -> str:
@@ -197,8 +214,10 @@ class Ruby:
         problem = answer.get("problem")
         if problem:
             why = f" ({problem['why']})" if problem["why"] else ""
-            raise RubyError(f"line {problem['line']} is not valid Ruby{why}", problem["line"])
-        return _Reader(skipped).outline(answer)
+            raise RubyError(
+                f"line {problem['line']} is not valid Ruby{why}", problem["line"], _words(answer, text[skipped:])
+            )
+        return _Reader(skipped).outline(answer)._replace(words=_words(answer, text[skipped:]))
 
     def files(self, patterns: Sequence[str], *, is_sorted: bool = False, upcoming: str | None = None) -> list[str]:
         """The files that ``Dir.glob`` lists for these patterns, in the order of this very Ruby.
@@ -258,6 +277,9 @@ class _Reader:
             ),
             reserved=tuple(raw["reserved"]),
             end=raw["end"] + self._skip,
+            remarks=tuple(start + self._skip for start in raw["remarks"]),
+            unknown=tuple(raw["unknown"]),
+            words=(),
         )
 
     def _statement(self, raw: Mapping[str, Any]) -> Statement:
@@ -298,6 +320,10 @@ class _Reader:
 
     def _span(self, raw: Span) -> Span:
         return (raw[0] + self._skip, raw[1] + self._skip)
+
+
+def _words(answer: Mapping[str, Any], text: bytes) -> tuple[Word, ...]:
+    return tuple(Word(text.count(b"\n", 0, at) + 1, is_name, word) for at, is_name, word in answer["words"])
 
 
 def _decode(raw: Any) -> Any:

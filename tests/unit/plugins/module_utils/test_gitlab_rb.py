@@ -1,4 +1,5 @@
 """What a change makes of a file, to the byte, and what it says when it will not."""
+# ruff: noqa: RUF001 - the characters are what is tested
 
 from __future__ import annotations
 
@@ -18,6 +19,42 @@ def section(*lines: str) -> str:
 
 
 CHANGES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "behind code that has run by then": (
+        "external_url 'x'\neval ENV['GITLAB_OMNIBUS_CONFIG'].to_s\ngitlab_kas['enable'] = false\n",
+        ENABLE,
+        "external_url 'x'\neval ENV['GITLAB_OMNIBUS_CONFIG'].to_s\ngitlab_kas['enable'] = true\n",
+    ),
+    "before code that runs then": (
+        "gitlab_kas['enable'] = true\neval ENV['X'].to_s\n",
+        ENABLE,
+        "gitlab_kas['enable'] = true\neval ENV['X'].to_s\n\n" + section("gitlab_kas['enable'] = true"),
+    ),
+    **{
+        code: (f"{code}\ngitlab_kas['enable'] = 1\n", ENABLE, f"{code}\ngitlab_kas['enable'] = true\n")
+        for code in (
+            "instance_eval(File.read('/x.rb'), '/x.rb')",
+            "instance_eval File.read('/x.rb') if File.exist?('/x.rb')",
+            "if ENV['X']\n  eval(ENV['X'])\nend",
+            "Gitlab.instance_eval(File.read('/x.rb'))",
+            "Gitlab['gitlab_kas']['enable'] = 2",
+            "self.external_url = 'y'",
+            "send(:external_url, 'y')",
+            "%w[a enable].each { |key| gitlab_kas[key] = 2 }",
+            "2.times { |n| gitlab_kas['enable'] = n }",
+            "%w[/x /y].each { |file| eval(File.read(file)) }",
+        )
+    },
+    "words of other languages that the file itself knows": (
+        "yes = true\ndef no\n  false\nend\nNone = nil\nnginx['a'] = [yes, no, None]\n",
+        ENABLE,
+        "yes = true\ndef no\n  false\nend\nNone = nil\nnginx['a'] = [yes, no, None]\n\n"
+        + section("gitlab_kas['enable'] = true"),
+    ),
+    "characters of the web in texts and comments": (
+        "# “quoted” – text\nnginx['a'] = '‘a’\u200b'\nprénom = 1\n",
+        ENABLE,
+        "# “quoted” – text\nnginx['a'] = '‘a’\u200b'\nprénom = 1\n\n" + section("gitlab_kas['enable'] = true"),
+    ),
     "empty file": ("", ENABLE, section("gitlab_kas['enable'] = true")),
     "appended after a blank line": ("a = 1\n", ENABLE, "a = 1\n\n" + section("gitlab_kas['enable'] = true")),
     "no final newline": ("a = 1", ENABLE, "a = 1\n" + section("gitlab_kas['enable'] = true")),
@@ -259,6 +296,60 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         ENABLE,
         f"{FILE}: line 1 is not valid Ruby (unexpected integer literal). The file is unchanged. Fix the cause and run"
         " again.",
+    ),
+    "a boolean of Python": (
+        "external_url 'x'\n\nnginx['a'] = False\n",
+        ENABLE,
+        f"{FILE}, line 3: Ruby knows no False, so gitlab-ctl reconfigure would fail; write false.",
+    ),
+    "booleans of Python, in one line also as a part": (
+        "nginx['a'] = True\nnginx['b'] = True\nexternal_url True\nnginx['c'] = [{ 'd' => True }] if true\n",
+        ENABLE,
+        f"{FILE}, line 1: Ruby knows no True, so gitlab-ctl reconfigure would fail, also in lines 2, 3, 4; write true.",
+    ),
+    "nothing of Python": (
+        "nginx['a'] = None\n",
+        ENABLE,
+        f"{FILE}, line 1: Ruby knows no None, so gitlab-ctl reconfigure would fail; write nil.",
+    ),
+    "a boolean of YAML": (
+        "nginx['a'] = yes\n",
+        ENABLE,
+        f"{FILE}, line 1: Ruby knows no yes, so gitlab-ctl reconfigure would fail; write true.",
+    ),
+    "nothing of JSON": (
+        "gitlab_kas({ 'a' => null })\n",
+        ENABLE,
+        f"{FILE}, line 1: Ruby knows no null, so gitlab-ctl reconfigure would fail; write nil.",
+    ),
+    "quotes of the web": (
+        "external_url 'x'\ngitlab_kas[‘enable’] = true\nnginx[‘a‘] = 1\n",
+        ENABLE,
+        f"{FILE}, line 2: ‘ (U+2018 LEFT SINGLE QUOTATION MARK) and ’ (U+2019 RIGHT SINGLE QUOTATION MARK) are no signs"
+        " to Ruby and only look like ones, also in line 3; write ' instead.",
+    ),
+    "a space of the web": (
+        "nginx['a']\u00a0= 1\n",
+        ENABLE,
+        f"{FILE}, line 1: U+00A0 NO-BREAK SPACE is no sign to Ruby and only looks like one; write a plain space"
+        " instead.",
+    ),
+    "a byte order mark in the middle": (
+        "a = 1\n\ufeffnginx['a'] = 1\n",
+        ENABLE,
+        f"{FILE}, line 2: U+FEFF ZERO WIDTH NO-BREAK SPACE is no sign to Ruby and only looks like one; remove it.",
+    ),
+    "quotes of the web that are no Ruby": (
+        "external_url “https://x”\na = (\n",
+        ENABLE,
+        f"{FILE}, line 1: “ (U+201C LEFT DOUBLE QUOTATION MARK) and ” (U+201D RIGHT DOUBLE QUOTATION MARK) are no signs"
+        ' to Ruby and only look like ones; write " instead.',
+    ),
+    "a quote of the web that does not close": (
+        "gitlab_kas['enable’] = true\nnginx['a'] = 1\n",
+        ENABLE,
+        f"{FILE}, line 1: ’ (U+2019 RIGHT SINGLE QUOTATION MARK) is no sign to Ruby and only looks like one; write '"
+        " instead.",
     ),
     "a local variable": (
         "a = 1\ngitlab_kas = { 'enable' => true }\n",

@@ -129,7 +129,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
         "load '$D/off.rb'\n",
         {},
         {"gitlab_kas": {"enable": None}},
-        "gitlab.rb, line 1: gitlab_kas['enable'] may be set by what this line includes, so it cannot be removed"
+        "gitlab.rb, line 1: gitlab_kas['enable'] may be set by what this line runs, so it cannot be removed"
         " safely; edit "
         "that line manually.",
     ),

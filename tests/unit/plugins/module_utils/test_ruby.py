@@ -109,11 +109,13 @@ MENTIONS: list[tuple[str, list[tuple[tuple[str | None, ...], str, str | None, bo
     ("s['a'] << 1\n", [(("s", "a"), "change", "<<", False)]),
     ("s.delete('a')\n", [(("s",), "change", "delete", False)]),
     ("s&.[]=('a', 1)\n", [(("s",), "change", "[]=", False)]),
-    ("[1].each { s['a'] = 1 }\n", [(("s", "a"), "write", "=", True)]),
+    ("[1].each { s['a'] = 1 }\n", [(("s", "a"), "write", "=", False)]),
+    ("foo { s['a'] = 1 }\n", [(("foo",), "call", None, False), (("s", "a"), "write", "=", True)]),
     ("def s = 1\n", [(("s",), "change", None, True)]),
     ("x 'y', \"#{s['a']}\"\n", [(("x",), "call", None, False), (("s", "a"), "read", None, False)]),
-    ("Gitlab['x'] = 1\n", [(("Gitlab",), "read", None, False)]),
-    ("self.x = 1\n", [(("self",), "read", None, False)]),
+    ("x = Gitlab['x']\n", [(("Gitlab",), "read", None, False)]),
+    ("x(self)\n", [(("self",), "read", None, False)]),
+    ("Gitlab.extend(self)\n", [(("Gitlab",), "read", None, False), (("self",), "read", None, False)]),
     ("s = {}\ns['a'] = 1\n", []),
 ]
 
@@ -122,6 +124,30 @@ MENTIONS: list[tuple[str, list[tuple[tuple[str | None, ...], str, str | None, bo
 def test_mentions(ruby: Ruby, text: str, mentions: list[Any]) -> None:
     found = [m for s in ruby.outline(text.encode()).statements for m in s.mentions]
     assert [(m.path, m.access, m.via, m.deferred) for m in found] == mentions
+
+
+RUNS: list[tuple[str, list[tuple[str, bool]]]] = [
+    ("eval 'x'\n", [("eval", False)]),
+    ("instance_eval(File.read('x')) if y\n", [("instance_eval", False)]),
+    ("Gitlab['x'] = 1\n", [("Gitlab", False)]),
+    ("self.x = 1\n", [("self", False)]),
+    ("if true\n  ::Gitlab.instance_eval 'x'\nend\n", [("Gitlab", False)]),
+    ("send(:x, 1)\n", [("send", False)]),
+    ("[1].each { eval 'x' }\n", [("eval", False)]),
+    ("f = -> { eval 'x' }\n", [("eval", True)]),
+    ("at_exit { eval 'x' }\n", [("eval", True)]),
+    ("def f = eval('x')\n", [("eval", True)]),
+    ("send(:define_method, :x)\n", []),
+    ("send(x, 1)\n", []),
+    ("Gitlab.tap { |x| x }\n", []),
+]
+
+
+@pytest.mark.parametrize(("text", "runs"), RUNS)
+def test_code_that_runs_on_the_spot(ruby: Ruby, text: str, runs: list[Any]) -> None:
+    """And has run when its statement has, unless it is deferred; what keeps something is a mention."""
+    found = [run for statement in ruby.outline(text.encode()).statements for run in statement.runs]
+    assert [(run.name, run.deferred) for run in found] == runs
 
 
 def test_locals(ruby: Ruby) -> None:
