@@ -12,16 +12,23 @@ nothing changes. The proof is Ruby's: it outlines the result once more before an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
 
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._characters import (
+    instead,
+    invisible,
+    shown,
+    strange,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import (
     CALL_FORM,
     READS,
     SECTION_BEGIN,
     SECTION_END,
     Document,
+    Event,
     GitlabRbError,
     Path,
     State,
@@ -38,6 +45,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_edito
     is_set,
     kind_of,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_remarks import Foreign
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import (
     MASK,
     is_secret,
@@ -56,6 +64,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
     literal,
 )
 
+_INCLUDE = "include, of the roles kas_gitlab_rb_include"
 _NAME = re.compile(r"[a-z_][A-Za-z0-9_]*")
 
 __all__ = ["Change", "GitlabRb", "GitlabRbError", "is_secret", "mask"]
@@ -227,6 +236,89 @@ class GitlabRb(Document):
             if not is_gone(state) and state.event:
                 why = f"this line may set {show(path)}, which must not be set beside what {file} sets"
                 self.refuse(state.event.line, why, "remove it", file=state.event.file)
+
+    def warnings_of(self, change: Change) -> list[str]:
+        """Which lines another tool seems to write, of those that a change of this file sets or removes."""
+        lines = {}
+        for document in (self, change.document):
+            for event in document._all_events if change.names else ():
+                for path, line in document._lines_of(event):
+                    if show(path) in change.names:
+                        lines[show(path)] = (document, line)
+        whole = [each for each in self.foreign if not each.is_block]
+        sentences = [self._is_written_elsewhere(each) for each in whole[:1] if change.names]
+        for document, name, line in [(document, name, line) for name, (document, line) in lines.items()]:
+            sentences += [
+                document._stands_elsewhere([name], line, each)
+                for each in document.foreign
+                if each.is_block and each.holds(line)
+            ]
+        return list(dict.fromkeys(sentences))
+
+    def warnings(self, is_about: Callable[[Path], bool], *, is_written: bool = True) -> list[str]:
+        """The same of all settings that something is about; ``is_written`` says that the file gets some of ours."""
+        whole = [each for each in self.foreign if not each.is_block]
+        sentences = [self._is_written_elsewhere(each) for each in whole[:1] if is_written]
+        for each in (each for each in self.foreign if each.is_block):
+            held = [
+                (show(path), line)
+                for event in self._all_events
+                for path, line in self._lines_of(event)
+                if each.holds(line) and is_about(path)
+            ]
+            if held:
+                sentences.append(
+                    self._stands_elsewhere(list(dict.fromkeys(name for name, _line in held)), held[0][1], each)
+                )
+        return sentences + self.troubles + list(self._oddities(is_about))
+
+    def _oddities(self, is_about: Callable[[Path], bool]) -> Iterator[str]:
+        """What Ruby takes, and is most likely not what somebody meant."""
+        mentions = [mention for statement in self.outline.statements for mention in statement.mentions]
+        unknown = {mention.name: mention.line for mention in reversed(mentions) if not mention.deferred}
+        for name in self.outline.unknown:
+            # A library may bring it; so may the package, whose own ones are called so.
+            if name in unknown and b"require" not in self.text and not name.endswith("Helper"):
+                yield (
+                    f"{self._path}, line {unknown[name]}: Ruby does not know the constant {name} by itself, so"
+                    " gitlab-ctl reconfigure fails there unless the package brings it; see that the name is right."
+                )
+        for event in self._all_events:
+            for path, line in self._lines_of(event):
+                bad = strange(path[-1]) if is_about(path) else []
+                if bad:
+                    yield (
+                        f"{self._path}, line {line}: {show(path[:-1])} has a key with {shown(bad)}, so GitLab does not"
+                        f" find it; {instead(bad)}."
+                    )
+                value = self.state(path).value if is_about(path) else None
+                unseen = invisible(value.literal) if value and isinstance(value.literal, str) else []
+                if unseen:
+                    yield (
+                        f"{self._path}, line {line}: the value of {show(path)} holds {shown(unseen)};"
+                        f" {instead(unseen)}, unless it is meant."
+                    )
+
+    def _lines_of(self, event: Event) -> Iterator[tuple[Path, int]]:
+        """The settings of an assignment in this file, and their lines; of a hash those in it."""
+        path = tuple(str(key) for key in event.path)
+        if event.kind == "set" and event.value and not event.file:
+            yield from _lines_below(path, event.value, event.line)
+
+    def _is_written_elsewhere(self, each: Foreign) -> str:
+        return (
+            f"{self._path}, line {each.line}: another tool seems to write this file ({each.says!r}), so its next run"
+            " may undo what is set here; set it there, or let that tool write the line from_file for a file of yours"
+            f" ({_INCLUDE})."
+        )
+
+    def _stands_elsewhere(self, names: Sequence[str], line: int, each: Foreign) -> str:
+        stand, it = ("stand", "them") if len(names) > 1 else ("stands", "it")
+        return (
+            f"{self._path}, line {line}: {', '.join(names)} {stand} where another tool seems to write"
+            f" (line {each.line}: {each.says!r}), so each would undo what the other sets; leave {it} out there, or set"
+            f" the same value there, or keep your settings in a file of their own ({_INCLUDE})."
+        )
 
     def masked_diff(self, other: GitlabRb) -> str:
         """The lines that differ, as a unified diff without context, with every secret masked."""
@@ -501,6 +593,13 @@ class GitlabRb(Document):
                 yield edge, start
             edge = max(edge, end)
         yield edge, len(self.text)
+
+
+def _lines_below(path: Path, value: Value, line: int) -> Iterator[tuple[Path, int]]:
+    yield path, line
+    for item in value.pairs:
+        if item.key is not None and item.value:
+            yield from _lines_below((*path, item.key), item.value, item.value.line)
 
 
 def _code(statement: Statement) -> Iterator[Span]:

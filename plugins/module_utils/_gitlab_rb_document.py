@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_mistakes import characters_behind, mistakes
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_remarks import Comment, Foreign, foreign
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
     BOM,
     NO_LITERAL,
@@ -198,6 +199,8 @@ class Document:
             raise GitlabRbError(f"{path}: {error}. The file is unchanged. Fix the cause and run again.") from error
         for mistake in mistakes(self.outline):
             self.refuse(mistake.line, mistake.why, mistake.remedy)
+        self.included: list[str] = []  # the files that it includes, also those that are not there yet
+        self.troubles: list[str] = []  # why one of them cannot be read
         self._all_events = list(self._events_of(self.outline))
         self._by_name: dict[str, list[Event]] = {}
 
@@ -320,6 +323,16 @@ class Document:
                 found.append(match.span())
         return found
 
+    @cached_property
+    def foreign(self) -> list[Foreign]:
+        """The parts of the file that another tool seems to write, as its comments say."""
+        comments = []
+        for start in self.outline.remarks:
+            text = self.text[start : self.line_end(start)].decode("utf-8", "replace").rstrip()
+            comments.append(Comment(self.line_of(start), text, self.starts_line(start)))
+        code = [(statement.line, self.line_of(extent(statement)[1] - 1)) for statement in self.outline.statements]
+        return foreign(comments, code, self.line_of(len(self.text)))
+
     def our_lines(self, file: str | None = None) -> list[Statement]:
         """The lines in our sections that include this file, or any."""
         return [
@@ -402,8 +415,20 @@ class Document:
                 yield Event("runs" if run.always else "may run", (_FILE, name), run.line, where, how, file=name)
                 for event in self._events_of(outline, where, (*files, name)):
                     yield event if run.always else _perhaps(event, f"may be set by {name}")
-        except (OSError, RubyError):
+        except (OSError, RubyError) as error:
+            if self._read_file and run.paths and run.paths[0].startswith("/"):
+                self._note_trouble(run, error, file)
             yield Event("include", (), run.line, where, "may be set by what this line runs", file=file)
+
+    def _note_trouble(self, run: Run, error: Exception, file: str | None) -> None:
+        """Why an included file cannot be read."""
+        assert run.paths
+        what = getattr(error, "filename", None) or run.paths[0]
+        why = getattr(error, "strerror", None) or str(error)
+        self.troubles.append(
+            f"{file or self._path}, line {run.line}: {what}, which this line includes, cannot be read ({why}), so"
+            " nobody knows what it sets; correct that, since gitlab-ctl reconfigure reads it, too."
+        )
 
     def _files(self, run: Run, files: tuple[str, ...]) -> Iterator[tuple[str, Outline]]:
         """The files that a call runs, in order. Raises OSError or RubyError where one cannot be read."""
@@ -415,6 +440,7 @@ class Document:
         elif run.sorted:
             names = sorted(names)
         for name in names:
+            self.included += [name] if name not in self.included else []
             if name in files:
                 raise OSError(f"{name} includes itself")
             try:

@@ -236,7 +236,7 @@ class Editor:
         document = self._document
         events = list(document.events(path))
         places = [c.span[1] for c in document.outline.commented if c.path == path[:2] and not self._is_inside(c.span)]
-        places = [place for place in places if place <= document.end]
+        places = [place for place in places if place <= document.end and not self._is_foreign(place)]
         places += [document.text.rfind(SECTION_END, *section) for section in document.sections]
         place = self._first(events, places)
         if place is None:
@@ -269,6 +269,11 @@ class Editor:
             if at >= after and whole_line and not is_read and not has_ended:
                 return place
         return None
+
+    def _is_foreign(self, place: int) -> bool:
+        """Whether another tool writes the lines around; of a whole file there is no better place."""
+        line = self._document.line_of(place)
+        return any(each.is_block and each.first < line <= each.last for each in self._document.foreign)
 
     def _is_inside(self, span: Span) -> bool:
         return self._document.inside_code(span[0]) or self._document.inside_code(span[1])

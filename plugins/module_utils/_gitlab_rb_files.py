@@ -122,6 +122,11 @@ class GitlabRbFiles:
         order = [*first, self._path, *(file for file in self._own if file not in first)]
         return [Write(file, self._old[file], self._new[file]) for file in order if self._old[file] != self._new[file]]
 
+    def warnings(self) -> list[str]:
+        """Which lines of gitlab.rb that change another tool seems to write."""
+        before, after = self._document(self._path, self._old), self.document()
+        return before.warnings_of(Change(after, tuple(self.names) if before.text != after.text else ()))
+
     def masked_diff(self) -> str:
         """The lines that differ, with every secret masked."""
         return "".join(

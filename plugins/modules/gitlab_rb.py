@@ -246,6 +246,7 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
             let_go = [name for name in let_go if name not in set_now]
         files.change(settings, remove, let_go)
         writes = files.writes()
+        result["warnings"] = files.warnings()
         result["files"] = files.paths
         result["changed"] = bool(writes)
         result["settings_changed"] = files.names
@@ -318,6 +319,8 @@ def main() -> None:
         result = run(module.params, check_mode=module.check_mode, diff=module._diff)
     except (GitlabRbError, RubyError, _files.FileError) as error:
         module.fail_json(msg=str(error), path=module.params["path"], changed=False)
+    for warning in result.pop("warnings"):
+        module.warn(warning)
     module.exit_json(**result)
 
 

@@ -167,6 +167,16 @@ kas:
       type: dict
       sample:
         external_url: line 3
+    warnings:
+      description: What is worth knowing about gitlab.rb, such as that another tool writes it, a sentence each.
+      type: list
+      elements: str
+      sample: []
+    included_files:
+      description: The files that gitlab.rb includes, as far as their names can be read; their changes count as its own.
+      type: list
+      elements: str
+      sample: [/etc/gitlab/kas.rb]
     addresses:
       description: The IP addresses of the node.
       type: list
@@ -283,6 +293,8 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "secret_values": {},
         "settings": {},
         "unreadable": {},
+        "warnings": [],
+        "included_files": [],
         "addresses": [],
         "listen_hosts": {host: sources.listening(host)._asdict() for host in params["listen_hosts"]},
         "reconfigure_pending": None,
@@ -303,7 +315,8 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     kas["configured"] = package.configured
     reading = Reading({}, {})
     with _noted(note):
-        reading = _read_settings(params, note)
+        reading, gitlab_rb = _read_settings(params, note)
+        kas["warnings"], kas["included_files"] = _warnings(gitlab_rb, params["include"]), gitlab_rb.included
         kas["settings"], kas["unreadable"] = mask(reading.settings), reading.unreadable
     with _noted(note):
         found = _secrets(reading, package.root)
@@ -311,7 +324,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         if params["secret_values"]:
             kas["secret_values"] = {name: str(secret.value) for name, secret in found.items()}
     with _noted(note):
-        inputs = [params["path"], *filter(None, [params["include"]]), *params["inputs"]]
+        inputs = [params["path"], *filter(None, [params["include"]]), *params["inputs"], *kas["included_files"]]
         applied = AppliedState(package)
         snapshot = applied.snapshot([*inputs, *params["restart_inputs"]])
         kas["reconfigure_pending"] = applied.pending(snapshot, inputs)
@@ -371,17 +384,29 @@ def _addresses(sources: Sources) -> list[str]:
         raise KasError(f"The kernel does not tell this node's addresses ({error}).") from error
 
 
-def _read_settings(params: Mapping[str, Any], note: Callable[[str], None]) -> Reading:
-    """Read the settings, and note whether those of KAS are written so that they can be known and changed."""
+def _read_settings(params: Mapping[str, Any], note: Callable[[str], None]) -> tuple[Reading, GitlabRb]:
+    """Read the settings, and note whether those of KAS are written so that they can be known and changed.
+
+    The file itself is returned, too.
+    """
     path, include = params["path"], params["include"]
     with Ruby(find_ruby(params["ruby"])) as ruby:
-        reading = GitlabRb(read(path), ruby, path=path, read_file=read_included).read(SETTINGS)
+        gitlab_rb = GitlabRb(read(path), ruby, path=path, read_file=read_included)
+        reading = gitlab_rb.read(SETTINGS)
         own = _section(reading.settings)
         with _noted(note):
             # To write what is there already changes nothing, and raises what writing would.
             files = GitlabRbFiles(ruby, path, read=read_if_there, read_included=read_included, include=include)
             files.change({"gitlab_kas": {name: own.get(name, "") for name in ("enable", *SECRETS)}}, {})
-    return _of_kas(reading)
+    return _of_kas(reading), gitlab_rb
+
+
+def _warnings(gitlab_rb: GitlabRb, include: str | None) -> list[str]:
+    """What is worth knowing of the settings that are about KAS; of the whole file, if ours or our line is in it."""
+    is_written = not include or not gitlab_rb.includes(include) or bool(gitlab_rb.our_lines(include))
+    return gitlab_rb.warnings(
+        lambda path: any(part.startswith("gitlab_kas") for part in path[:2]), is_written=is_written
+    )
 
 
 def _of_kas(reading: Reading) -> Reading:

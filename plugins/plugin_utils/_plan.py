@@ -100,7 +100,10 @@ def plan(gathered: Sequence[Gathered], roles: Collection[str] = ROLES, *, random
         if host in hosts
         for name, near in each.misspelt.items()
     ]
-    made.warnings = joined([*misspelt, *made.warnings])
+    of_nodes = [
+        f"{host.name}: {sentence}" for host in hosts if host.in_play for sentence in host.reported.get("warnings") or []
+    ]
+    made.warnings = joined([*misspelt, *made.warnings, *of_nodes])
     made.nodes = {host.name: _node(host, made) for host in hosts}
     made.serial = next(host.values["kas_serial"] for host in hosts if host.in_play)
     made.report_path = path
@@ -132,6 +135,7 @@ def inputs(host: Host) -> dict[str, list[str]]:
     """
     trusted = [str(TRUSTED_CERTS)] if certificates(host) or not host.is_present else []
     settings = [host.values["kas_gitlab_rb_include"]] if host.values["kas_gitlab_rb_include"] else []
+    settings += [file for file in host.reported.get("included_files") or [] if file not in settings]
     return {"inputs": [*trusted, *settings], "restart_inputs": [*trusted, *read_at_start(host)]}
 
 

@@ -275,6 +275,18 @@ def test_a_misspelt_variable(name, near, plan, monkeypatch):
     )
 
 
+def test_what_a_node_says_of_its_gitlab_rb(plan, monkeypatch):
+    """Its warnings are the plan's, and a change of what it includes makes a reconfigure pending."""
+    warned = []
+    monkeypatch.setattr("ansible.utils.display.Display.warning", lambda _self, text, **_options: warned.append(text))
+    found = info(1)
+    found["kas"].update(warnings=["gitlab.rb is somebody else's."], included_files=["/a.rb", "/etc/gitlab/kas.rb"])
+    made = plan(kas1={**CIDR, "kas_gitlab_rb_include": "/etc/gitlab/kas.rb"}, infos={"kas1": found})
+    assert warned == ["kas1: gitlab.rb is somebody else's."]
+    assert made["nodes"]["kas1"]["reconfigure"]["inputs"] == ["/etc/gitlab/kas.rb", "/a.rb"]
+    assert made["nodes"]["kas2"]["reconfigure"]["inputs"] == []
+
+
 @pytest.mark.parametrize(
     ("result", "cause"),
     [

@@ -49,6 +49,7 @@ def test_present_twice_then_absent(gitlab_rb: Path) -> None:
         "files": [str(gitlab_rb)],
         "path": str(gitlab_rb),
         "settings_changed": ["gitlab_kas['enable']"],
+        "warnings": [],
     }
     assert gitlab_rb.read_text() == AFTER
     inode = gitlab_rb.stat().st_ino
@@ -57,6 +58,7 @@ def test_present_twice_then_absent(gitlab_rb: Path) -> None:
         "files": [str(gitlab_rb)],
         "path": str(gitlab_rb),
         "settings_changed": [],
+        "warnings": [],
     }
     assert gitlab_rb.stat().st_ino == inode
     assert run(params(gitlab_rb, state="absent"), check_mode=False, diff=False)["changed"]
@@ -543,3 +545,18 @@ def test_nothing_to_write_asks_for_no_room(gitlab_rb: Path, monkeypatch: pytest.
     run(params(gitlab_rb, settings={"gitlab_kas": {"enable": True}}), check_mode=False, diff=False)
     monkeypatch.setattr(_files, "_mount_points", lambda _mounts: {str(gitlab_rb)})
     assert not run(params(gitlab_rb, settings={"gitlab_kas": {"enable": True}}), check_mode=True, diff=False)["changed"]
+
+
+@pytest.mark.parametrize("include", [None, "kas.rb"])
+def test_a_file_of_another_tool(gitlab_rb: Path, include: str | None) -> None:
+    """Also for the line that includes a file of ours; once that line is there, nothing of theirs changes."""
+    gitlab_rb.write_text("# Ansible managed\nexternal_url 'x'\n")
+    asked = params(gitlab_rb, include=str(gitlab_rb.with_name(include)) if include else None)
+    expected = [
+        f"{gitlab_rb}, line 1: another tool seems to write this file ('Ansible managed'), so its next run may undo what"
+        " is set here; set it there, or let that tool write the line from_file for a file of yours (include, of the"
+        " roles kas_gitlab_rb_include)."
+    ]
+    assert run(asked, check_mode=True, diff=False)["warnings"] == expected
+    assert run(asked, check_mode=False, diff=False)["warnings"] == expected
+    assert run(asked, check_mode=False, diff=False)["warnings"] == []

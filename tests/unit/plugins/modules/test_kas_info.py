@@ -1,4 +1,5 @@
 """kas_info: all there is to know of a node, and a sentence for everything that is wrong there."""
+# ruff: noqa: RUF001 - the characters are what is tested
 
 from __future__ import annotations
 
@@ -116,6 +117,8 @@ def test_a_healthy_node(node: Node) -> None:
     assert node.look() == {
         "blocking_errors": [],
         "problems": [],
+        "warnings": [],
+        "included_files": [],
         "gitlab_version": "18.6.1",
         "configured": True,
         "enabled": True,
@@ -529,3 +532,78 @@ def test_main_on_a_node_without_the_package(capsys: pytest.CaptureFixture[str]) 
     assert caught.value.code == 0
     assert result["kas"]["blocking_errors"][0].startswith("The GitLab Linux package is not installed: ")
     assert result["invocation"]["module_args"]["inputs"] == ["/a", "/b"]
+
+
+def test_included_files_count_as_gitlab_rb(node: Node) -> None:
+    kas_rb, missing = node.write("etc/gitlab/kas.rb", "gitlab_kas['x'] = 1\n"), node.root / "etc/gitlab/missing.rb"
+    node.gitlab_rb.write_text(
+        f"from_file '{kas_rb}'\nfrom_file '{missing}' if File.exist?('{missing}')\nfrom_file 'relative.rb'\n"
+    )
+    applied = AppliedState(node.package)
+    applied.note(applied.snapshot(list(map(str, [node.gitlab_rb, kas_rb, missing]))))
+    kas = node.look()
+    assert kas["included_files"] == [str(kas_rb), str(missing)]
+    assert kas["reconfigure_pending"] is None
+    kas_rb.write_text("gitlab_kas['x'] = 2\n")
+    assert node.look()["reconfigure_pending"] == f"{kas_rb} has changed since the last successful reconfigure."
+    kas_rb.write_text("gitlab_kas['x'] = 1\n")
+    missing.write_text("")
+    assert node.look()["reconfigure_pending"] == f"{missing} has appeared since the last successful reconfigure."
+
+
+HEAD = "# This file is managed by Puppet\n"
+OURS = "# BEGIN kasops.gitlab_kas\nfrom_file '$K'\n# END kasops.gitlab_kas\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "include", "lines"),
+    [
+        (HEAD, False, ["line 1: another tool seems to write this file"]),
+        (HEAD, True, ["line 1: another tool seems to write this file"]),
+        (f"{HEAD}from_file '$K'\n", True, []),
+        (HEAD + OURS, True, ["line 1: another tool seems to write this file"]),
+        ("# BEGIN x\ngitlab_kas['a'] = 1\n# END x\n", False, ["line 2: gitlab_kas['a'] stands where another tool"]),
+        ("# BEGIN x\nnginx['a'] = 1\n# END x\n", False, []),
+        (
+            "# BEGIN x\ngitlab_rails['gitlab_kas_enabled'] = 1\n# END x\n",
+            False,
+            ["line 2: gitlab_rails['gitlab_kas_en"],
+        ),
+    ],
+)
+def test_warnings(node: Node, text: str, include: bool, lines: list[str]) -> None:
+    kas_rb = node.write("etc/gitlab/kas.rb", "")
+    node.gitlab_rb.write_text(text.replace("$K", str(kas_rb)))
+    warnings = node.look(include=str(kas_rb) if include else None)["warnings"]
+    assert len(warnings) == len(lines)
+    for warning, line in zip(warnings, lines):
+        assert warning.startswith(f"{node.gitlab_rb}, {line}")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "external_url 'x'\nnginx['a'] = False\n",
+            "line 2: Ruby knows no False, so gitlab-ctl reconfigure would fail; write false.",
+        ),
+        (
+            "gitlab_kas[‘enable’] = true\n",
+            "line 1: ‘ (U+2018 LEFT SINGLE QUOTATION MARK) and ’ (U+2019 RIGHT SINGLE QUOTATION MARK) are no signs to"
+            " Ruby and only look like ones; write ' instead.",
+        ),
+    ],
+)
+def test_what_reconfigure_would_fail_at_is_known_before(node: Node, text: str, sentence: str) -> None:
+    node.gitlab_rb.write_text(text)
+    assert node.look()["blocking_errors"] == [f"{node.gitlab_rb}, {sentence}"]
+
+
+def test_code_at_the_top_level(node: Node) -> None:
+    """It may set anything until then, and what stands behind it is known."""
+    node.gitlab_rb.write_text(
+        "external_url 'x'\neval ENV['GITLAB_OMNIBUS_CONFIG'].to_s\ngitlab_kas['enable'] = false\n"
+    )
+    kas = node.look()
+    assert kas["blocking_errors"] == []
+    assert (kas["settings"]["gitlab_kas"], kas["unreadable"]) == ({"enable": False}, {"*": "line 2"})
