@@ -101,7 +101,7 @@ def plan(gathered: Sequence[Gathered], roles: Collection[str] = ROLES, *, random
         for name, near in each.misspelt.items()
     ]
     of_nodes = [
-        f"{host.name}: {sentence}" for host in hosts if host.in_play for sentence in host.reported.get("warnings") or []
+        Sentence((host.name,), text) for host in hosts if host.in_play for text in host.reported.get("warnings") or []
     ]
     made.warnings = joined([*misspelt, *made.warnings, *of_nodes])
     made.nodes = {host.name: _node(host, made) for host in hosts}

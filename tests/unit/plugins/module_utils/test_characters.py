@@ -9,15 +9,15 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._characters impo
 STRANGE: list[tuple[str, str, str, str]] = [
     (
         "single quotes",
-        "‘enable’",
-        "‘ (U+2018 LEFT SINGLE QUOTATION MARK) and ’ (U+2019 RIGHT SINGLE QUOTATION MARK)",
+        "\u2018enable\u2019",
+        "\u2018 (U+2018 LEFT SINGLE QUOTATION MARK) and \u2019 (U+2019 RIGHT SINGLE QUOTATION MARK)",
         "'",
     ),
     ("a low quote", "‚x", "‚ (U+201A SINGLE LOW-9 QUOTATION MARK)", "'"),
     (
         "double quotes",
-        "“x”",
-        "“ (U+201C LEFT DOUBLE QUOTATION MARK) and ” (U+201D RIGHT DOUBLE QUOTATION MARK)",
+        "\u201cx\u201d",
+        "\u201c (U+201C LEFT DOUBLE QUOTATION MARK) and \u201d (U+201D RIGHT DOUBLE QUOTATION MARK)",
         '"',
     ),
     ("an angle quote", "«", "« (U+00AB LEFT-POINTING DOUBLE ANGLE QUOTATION MARK)", '"'),
@@ -55,7 +55,10 @@ def test_what_to_remove(text: str, name: str) -> None:
 
 
 def test_both() -> None:
-    assert instead(strange("“a”\u200b\u00a0")) == 'write " and a plain space instead and remove what cannot be seen'
+    assert (
+        instead(strange("\u201ca\u201d\u200b\u00a0"))
+        == 'write " and a plain space instead and remove what cannot be seen'
+    )
 
 
 @pytest.mark.parametrize("text", ["", "plain 'text'", "prénom", "한국어", "имя_1", "ñ"])
@@ -64,4 +67,4 @@ def test_words_of_any_language_are_right(text: str) -> None:
 
 
 def test_invisible() -> None:
-    assert invisible("é “x” \u200b\u00a0\u200b") == ["\u200b", "\u00a0"]
+    assert invisible("é \u201cx\u201d \u200b\u00a0\u200b") == ["\u200b", "\u00a0"]

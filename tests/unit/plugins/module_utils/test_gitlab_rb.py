@@ -51,9 +51,10 @@ CHANGES: dict[str, tuple[str, dict[str, Any], str]] = {
         + section("gitlab_kas['enable'] = true"),
     ),
     "characters of the web in texts and comments": (
-        "# “quoted” – text\nnginx['a'] = '‘a’\u200b'\nprénom = 1\n",
+        "# \u201cquoted\u201d – text\nnginx['a'] = '\u2018a\u2019\u200b'\nprénom = 1\n",
         ENABLE,
-        "# “quoted” – text\nnginx['a'] = '‘a’\u200b'\nprénom = 1\n\n" + section("gitlab_kas['enable'] = true"),
+        "# \u201cquoted\u201d – text\nnginx['a'] = '\u2018a\u2019\u200b'\nprénom = 1\n\n"
+        + section("gitlab_kas['enable'] = true"),
     ),
     "empty file": ("", ENABLE, section("gitlab_kas['enable'] = true")),
     "appended after a blank line": ("a = 1\n", ENABLE, "a = 1\n\n" + section("gitlab_kas['enable'] = true")),
@@ -323,9 +324,10 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         f"{FILE}, line 1: Ruby knows no null, so gitlab-ctl reconfigure would fail; write nil.",
     ),
     "quotes of the web": (
-        "external_url 'x'\ngitlab_kas[‘enable’] = true\nnginx[‘a‘] = 1\n",
+        "external_url 'x'\ngitlab_kas[\u2018enable\u2019] = true\nnginx[\u2018a\u2018] = 1\n",
         ENABLE,
-        f"{FILE}, line 2: ‘ (U+2018 LEFT SINGLE QUOTATION MARK) and ’ (U+2019 RIGHT SINGLE QUOTATION MARK) are no signs"
+        f"{FILE}, line 2: \u2018 (U+2018 LEFT SINGLE QUOTATION MARK) and \u2019 (U+2019 RIGHT SINGLE QUOTATION MARK)"
+        " are no signs"
         " to Ruby and only look like ones, also in line 3; write ' instead.",
     ),
     "a space of the web": (
@@ -340,15 +342,17 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         f"{FILE}, line 2: U+FEFF ZERO WIDTH NO-BREAK SPACE is no sign to Ruby and only looks like one; remove it.",
     ),
     "quotes of the web that are no Ruby": (
-        "external_url “https://x”\na = (\n",
+        "external_url \u201chttps://x\u201d\na = (\n",
         ENABLE,
-        f"{FILE}, line 1: “ (U+201C LEFT DOUBLE QUOTATION MARK) and ” (U+201D RIGHT DOUBLE QUOTATION MARK) are no signs"
+        f"{FILE}, line 1: \u201c (U+201C LEFT DOUBLE QUOTATION MARK) and \u201d (U+201D RIGHT DOUBLE QUOTATION MARK)"
+        " are no signs"
         ' to Ruby and only look like ones; write " instead.',
     ),
     "a quote of the web that does not close": (
-        "gitlab_kas['enable’] = true\nnginx['a'] = 1\n",
+        "gitlab_kas['enable\u2019] = true\nnginx['a'] = 1\n",
         ENABLE,
-        f"{FILE}, line 1: ’ (U+2019 RIGHT SINGLE QUOTATION MARK) is no sign to Ruby and only looks like one; write '"
+        f"{FILE}, line 1: \u2019 (U+2019 RIGHT SINGLE QUOTATION MARK) is no sign to Ruby"
+        " and only looks like one; write '"
         " instead.",
     ),
     "a local variable": (

@@ -108,8 +108,8 @@ ODD: dict[str, tuple[str, list[str]]] = {
         [
             "/etc/gitlab/gitlab.rb, line 2: gitlab_kas['a'], gitlab_kas['env'], gitlab_kas['env']['B'] stand where"
             " another tool seems to write (line 1: 'BEGIN x'), so each would undo what the other sets; leave them"
-            " out there, or set the same value there, or keep your settings in a file of their own (include, of the roles"
-            " kas_gitlab_rb_include)."
+            " out there, or set the same value there, or keep your settings in a file of their own (include, of the"
+            " roles kas_gitlab_rb_include)."
         ],
     ),
     "a file that is not there": (

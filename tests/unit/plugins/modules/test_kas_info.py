@@ -588,8 +588,8 @@ def test_warnings(node: Node, text: str, include: bool, lines: list[str]) -> Non
             "line 2: Ruby knows no False, so gitlab-ctl reconfigure would fail; write false.",
         ),
         (
-            "gitlab_kas[‘enable’] = true\n",
-            "line 1: ‘ (U+2018 LEFT SINGLE QUOTATION MARK) and ’ (U+2019 RIGHT SINGLE QUOTATION MARK) are no signs to"
+            "gitlab_kas[\u2018enable\u2019] = true\n",
+            "line 1: \u2018 (U+2018 LEFT SINGLE QUOTATION MARK) and \u2019 (U+2019 RIGHT SINGLE QUOTATION MARK) are no signs to"
             " Ruby and only look like ones; write ' instead.",
         ),
     ],
