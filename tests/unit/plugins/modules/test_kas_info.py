@@ -1,5 +1,4 @@
 """kas_info: all there is to know of a node, and a sentence for everything that is wrong there."""
-# ruff: noqa: RUF001 - the characters are what is tested
 
 from __future__ import annotations
 
@@ -589,8 +588,8 @@ def test_warnings(node: Node, text: str, include: bool, lines: list[str]) -> Non
         ),
         (
             "gitlab_kas[\u2018enable\u2019] = true\n",
-            "line 1: \u2018 (U+2018 LEFT SINGLE QUOTATION MARK) and \u2019 (U+2019 RIGHT SINGLE QUOTATION MARK) are no signs to"
-            " Ruby and only look like ones; write ' instead.",
+            "line 1: \u2018 (U+2018 LEFT SINGLE QUOTATION MARK) and \u2019 (U+2019 RIGHT SINGLE QUOTATION MARK) are no"
+            " signs to Ruby and only look like ones; write ' instead.",
         ),
     ],
 )
