@@ -150,6 +150,7 @@ TEXTS = (
     "\n__END__\n",
     "\ttab",
     "ünïcødé ✓ 漢字 🦊",
+    "\u201cquoted\u201d \u2018it\u2019 \u2013\u00a0\u200b\ufeff",
     "%w[a] <<A",
     "}])",
     "([{",
@@ -446,6 +447,11 @@ class Writer:
             "## Section\n##! about\n",
             f"###! {section}['{key}'] is nice",
             f"# {section}['env']['A'] = 'template'",
+            "# BEGIN ANSIBLE MANAGED BLOCK",
+            f"# BEGIN kas\n# {section}['{key}'] = 'theirs'\n# END kas",
+            "# END ANSIBLE MANAGED BLOCK",
+            "# Ansible managed, do not edit",
+            "# \u201cquoted\u201d \u2013 and\u00a0pasted\u200b",
         )
         if text.startswith("# gitlab") and "{\n" in text:
             self.label("commented hash")
@@ -615,6 +621,16 @@ TRAPS: tuple[Construct, ...] = (
     ("eval", "eval \"$S['enable'] = 1\"", "any"),
     ("eval of a string that we also hold", "code = %q($S['enable'] = 2)\ninstance_eval(code)", "any"),
     ("instance_exec", "instance_exec { $A }", "any"),
+    ("eval of the environment", "eval ENV['KAS_NOT_SET'].to_s", "any"),
+    ("eval under a condition", "eval \"$S['$K'] = 1\" if 1 > 0", "any"),
+    ("eval in a loop", "%w[enable url].each { |k| eval \"$S['#{k}'] = 1\" }", "any"),
+    ("eval in a lambda", "f = -> { eval \"$S['$K'] = 1\" }\n$A\nf.call", "any"),
+    ("eval that makes a hash", "eval \"$S['env'] = { 'A' => 1 }\"", "any"),
+    ("eval that includes", "eval \"from_file '$D/sets_ours.rb'\"", "any"),
+    ("eval as a value", "$S['$K'] = eval(\"$T['$L'] = 1\")", "any"),
+    ("instance_eval on Gitlab", "Gitlab.instance_eval \"$S['$K'] = 1\"", "any"),
+    ("send with brackets", "send('$C', 'sent')", "any"),
+    ("keys in a counted loop", "2.times { |n| $S['$K'] = n }", "key"),
     ("configure", "configure { |c| c[:$S]['$K'] = $V }", "any"),
     # the local-variable trap
     ("local variable", "$S = { '$K' => $V }", "section"),
