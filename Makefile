@@ -21,6 +21,7 @@ test: lint unit molecule ## Run every check
 	@echo 'All checks passed.'
 
 lint: setup ## Check style, types and Ansible's rules
+	@scripts/awx_collection.sh
 	$(ENV) ruff check .
 	$(ENV) ruff format --check .
 	$(ENV) cd $(COLLECTION)/../../.. && mypy --config-file ansible_collections/kasops/gitlab_kas/pyproject.toml \
@@ -35,6 +36,7 @@ lint: setup ## Check style, types and Ansible's rules
 	! command -v rubocop >/dev/null || rubocop scripts
 
 unit: setup ## Run the unit and the property tests, and hold the stand-in to the package's answers
+	@scripts/awx_collection.sh
 	$(ENV) pytest -n auto
 
 molecule: setup ## Run Molecule's scenarios on three test hosts (SCENARIO="-s cluster" for one)

@@ -1,0 +1,118 @@
+"""The project, laid out as AWX lays it out, run by ansible-runner as AWX runs a job, on simulated nodes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import ansible_runner
+import fake_awx
+import pytest
+from test_setup import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests" / "bench"))
+
+import simulated  # noqa: E402
+
+PLAYBOOKS = ["deploy.yml", "disable.yml", "preflight.yml", "setup.yml", "verify.yml"]
+
+# What AWX passes on: a survey's answers and its own words in one file, a credential's in another.
+ANSWERS = {"kas_probe_call": "true", "kas_probe_timeout_s": 7, "kas_target_version": "", "awx_job_id": 4}
+CREDENTIAL = {
+    "kas_secrets_values": {"api_secret_key": "", "private_api_secret_key": "", "websocket_token_secret_key": ""},
+    "gitlab_kas_redis_password": "",
+}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of this repository alone, as a clone has them."""
+    folder = tmp_path_factory.mktemp("clone")
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in filter(None, subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")):
+        file = Path(os.fsdecode(name))
+        if (ROOT / file).is_file():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, folder / file)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def collections(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What AWX installs when it updates the project; for the folder alone that would be the published collection."""
+    folder = tmp_path_factory.mktemp("requirements_collections")
+    command = ["ansible-galaxy", "collection", "install", "--requirements-file", "collections/requirements.yml"]
+    done = subprocess.run(
+        [*command, "--collections-path", folder],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        env={**environment(), "ANSIBLE_COLLECTIONS_PATH": str(folder)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+class Job:
+    """A job's private directory."""
+
+    def __init__(self, folder: Path, collections: Path) -> None:
+        self.folder, self.nodes, self.collections = folder, folder / "nodes", collections
+        inventory = simulated.make(self.nodes, 3)
+        (folder / "inventory").mkdir()
+        (folder / "env").mkdir()
+        listed = ["ansible-inventory", "--inventory", inventory, "--list"]
+        found = subprocess.run(listed, capture_output=True, check=True, env=environment()).stdout
+        (folder / "hosts.json").write_bytes(found)
+        script = folder / "inventory/hosts"
+        script.write_text(f"#!/bin/sh\ncat {folder}/hosts.json\n")
+        script.chmod(0o755)
+
+    def run(self, project: Path, playbook: str, **environment: str) -> tuple[str, str]:
+        (self.folder / "env/extravars").write_text(json.dumps(ANSWERS))
+        (self.folder / "credential").write_text(json.dumps(CREDENTIAL))
+        done = ansible_runner.run(
+            private_data_dir=str(self.folder),
+            project_dir=str(project),
+            playbook=playbook,
+            inventory=str(self.folder / "inventory"),
+            cmdline=" ".join(["-e", f"@{self.folder}/credential", "-u", "root"]),
+            envvars={
+                "ANSIBLE_COLLECTIONS_PATH": f"{self.collections}:/usr/share/ansible/collections",
+                "ANSIBLE_FORCE_COLOR": "false",
+                "ANSIBLE_RETRY_FILES_ENABLED": "false",
+                "HOME": str(self.folder / "home"),
+                **environment,
+            },
+            quiet=True,
+        )
+        with done.stdout as shown:
+            return done.status, shown.read()
+
+
+def test_playbooks_that_awx_lists(repository: Path) -> None:
+    files = {str(file.relative_to(repository)): file.read_text() for file in (repository / "awx").rglob("*.yml")}
+    assert fake_awx.listed(files) == [f"awx/{name}" for name in PLAYBOOKS]
+    alone = {name.removeprefix("awx/"): text for name, text in files.items()}
+    assert fake_awx.listed(alone) == PLAYBOOKS
+
+
+def test_the_repository_as_a_project(repository: Path, collections: Path, tmp_path: Path) -> None:
+    job = Job(tmp_path, collections)
+    status, shown = job.run(repository, "awx/deploy.yml", ANSIBLE_PIPELINING="true")  # the nodes are simulated
+    assert status == "successful", shown
+    assert all(runs == ["kas_info", "gitlab_rb", "kas_probe"] for runs in simulated.module_runs(job.nodes).values())
+    assert len(simulated.module_runs(job.nodes)) == 3
+
+
+def test_the_folder_alone_as_a_project(repository: Path, collections: Path, tmp_path: Path) -> None:
+    job, project = Job(tmp_path, collections), tmp_path / "project"
+    shutil.copytree(repository / "awx", project)
+    status, shown = job.run(project, "preflight.yml")
+    assert status == "successful", shown
+    assert all(runs == ["kas_info", "gitlab_rb"] for runs in simulated.module_runs(job.nodes).values())
