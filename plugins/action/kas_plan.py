@@ -25,6 +25,9 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables impor
 INFO = "__kas_info"
 OUTSIDE = "__kas_outside_info"
 
+# What the playbook disable plans with, whatever the variables say.
+DISABLED = {"kas_enabled": False}
+
 NO_WAITING = (
     "In this play no host waits for the others (strategy free or host_pinned), but the plan needs all of them;"
     " set strategy: ansible.builtin.linear in the play."
@@ -36,11 +39,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        spec = {"roles": {"type": "list", "elements": "str", "choices": list(ROLES), "default": list(ROLES)}}
+        spec = {
+            "roles": {"type": "list", "elements": "str", "choices": list(ROLES), "default": list(ROLES)},
+            "disable": {"type": "bool", "default": False},
+        }
         _validation, args = self.validate_argument_spec(spec)
         if not waits_for_all(self._task):
             return {**result, "failed": True, "msg": NO_WAITING, "refusals": [], "upgrade": []}
-        gathered = list(self._gathered(task_vars or {}))
+        gathered = list(self._gathered(task_vars or {}, DISABLED if args["disable"] else {}))
         made = plan(gathered, args["roles"])
         started = time.time()
         report = self._report(gathered, made, started)
@@ -86,8 +92,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result = _report_data.REFUSED if made.refusals else _report_data.PLANNED
         return _report_data.report(result, made.refusals, nodes, is_check=is_check, started=now, now=now)
 
-    def _gathered(self, task_vars: Mapping[str, Any]) -> Iterator[Gathered]:
-        """Every host that counts: of both groups, KAS first, and of the play."""
+    def _gathered(self, task_vars: Mapping[str, Any], decided: Mapping[str, Any]) -> Iterator[Gathered]:
+        """Every host that counts: of both groups, KAS first, and of the play.
+
+        decided: variables that the playbook decides; not even an extra variable of that name counts.
+        """
         members = {group: list(map(str, task_vars["groups"].get(group, ()))) for group in GROUPS}
         batch = list(map(str, task_vars["ansible_play_batch"]))
         names = dict.fromkeys([*members[KAS_GROUP], *members[RAILS_GROUP], *batch])
@@ -97,12 +106,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             for answer in variables[name].results(OUTSIDE):
                 results[answer["item"]] = answer
         for name in names:
-            values, errors = variables[name].evaluate(VARIABLES)
+            values, errors = variables[name].evaluate(each for each in VARIABLES if each not in decided)
             yield Gathered(
                 name=name,
                 groups=frozenset(group for group in GROUPS if name in members[group]),
                 in_play=name in batch,
-                variables=values,
+                variables={**values, **decided},
                 errors=errors,
                 misspelt=misspelt(variables[name].names()),
                 result=results.get(name),

@@ -32,6 +32,12 @@ options:
     elements: str
     choices: [kas, kas_rails, kas_secrets, kas_certificates]
     default: [kas, kas_rails, kas_secrets, kas_certificates]
+  disable:
+    description:
+      - Plan without KAS on every node, whatever C(kas_enabled) says. The playbook C(disable) asks for it
+        in this way, because an extra variable C(kas_enabled) would beat one that it sets.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
