@@ -34,6 +34,19 @@ NO_WAITING = (
 )
 
 
+def slice_of(variables: Mapping[str, Any]) -> str:
+    """The job template of AWX of which this job is a slice, '' if it is none.
+
+    AWX tells a job neither the number nor the count of slices; but their jobs belong to a workflow that has the name of
+    the template. A slice that is launched again has not even that: kas_expected_nodes is for it.
+    """
+    for prefix in ("awx", "tower"):
+        template = variables.get(f"{prefix}_job_template_name")
+        if template and variables.get(f"{prefix}_workflow_job_name") == template:
+            return str(template)
+    return ""
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]
     _requires_connection = False
 
@@ -47,7 +60,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not waits_for_all(self._task):
             return {**result, "failed": True, "msg": NO_WAITING, "refusals": [], "upgrade": []}
         gathered = list(self._gathered(task_vars or {}, DISABLED if args["disable"] else {}))
-        made = plan(gathered, args["roles"])
+        made = plan(gathered, args["roles"], slice_of=slice_of(task_vars or {}))
         started = time.time()
         report = self._report(gathered, made, started)
         if made.report_path:

@@ -57,6 +57,47 @@ def deployment_refusals(hosts: Sequence[Host]) -> list[Sentence]:
     return found
 
 
+def inventory_refusals(hosts: Sequence[Host], slice_of: str = "") -> list[Sentence]:
+    """Whether the job's inventory holds every node of its deployments: a part alone would get secrets of its own.
+
+    slice_of: the job template of which this job is a slice, as AWX makes them of a part of the inventory's hosts.
+    """
+    found = []
+    if slice_of:
+        text = (
+            f"this job is a slice of the job template {shown(slice_of)}, so it knows a part of the nodes alone; set the"
+            " template's number of slices to 1. If it is none, give the workflow another name than the template's."
+        )
+        found.append(Sentence(tuple(host.name for host in hosts if host.in_play), text))
+    for members in deployments(hosts).values():
+        names = tuple(host.name for host in members)
+        expected = {tuple(sorted(host.values["kas_expected_nodes"])) for host in members}
+        if len(expected) > 1:
+            found.append(Sentence(names, "their kas_expected_nodes differs; set it once for all of them."))
+        elif expected != {()}:
+            found += [Sentence(names, text) for text in _unexpected(expected.pop(), names)]
+    return found
+
+
+def _unexpected(expected: Sequence[str], names: Sequence[str]) -> Iterator[str]:
+    remedy = (
+        "take the slices off the job template, enable hosts that are disabled, or correct kas_expected_nodes."
+        " To leave nodes out of a run, use a limit"
+    )
+    if len(expected) == 1 and expected[0].isdecimal():
+        if int(expected[0]) > len(names):
+            yield f"kas_expected_nodes is {expected[0]}, but the job's inventory has only {len(names)} nodes; {remedy}."
+        elif int(expected[0]) < len(names):
+            yield f"kas_expected_nodes is {expected[0]}, but the inventory has {len(names)} nodes; correct it."
+        return
+    missing = [name for name in expected if name not in names]
+    others = [name for name in names if name not in expected]
+    if missing:
+        yield f"kas_expected_nodes names {', '.join(map(shown, missing))}, which the job's inventory has not; {remedy}."
+    if others:
+        yield f"kas_expected_nodes does not name {', '.join(map(shown, others))}; add what is new."
+
+
 def url_refusals(hosts: Sequence[Host], own_urls: Mapping[str, Sequence[str]]) -> list[Sentence]:
     """Two deployments whose KAS have the same private API URL."""
     return [

@@ -33,6 +33,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployments import (
     deployment_refusals,
     deployments,
+    inventory_refusals,
     url_refusals,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
@@ -69,10 +70,13 @@ WRITERS = ("kas", "kas_rails", "kas_secrets")  # the roles that write into gitla
 ROLES = (*WRITERS, "kas_certificates")
 
 
-def plan(gathered: Sequence[Gathered], roles: Collection[str] = ROLES, *, random: Random = os.urandom) -> Plan:
+def plan(
+    gathered: Sequence[Gathered], roles: Collection[str] = ROLES, *, slice_of: str = "", random: Random = os.urandom
+) -> Plan:
     """Plan for every host that Ansible knows of, from its variables to what is to be done there.
 
-    Nothing is planned before every node answers and every variable can be what it is.
+    slice_of: the job template of AWX of which this job is a slice; '' if it is none. Nothing is planned before every
+    node answers and every variable can be what it is.
     """
     found = [(each, *read(each)) for each in gathered]
     everybody = [host for _each, host, _wrong in found]
@@ -80,6 +84,7 @@ def plan(gathered: Sequence[Gathered], roles: Collection[str] = ROLES, *, random
     hosts = [host for part in parts.values() for host in part]
     refusals = [sentence for _each, host, wrong in found if host in hosts for sentence in of(host.name, wrong)]
     path, differing = report_path(hosts)
+    refusals += inventory_refusals(everybody, slice_of)
     refusals += _rules.node_refusals(hosts) + deployment_refusals(everybody) + differing
     if refusals:
         return Plan(refusals=_refused(refusals, everybody), report_path=path)

@@ -8,12 +8,15 @@ A syntax takes what was given, which may be of any type, and returns it in its f
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import host_port
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS
 
@@ -40,6 +43,41 @@ class Whole:
             if number in self.limits:
                 return number
         raise Unfit(self.remedy)
+
+
+def is_blank(value: object) -> bool:
+    """Whether a value, as it was given, is the same as none."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def texts(value: Any) -> list[str]:
+    """A list of texts. In a text, commas and line breaks part them, unless it is JSON or YAML."""
+    is_list = isinstance(value, str) and value.lstrip().startswith(("[", "- "))
+    loaded = re.split(r"[,\r\n]", value) if isinstance(value, str) and not is_list else loaded_text(value)
+    if not isinstance(loaded, (list, tuple)) or not all(isinstance(item, str) or item is None for item in loaded):
+        raise Unfit("set a list of texts, or one text with commas")
+    return [item.strip() for item in loaded if not is_blank(item)]
+
+
+def loaded_text(value: Any) -> Any:
+    """What a text says as JSON or YAML, None if it is neither; anything else as it is."""
+    for parse in _PARSERS if isinstance(value, str) else ():
+        with suppress(Exception):  # whatever a parser raises: the text is not of its kind
+            return parse(value)
+    return None if isinstance(value, str) else value
+
+
+_PARSERS: tuple[Callable[[str], Any], ...] = (json.loads, yaml.safe_load)
+
+
+def expected_nodes(value: Any) -> list[str]:
+    """A number of nodes, as the only item, or their names."""
+    if isinstance(value, bool):
+        raise Unfit("set the number of the deployment's nodes, or the list of their names")
+    try:
+        return list(dict.fromkeys(texts(str(value) if isinstance(value, int) else value)))
+    except Unfit:
+        raise Unfit("set the number of the deployment's nodes, or the list of their names") from None
 
 
 PORT = Whole(range(1, 65536), "set a port from 1 to 65535")
@@ -139,6 +177,7 @@ SYNTAXES: dict[str, Syntax] = {
     "kas_certificate_min_valid_days": DAYS,
     "kas_target_version": release,
     "kas_serial": batch,
+    "kas_expected_nodes": expected_nodes,
     "kas_reconfigure_timeout_s": SECONDS,
     "kas_ready_timeout_s": SECONDS,
     "kas_probe_timeout_s": SECONDS,

@@ -14,17 +14,23 @@ So it is only asked whether it agrees with what comes out here (tests/unit/plugi
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import default_paths
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._syntax import SYNTAXES, Syntax, Unfit, either
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._syntax import (
+    SYNTAXES,
+    Syntax,
+    Unfit,
+    either,
+    is_blank,
+    loaded_text,
+    texts,
+)
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 # Not main, which Ansible itself would hold variables against: docs/architecture.md says why it must not.
@@ -114,11 +120,6 @@ def normalise(
     return values, sentences
 
 
-def is_blank(value: object) -> bool:
-    """Whether a value, as it was given, is the same as none."""
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
 def is_set(value: object) -> bool:
     """Whether a value of normalise() says anything."""
     return value is not None and value != ""
@@ -178,8 +179,8 @@ class _Reading:
 
     def _list(self, name: str, item: Variable, given: Any) -> list[Any]:
         if item.type != "dict":
-            return _texts(given)
-        loaded = _loaded(given)
+            return texts(given)
+        loaded = loaded_text(given)
         if not isinstance(loaded, (list, tuple)):
             needed = [option for option, each in item.options.items() if each.is_required]
             others = [option for option in item.options if option not in needed]
@@ -189,7 +190,7 @@ class _Reading:
 
     def _mapping(self, name: str, variable: Variable, given: Any) -> dict[str, Any]:
         """A mapping; of one whose names are known, only what is set remains, and what has a default."""
-        loaded = _loaded(given)
+        loaded = loaded_text(given)
         if not isinstance(loaded, Mapping) or not all(isinstance(key, str) for key in loaded):
             raise Unfit("set a mapping whose names are text")
         options = variable.options
@@ -227,22 +228,4 @@ def _choice(choices: tuple[str, ...], value: Any) -> str:
     return str(value)
 
 
-def _texts(value: Any) -> list[str]:
-    """A list of texts. In a text, commas and line breaks part them, unless it is JSON or YAML."""
-    is_list = isinstance(value, str) and value.lstrip().startswith(("[", "- "))
-    loaded = re.split(r"[,\r\n]", value) if isinstance(value, str) and not is_list else _loaded(value)
-    if not isinstance(loaded, (list, tuple)) or not all(isinstance(item, str) or item is None for item in loaded):
-        raise Unfit("set a list of texts, or one text with commas")
-    return [item.strip() for item in loaded if not is_blank(item)]
-
-
-def _loaded(value: Any) -> Any:
-    """What a text says as JSON or YAML, None if it is neither; anything else as it is."""
-    for parse in _PARSERS if isinstance(value, str) else ():
-        with suppress(Exception):  # whatever a parser raises: the text is not of its kind
-            return parse(value)
-    return None if isinstance(value, str) else value
-
-
-_PARSERS: tuple[Callable[[str], Any], ...] = (json.loads, yaml.safe_load)
 _PLAIN: dict[str, Callable[[Any], Any]] = {"bool": _boolean, "path": _path, "str": _text}

@@ -389,3 +389,13 @@ def test_a_report_that_cannot_be_written_is_refused(plan, tmp_path):
     assert "nodes" not in made
     report = made["ansible_stats"]["data"]["gitlab_kas_report"]
     assert (report["result"], report["failed"], report["nodes"]) == ("refused", ["kas1", "kas2"], [])
+
+
+@pytest.mark.parametrize("prefix", ["awx", "tower"])
+@pytest.mark.parametrize(("workflow", "is_slice"), [("KAS deploy", True), ("KAS roll-out", False), (None, False)])
+def test_a_slice_of_awx(plan, prefix, workflow, is_slice):
+    variables = {f"{prefix}_job_template_name": "KAS deploy", **CIDR}
+    if workflow:
+        variables[f"{prefix}_workflow_job_name"] = workflow
+    refusals = plan(kas1=variables, kas2=variables)["refusals"]
+    assert [each["text"][:47] for each in refusals] == ["this job is a slice of the job template 'KAS de"] * is_slice

@@ -10,6 +10,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployments import (
     deployment_refusals,
     deployments,
+    inventory_refusals,
     url_refusals,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered
@@ -162,3 +163,63 @@ def test_no_node_is_given_a_secret_of_another_deployment():
     assert keys["c"] == keys["d"]
     assert keys["a"]["api_secret_key"] == ours
     assert not set(keys["a"].values()) & set(keys["c"].values())
+
+
+REMEDY = (
+    "take the slices off the job template, enable hosts that are disabled, or correct kas_expected_nodes. To leave"
+    " nodes out of a run, use a limit."
+)
+
+
+def expect(nodes, **more):
+    return {"kas_expected_nodes": nodes, **more}
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ({"a": {}, "b": {}}, []),
+        ({"a": expect(2), "b": expect("2")}, []),
+        ({"a": expect(["a", "b"]), "b": expect("b,a", **{"in": "r"})}, []),
+        # --limit, or "relaunch on failed hosts": the others are still in the inventory
+        ({"a": expect("a,b"), "b": expect("a,b", in_play=False)}, []),
+        (
+            {"a": expect(3), "b": expect(3)},
+            [f"a, b: kas_expected_nodes is 3, but the job's inventory has only 2 nodes; {REMEDY}"],
+        ),
+        (
+            {"a": expect(1), "b": expect(1)},
+            ["a, b: kas_expected_nodes is 1, but the inventory has 2 nodes; correct it."],
+        ),
+        (
+            {"a": expect("a,b,c"), "b": expect("a,b,c")},
+            [f"a, b: kas_expected_nodes names 'c', which the job's inventory has not; {REMEDY}"],
+        ),
+        (
+            {"a": expect("a,c"), "b": expect("a,c")},
+            [
+                f"a, b: kas_expected_nodes names 'c', which the job's inventory has not; {REMEDY}",
+                "a, b: kas_expected_nodes does not name 'b'; add what is new.",
+            ],
+        ),
+        ({"a": expect(2), "b": {}}, ["a, b: their kas_expected_nodes differs; set it once for all of them."]),
+        # each deployment has its own
+        ({"a": expect(1, **PRODUCTION), "b": expect("b,c", **STAGING), "c": expect("b,c", **STAGING)}, []),
+        (
+            {"a": expect(2, **PRODUCTION), "b": STAGING},
+            [f"a: kas_expected_nodes is 2, but the job's inventory has only 1 nodes; {REMEDY}"],
+        ),
+        # one that this job is not about
+        ({"a": expect(9, in_play=False, **PRODUCTION), "b": STAGING}, []),
+    ],
+)
+def test_a_part_of_the_nodes_is_refused(hosts_of, rows, expected):
+    assert list(map(str, inventory_refusals(hosts_of(rows)))) == expected
+
+
+def test_a_slice_is_refused(hosts_of):
+    hosts = hosts_of({"a": {}, "b": {"in_play": False}})
+    assert list(map(str, inventory_refusals(hosts, "KAS deploy"))) == [
+        "a: this job is a slice of the job template 'KAS deploy', so it knows a part of the nodes alone; set the"
+        " template's number of slices to 1. If it is none, give the workflow another name than the template's."
+    ]
