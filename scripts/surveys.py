@@ -66,8 +66,15 @@ def surveys() -> dict[str, Any]:
     }
 
 
+class Indented(yaml.SafeDumper):
+    """Lists stand below their names, as in the other files."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, indentless=False)
+
+
 def document() -> str:
-    return HEAD + yaml.safe_dump({"gitlab_kas_awx_surveys": surveys()}, sort_keys=False, width=110)
+    return HEAD + yaml.dump({"gitlab_kas_awx_surveys": surveys()}, Dumper=Indented, sort_keys=False, width=110)
 
 
 if __name__ == "__main__":
