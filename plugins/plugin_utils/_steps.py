@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._certificates import Certificate, shown_to
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import Modules
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import WRITERS, written
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import is_blank
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._syntax import is_blank
 
 # On each node: what was changed there, for kas_state: absent.
 RECORDS = "/var/lib/kasops.gitlab_kas"

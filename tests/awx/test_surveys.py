@@ -66,11 +66,11 @@ def test_the_collection_takes_what_arrives(name: str, question: dict[str, Any]) 
     }[question["type"]]
     for answer in answers:
         assert list(rules.answer(question, answer)) == []
-        assert normalise("kas1", {variable: answer})[1] == []
+        assert normalise({variable: answer})[1] == []
     if question["type"] == "integer":
         for answer in (question["min"] - 1, question["max"] + 1):
             assert list(rules.answer(question, answer)) != []
-            assert normalise("kas1", {variable: answer})[1] != []
+            assert normalise({variable: answer})[1] != []
 
 
 GOOD = {"question_name": "n", "variable": "v", "required": False, "type": "text", "min": 0, "max": 9}
@@ -161,9 +161,9 @@ def test_what_a_job_gets(given: dict[str, str]) -> None:
 
 def test_what_is_left_blank_counts_as_not_given() -> None:
     given = rules.injected(CREDENTIAL["injectors"], dict.fromkeys(FIELDS, ""))
-    values, wrong = normalise("kas1", {"kas_secrets_values": given["kas_secrets_values"]})
+    values, wrong = normalise({"kas_secrets_values": given["kas_secrets_values"]})
     assert (values["kas_secrets_values"], wrong) == ({}, [])
-    values, wrong = normalise("kas1", {"kas_redis": {"host": "redis.internal", "password": ""}})
+    values, wrong = normalise({"kas_redis": {"host": "redis.internal", "password": ""}})
     assert (values["kas_redis"], wrong) == ({"host": "redis.internal"}, [])
 
 
