@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_mistakes import characters_behind, mistakes
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_remarks import Comment, Foreign, foreign
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import mask_line
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
     BOM,
     NO_LITERAL,
@@ -329,7 +330,7 @@ class Document:
         comments = []
         for start in self.outline.remarks:
             text = self.text[start : self.line_end(start)].decode("utf-8", "replace").rstrip()
-            comments.append(Comment(self.line_of(start), text, self.starts_line(start)))
+            comments.append(Comment(self.line_of(start), mask_line(text), self.starts_line(start)))
         code = [(statement.line, self.line_of(extent(statement)[1] - 1)) for statement in self.outline.statements]
         return foreign(comments, code, self.line_of(len(self.text)))
 
@@ -411,6 +412,8 @@ class Document:
             return
         try:
             for name, outline in self._files(run, files):
+                for mistake in mistakes(outline) if run.always else ():
+                    self.refuse(mistake.line, mistake.why, mistake.remedy, file=name)
                 how = "" if run.guarded or run.pattern else "whether it is there or not"
                 yield Event("runs" if run.always else "may run", (_FILE, name), run.line, where, how, file=name)
                 for event in self._events_of(outline, where, (*files, name)):

@@ -13,6 +13,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Rub
 FILES = {
     "off.rb": "gitlab_kas['enable'] = false\n",
     "env.rb": "gitlab_kas['env'] = { 'A' => 'a' }\n",
+    "python.rb": "nginx['enable'] = true\nnginx['x'] = False\n",
     "others.rb": "nginx['enable'] = false\n",
     "gitlab.10.custom.rb": "gitlab_kas['enable'] = 10\n",
     "gitlab.9.custom.rb": "gitlab_kas['enable'] = 9\n",
@@ -124,6 +125,12 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
         {"gitlab_kas": {"enable": None}},
         "$D/off.rb, line 1: gitlab_kas['enable'] may be set by $D/off.rb, so it cannot be removed safely; edit that "
         "line manually.",
+    ),
+    "a boolean of Python in an included file": (
+        "from_file '$D/python.rb'\n",
+        OFF,
+        {},
+        "$D/python.rb, line 2: Ruby knows no False, so gitlab-ctl reconfigure would fail; write false.",
     ),
     "removing what may be loaded": (
         "load '$D/off.rb'\n",
