@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible import context
-from ansible.errors import AnsibleConnectionFailure, AnsibleUndefinedVariable
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleUndefinedVariable
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.task import Task
 from ansible.template import Templar
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import words
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import DEFAULTS
 from jinja2 import Undefined, UndefinedError
 
@@ -81,11 +82,18 @@ class HostVariables:
 
 
 def answer(execute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result of a module that execute runs; also of one for which the connection fails, which would raise."""
+    """The result of a module that execute runs, with the words of the node if it did not come to its end.
+
+    Also of one for which the connection fails or nobody may become root, which would raise.
+    """
     try:
-        return execute()
+        result = execute()
     except AnsibleConnectionFailure as error:
         return {"unreachable": True, "msg": str(error).strip()}
+    except AnsibleError as error:
+        return {"failed": True, "msg": str(error).strip()}
+    said = words(result) if result.get("failed") else ""
+    return {**result, "msg": f"{result.get('msg', '')}; the node said: {said}".lstrip("; ")} if said else result
 
 
 def waits_for_all(task: Task) -> bool:
