@@ -309,7 +309,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     with _noted(note):
         kas["addresses"] = _addresses(sources)
     with _noted(note):
-        kas["gitlab_version"] = package.version
+        kas["gitlab_version"] = _version(package, Path(params["path"]))
     if not package.installed:
         return {"changed": False, "kas": kas}
     kas["configured"] = package.configured
@@ -375,6 +375,17 @@ def _look_at_service(kas: dict[str, Any], service: Service, sources: Sources) ->
         failure = "" if kas["ready"] or service.seconds > _SURELY_UP_S else start_failure(lines)
         if failure:
             kas["readiness"] += f"; it ended when it last started: {masked([failure])[0]}"
+
+
+def _version(package: Package, gitlab_rb: Path) -> str:
+    """The package's version; GitLab's image leaves a gitlab.rb on its host, and no package."""
+    if not package.installed and gitlab_rb.exists():
+        raise GitlabCtlError(
+            f"{gitlab_rb} is there, but the GitLab Linux package is not; if GitLab runs here from its image, this"
+            " collection cannot manage it, so put the settings of KAS into that file or into GITLAB_OMNIBUS_CONFIG"
+            " yourself; else install gitlab-ee or gitlab-ce."
+        )
+    return package.version
 
 
 def _addresses(sources: Sources) -> list[str]:

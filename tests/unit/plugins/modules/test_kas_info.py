@@ -515,12 +515,22 @@ def test_ruby_missing(node: Node) -> None:
 
 def test_package_not_installed(node: Node) -> None:
     (node.root / "opt/gitlab/version-manifest.json").unlink()
+    node.gitlab_rb.unlink()
     kas = node.look()
     assert kas["blocking_errors"] == [
         f"The GitLab Linux package is not installed: there is no {node.root}/opt/gitlab/version-manifest.json; "
         "install gitlab-ee or gitlab-ce."
     ]
     assert (kas["gitlab_version"], kas["addresses"]) == (None, ["10.0.0.1", "fd00::1"])
+
+
+def test_gitlab_in_a_container(node: Node) -> None:
+    (node.root / "opt/gitlab/version-manifest.json").unlink()
+    assert node.look()["blocking_errors"] == [
+        f"{node.gitlab_rb} is there, but the GitLab Linux package is not; if GitLab runs here from its image, this"
+        " collection cannot manage it, so put the settings of KAS into that file or into GITLAB_OMNIBUS_CONFIG"
+        " yourself; else install gitlab-ee or gitlab-ce."
+    ]
 
 
 def test_main_on_a_node_without_the_package(capsys: pytest.CaptureFixture[str]) -> None:
