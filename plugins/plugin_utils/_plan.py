@@ -78,6 +78,7 @@ def plan(
     slice_of: the job template of AWX of which this job is a slice; '' if it is none. Nothing is planned before every
     node answers and every variable can be what it is.
     """
+    unset = _unset(gathered)
     found = [(each, *read(each)) for each in gathered]
     everybody = [host for _each, host, _wrong in found]
     parts = deployments(everybody)
@@ -87,7 +88,7 @@ def plan(
     refusals += inventory_refusals(everybody, slice_of)
     refusals += _rules.node_refusals(hosts) + deployment_refusals(everybody) + differing
     if refusals:
-        return Plan(refusals=_refused(refusals, everybody), report_path=path)
+        return Plan(refusals=_refused(refusals, everybody), warnings=unset, report_path=path)
     if "kas_certificates" in roles:
         refusals += [
             Sentence((host.name,), f"{text}.") for host in hosts if host.in_play for text in certificate_refusals(host)
@@ -95,7 +96,7 @@ def plan(
     made = _joined([make_plan(part, roles, random=random) for part in parts.values()])
     refusals += made.refusals or url_refusals(hosts, made.own_urls)
     if refusals:
-        return Plan(refusals=_refused(refusals, everybody), upgrade=made.upgrade, report_path=path)
+        return Plan(_refused(refusals, everybody), unset, made.upgrade, report_path=path)
     misspelt = [
         Sentence(
             (each.name,),
@@ -108,11 +109,23 @@ def plan(
     of_nodes = [
         Sentence((host.name,), text) for host in hosts if host.in_play for text in host.reported.get("warnings") or []
     ]
-    made.warnings = joined([*misspelt, *made.warnings, *of_nodes])
+    made.warnings = joined([*unset, *misspelt, *made.warnings, *of_nodes])
     made.nodes = {host.name: _node(host, made) for host in hosts}
     made.serial = next(host.values["kas_serial"] for host in hosts if host.in_play)
     made.report_path = path
     return made
+
+
+def _unset(gathered: Sequence[Gathered]) -> list[Sentence]:
+    """Whether nobody has set anything: one node may mean that, and group_vars in the wrong place look the same."""
+    if any(each.variables or each.errors for each in gathered):
+        return []
+    text = (
+        "no variable of this collection is set on any host, so all have their defaults. If you have set some: Ansible"
+        " reads group_vars and host_vars beside the inventory, and beside a playbook, but not beside one that only"
+        " imports a playbook of this collection."
+    )
+    return [Sentence(tuple(each.name for each in gathered if each.in_play), text)]
 
 
 def _refused(refusals: Sequence[Sentence], hosts: Sequence[Host]) -> list[Sentence]:

@@ -74,7 +74,7 @@ def check_blame(made: Plan, rows: Sequence[Row]) -> None:
 
 def check_settings(made: Plan, roles: Sequence[str]) -> None:
     """What is planned can be written, as the module gitlab_rb takes it."""
-    nothing = Plan(refusals=made.refusals, upgrade=made.upgrade, report_path=made.report_path)
+    nothing = Plan(made.refusals, made.warnings, made.upgrade, report_path=made.report_path)
     assert made == nothing or not made.refusals, "something is planned for a refused deployment"
     shared: dict[str, set[str]] = {}
     writers = [role for role in WRITERS if role in roles]

@@ -399,3 +399,21 @@ def test_a_slice_of_awx(plan, prefix, workflow, is_slice):
         variables[f"{prefix}_workflow_job_name"] = workflow
     refusals = plan(kas1=variables, kas2=variables)["refusals"]
     assert [each["text"][:47] for each in refusals] == ["this job is a slice of the job template 'KAS de"] * is_slice
+
+
+UNSET = (
+    "kas1, kas2: no variable of this collection is set on any host, so all have their defaults. If you have set some:"
+    " Ansible reads group_vars and host_vars beside the inventory, and beside a playbook, but not beside one that only"
+    " imports a playbook of this collection."
+)
+
+
+@pytest.mark.parametrize(
+    ("variables", "warned"),
+    [({}, [UNSET]), ({"kas_of_mine": 1}, [UNSET]), ({"kas_log_level": "{{ no }}"}, []), (CIDR, [])],
+)
+def test_variables_that_lie_where_nobody_reads_them(plan, monkeypatch, variables, warned):
+    shown = []
+    monkeypatch.setattr("ansible.utils.display.Display.warning", lambda _self, text, **_options: shown.append(text))
+    plan(kas1=variables, kas2={})
+    assert [text for text in shown if "no variable" in text] == warned
