@@ -118,7 +118,7 @@ def plan(
 
 def _unset(gathered: Sequence[Gathered]) -> list[Sentence]:
     """Whether nobody has set anything: one node may mean that, and group_vars in the wrong place look the same."""
-    if any(each.variables or each.errors for each in gathered):
+    if any(each.errors or any(value is not None for value in each.variables.values()) for each in gathered):
         return []
     text = (
         "no variable of this collection is set on any host, so all have their defaults. If you have set some: Ansible"

@@ -84,7 +84,7 @@ class Nodes:
         if row.info is None:
             return row
         params = {"path": str(self._path(row.name)), "ruby": find_ruby(), "include": None}
-        reading = kas_info._read_settings(params, lambda sentence: None)
+        reading, _gitlab_rb = kas_info._read_settings(params, lambda sentence: None)
         return replace(row, info={**row.info, "settings": reading.settings, "unreadable": reading.unreadable})
 
     def _path(self, name: str) -> Path:
