@@ -14,11 +14,12 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _report, _report_data
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables, waits_for_all
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables, plain, waits_for_all
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS, KAS_GROUP, RAILS_GROUP
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, misspelt
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, Plan, plan
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._tags import tag_problem
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES
 
 # What the role keeps of kas_node_info: a host's own result, and those of the hosts outside of the play that it asked.
@@ -55,20 +56,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         spec = {
             "roles": {"type": "list", "elements": "str", "choices": list(ROLES), "default": list(ROLES)},
             "disable": {"type": "bool", "default": False},
+            "stages": {"type": "bool", "default": False},
         }
         _validation, args = self.validate_argument_spec(spec)
         if not waits_for_all(self._task):
             return {**result, "failed": True, "msg": NO_WAITING, "refusals": [], "upgrade": []}
         gathered = list(self._gathered(task_vars or {}, DISABLED if args["disable"] else {}))
         made = plan(gathered, args["roles"], slice_of=slice_of(task_vars or {}))
+        if args["stages"]:
+            asked, skipped = (plain((task_vars or {})[f"ansible_{kind}_tags"]) for kind in ("run", "skip"))
+            self._refuse(made, gathered, tag_problem(asked, skipped))
         started = time.time()
         report = self._report(gathered, made, started)
         if made.report_path:
             try:
                 _report_data.save(made.report_path, report)
             except FileError as error:  # it is refused now, before anything changes
-                hosts = tuple(each.name for each in gathered if each.in_play)
-                made.refusals.append(Sentence(hosts, str(error), fails=hosts))
+                self._refuse(made, gathered, str(error))
                 report = self._report(gathered, made, started)
         for warning in made.warnings:
             Display().warning(str(warning), formatted=True)
@@ -91,6 +95,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "report_path": made.report_path,
             "_ansible_no_log": True,
         }
+
+    @staticmethod
+    def _refuse(made: Plan, gathered: Sequence[Gathered], text: str) -> None:
+        hosts = tuple(each.name for each in gathered if each.in_play)
+        made.refusals += [Sentence(hosts, text, fails=hosts)] if text else []
 
     def _report(self, gathered: Sequence[Gathered], made: Plan, now: float) -> dict[str, Any]:
         """What is known by now, should the run come no further."""

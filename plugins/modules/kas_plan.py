@@ -32,6 +32,11 @@ options:
     elements: str
     choices: [kas, kas_rails, kas_secrets, kas_certificates]
     default: [kas, kas_rails, kas_secrets, kas_certificates]
+  stages:
+    description:
+      - Refuse tags that are no stages of this collection's playbooks. A playbook of one's own has its own tags.
+    type: bool
+    default: false
   disable:
     description:
       - Plan without KAS on every node, whatever C(kas_enabled) says. The playbook C(disable) asks for it

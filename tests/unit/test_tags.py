@@ -21,6 +21,7 @@ import pytest
 from ansible.playbook.block import Block
 from ansible.playbook.play import Play
 from ansible.playbook.task import Task
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._tags import tag_problem
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COLLECTIONS = ROOT / ".ansible" / "collections"
@@ -89,22 +90,43 @@ TASKS = {
 }
 
 
+NO_STAGE = "node1: --tags or --skip-tags names {}, which is no stage of this playbook; its"
+
+
 @pytest.mark.parametrize(
-    ("tags", "said"),
+    ("tags", "said", "modules"),
     [
-        ("--tags depoly,verify", "--tags or --skip-tags names depoly, which is no stage of this playbook; its"),
-        ("--skip-tags depoly", "--tags or --skip-tags names depoly, which is no stage of this playbook; its"),
-        ("--tags untagged", "--tags or --skip-tags names untagged, which is no stage of this playbook; its"),
-        ("--skip-tags always", f"node1: {NO_PLAN}"),
-        ("--tags verify --skip-tags always", f"node1: {NO_PLAN}"),
+        ("--tags depoly,verify", NO_STAGE.format("depoly"), ["kas_info"]),
+        ("--skip-tags depoly", NO_STAGE.format("depoly"), ["kas_info"]),
+        ("--tags untagged", NO_STAGE.format("untagged"), ["kas_info"]),
+        ("--skip-tags always", f"node1: {NO_PLAN}", []),
+        ("--tags verify --skip-tags always", f"node1: {NO_PLAN}", []),
     ],
 )
-def test_refused_tags(tmp_path: Path, tags: str, said: str) -> None:
+def test_refused_tags(tmp_path: Path, tags: str, said: str, modules: list[str]) -> None:
     folder = tmp_path / "nodes"
     done, _report = run("deploy", simulated.make(folder, 1, ["node1"]), *tags.split(), "--limit", "node1")
     assert done.returncode == 2, done.stdout + done.stderr
     assert f'"msg": "{said}' in done.stdout
-    assert simulated.module_runs(folder) == {}
+    assert simulated.module_runs(folder).get("node1", []) == modules
+
+
+@pytest.mark.parametrize(
+    ("asked", "skipped", "wrong"),
+    [
+        (["all"], [], ""),
+        (["deploy", "verify"], ["preflight"], ""),
+        (["always"], ["tagged"], ""),
+        (["all"], ["molecule-notest", "notest", "slow"], ""),
+        (["nginx"], [], "nginx"),
+        (["deploy", "verfy"], [], "verfy"),
+        (["untagged"], [], "untagged"),
+        (["all"], ["deply", "Verify", "preflght"], "deply, Verify, preflght"),
+    ],
+)
+def test_tags_that_are_no_stage(asked: list[str], skipped: list[str], wrong: str) -> None:
+    expected = f"{NO_STAGE.format(wrong).removeprefix('node1: ')} stages are preflight, deploy, verify."
+    assert tag_problem(asked, skipped) == (expected if wrong else "")
 
 
 BROKEN = {"failed": True, "msg": "It is broken."}
