@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Put awx.awx where the tests find it, to hold awx/setup.yml to it. The Python package that has it is large: it is read
 # once, and only this part of it is kept.
 set -euo pipefail

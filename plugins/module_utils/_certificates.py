@@ -162,7 +162,7 @@ def run(argv: Sequence[str], stdin: bytes = b"", user: str | None = None) -> Fin
     A user gets the primary group and no other, as KAS does: the package starts it with chpst -u git:git.
     """
     try:
-        finished = subprocess.run(
+        finished = subprocess.run(  # pylint: disable=ansible-bad-function
             list(argv),
             input=stdin,
             capture_output=True,

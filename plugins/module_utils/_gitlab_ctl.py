@@ -133,7 +133,7 @@ def run(
     environment["LC_ALL"] = "C.UTF-8"
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         try:
-            process = popen(
+            process = popen(  # pylint: disable=ansible-bad-function
                 list(argv),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,

@@ -420,16 +420,15 @@ class Document:
                     yield event if run.always else _perhaps(event, f"may be set by {name}")
         except (OSError, RubyError) as error:
             if self._read_file and run.paths and run.paths[0].startswith("/"):
-                self._note_trouble(run, error, file)
+                self._note_trouble(run.paths[0], run.line, error, file)
             yield Event("include", (), run.line, where, "may be set by what this line runs", file=file)
 
-    def _note_trouble(self, run: Run, error: Exception, file: str | None) -> None:
-        """Why an included file cannot be read."""
-        assert run.paths
-        what = getattr(error, "filename", None) or run.paths[0]
+    def _note_trouble(self, path: str, line: int, error: Exception, file: str | None) -> None:
+        """Why a file that this line includes cannot be read."""
+        what = getattr(error, "filename", None) or path
         why = getattr(error, "strerror", None) or str(error)
         self.troubles.append(
-            f"{file or self._path}, line {run.line}: {what}, which this line includes, cannot be read ({why}), so"
+            f"{file or self._path}, line {line}: {what}, which this line includes, cannot be read ({why}), so"
             " nobody knows what it sets; correct that, since gitlab-ctl reconfigure reads it, too."
         )
 

@@ -249,7 +249,7 @@ class Ruby:
 
     def _start(self) -> Any:
         try:
-            self._process = self._popen(
+            self._process = self._popen(  # pylint: disable=ansible-bad-function
                 [self._executable, "--disable=gems", "-W0", "-e", OUTLINE],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -52,6 +52,7 @@ def collections(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         cwd=repository,
         capture_output=True,
         text=True,
+        check=False,
         env={**environment(), "ANSIBLE_COLLECTIONS_PATH": str(folder)},
     )
     assert done.returncode == 0, done.stdout + done.stderr
