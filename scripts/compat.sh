@@ -8,7 +8,7 @@ cores=${KAS_TEST_CORES:-2.16 2.17 2.18 2.19 2.20 2.21}
 for version in $cores; do
   core=$(scripts/core.sh "$version")
   echo "== ansible-core $version: playbooks on simulated nodes"
-  "$core/pytest" tests/unit/test_runs.py
+  "$core/pytest" tests/playbooks
   scripts/ansible-test.sh "$version" units --target-python venv/3.12
 done
 pythons=$(scripts/pythons.sh)
