@@ -26,9 +26,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables impor
 INFO = "__kas_info"
 OUTSIDE = "__kas_outside_info"
 
-# What the playbook disable plans with, whatever the variables say.
-DISABLED = {"kas_enabled": False}
-
 NO_WAITING = (
     "In this play no host waits for the others (strategy free or host_pinned), but the plan needs all of them;"
     " set strategy: ansible.builtin.linear in the play."
@@ -55,13 +52,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         spec = {
             "roles": {"type": "list", "elements": "str", "choices": list(ROLES), "default": list(ROLES)},
-            "disable": {"type": "bool", "default": False},
             "stages": {"type": "bool", "default": False},
         }
         _validation, args = self.validate_argument_spec(spec)
         if not waits_for_all(self._task):
             return {**result, "failed": True, "msg": NO_WAITING, "refusals": [], "upgrade": []}
-        gathered = list(self._gathered(task_vars or {}, DISABLED if args["disable"] else {}))
+        gathered = list(self._gathered(task_vars or {}))
         made = plan(gathered, args["roles"], slice_of=slice_of(task_vars or {}))
         if args["stages"]:
             asked, skipped = (plain((task_vars or {})[f"ansible_{kind}_tags"]) for kind in ("run", "skip"))
@@ -114,11 +110,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result = _report_data.REFUSED if made.refusals else _report_data.PLANNED
         return _report_data.report(result, made.refusals, nodes, is_check=is_check, started=now, now=now)
 
-    def _gathered(self, task_vars: Mapping[str, Any], decided: Mapping[str, Any]) -> Iterator[Gathered]:
-        """Every host that counts: of both groups, KAS first, and of the play.
-
-        decided: variables that the playbook decides; not even an extra variable of that name counts.
-        """
+    def _gathered(self, task_vars: Mapping[str, Any]) -> Iterator[Gathered]:
+        """Every host that counts: of both groups, KAS first, and of the play."""
         members = {group: list(map(str, task_vars["groups"].get(group, ()))) for group in GROUPS}
         batch = list(map(str, task_vars["ansible_play_batch"]))
         names = dict.fromkeys([*members[KAS_GROUP], *members[RAILS_GROUP], *batch])
@@ -128,12 +121,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             for answer in variables[name].results(OUTSIDE):
                 results[answer["item"]] = answer
         for name in names:
-            values, errors = variables[name].evaluate(each for each in VARIABLES if each not in decided)
+            values, errors = variables[name].evaluate(VARIABLES)
             yield Gathered(
                 name=name,
                 groups=frozenset(group for group in GROUPS if name in members[group]),
                 in_play=name in batch,
-                variables={**values, **decided},
+                variables=values,
                 errors=errors,
                 misspelt=misspelt(variables[name].names()),
                 result=results.get(name),

@@ -37,12 +37,6 @@ options:
       - Refuse tags that are no stages of this collection's playbooks. A playbook of one's own has its own tags.
     type: bool
     default: false
-  disable:
-    description:
-      - Plan without KAS on every node, whatever C(kas_enabled) says. The playbook C(disable) asks for it
-        in this way, because an extra variable C(kas_enabled) would beat one that it sets.
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""

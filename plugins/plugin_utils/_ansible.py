@@ -24,6 +24,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import DEFAULTS
 from jinja2 import Undefined, UndefinedError
 
+# What the playbook disable sets: not kas_enabled, which an extra variable, such as the answer of a survey, would beat.
+_DISABLE = "__kas_disable"
 _OMITTED = "__omit_place_holder__"  # what `omit` is before ansible-core 2.19
 
 
@@ -54,6 +56,8 @@ class HostVariables:
 
     def get(self, name: str) -> Any:
         """The value in Python's own types; None if it is not set. Raises VariableError."""
+        if name == "kas_enabled" and self._variables.get(_DISABLE):
+            return False
         try:
             value = plain(self._templar.template(self._variables.get(name)))
         except (AnsibleUndefinedVariable, UndefinedError) as error:

@@ -60,3 +60,12 @@ def raised(error):
 def test_why_it_failed(answer, msg, stage):
     result = stage({"kas1": {}}).run(ActionModule, "kas1", {"kas_info": answer}, secret_values=True)
     assert result.get("msg") == msg
+
+
+@pytest.mark.parametrize(("disable", "wait_s"), [(False, 120), (True, 0)])
+def test_nobody_waits_for_a_kas_that_is_being_disabled(disable, wait_s, stage):
+    groups = {"gitlab_kas": ["kas1"]}
+    on_stage = stage({"kas1": {"kas_enabled": "true"}}, groups, play_vars={"__kas_disable": disable})
+    on_stage.run(ActionModule, "kas1", {"kas_info": {"kas": {"ready": True}}}, wait_until_ready=True)
+    ((_host, _module, arguments),) = on_stage.modules
+    assert arguments["wait_s"] == wait_s

@@ -37,7 +37,7 @@ def info(number, **more):
 def plan(stage):
     """Plan for kas1 and kas2, in both groups unless others are given."""
 
-    def make_plan(kas1=CIDR, kas2=CIDR, groups=None, infos=None, roles=ROLES, disable=False, **more):
+    def make_plan(kas1=CIDR, kas2=CIDR, groups=None, infos=None, roles=ROLES, **more):
         hosts = {"kas1": dict(kas1), "kas2": dict(kas2)}
         on_stage = stage(hosts, groups, **more)
         for number, host in enumerate(hosts, 1):
@@ -45,7 +45,7 @@ def plan(stage):
                 on_stage.register(host, __kas_info=(infos or {}).get(host, info(number)))
         outside = [{"item": host, **info(number)} for number, host in enumerate(hosts, 1) if host not in on_stage.batch]
         on_stage.register(on_stage.batch[0], __kas_outside_info={"results": outside})
-        return on_stage.run(ActionModule, on_stage.batch[0], roles=list(roles), disable=disable)
+        return on_stage.run(ActionModule, on_stage.batch[0], roles=list(roles))
 
     return make_plan
 
@@ -231,7 +231,7 @@ def test_a_variable_that_cannot_be_evaluated(value, why, batch, plan):
 def test_disable_plans_without_kas_whatever_kas_enabled_says(answer, plan):
     """Extra variables, as a survey's answers become, beat whatever a playbook sets."""
     given = {**CIDR, "kas_enabled": answer}
-    made = plan(given, given, disable=True)
+    made = plan(given, given, play_vars={"__kas_disable": True})
     for host in ("kas1", "kas2"):
         assert settings(made, host)["gitlab_kas"] == {"enable": False}
         assert settings(made, host)["gitlab_rails"] == {"gitlab_kas_enabled": False}
