@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import combinations
 
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import KAS_GROUP, Host
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import KAS_GROUP, RAILS_GROUP, Host
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
@@ -86,14 +86,19 @@ def _unexpected(expected: Sequence[str], names: Sequence[str]) -> Iterator[str]:
     )
     if len(expected) == 1 and expected[0].isdecimal():
         if int(expected[0]) > len(names):
-            yield f"kas_expected_nodes is {expected[0]}, but the job's inventory has only {len(names)} nodes; {remedy}."
+            yield (
+                f"kas_expected_nodes is {expected[0]}, but the job's inventory has only {len(names)} of them; {remedy}."
+            )
         elif int(expected[0]) < len(names):
             yield f"kas_expected_nodes is {expected[0]}, but the inventory has {len(names)} nodes; correct it."
         return
     missing = [name for name in expected if name not in names]
     others = [name for name in names if name not in expected]
     if missing:
-        yield f"kas_expected_nodes names {', '.join(map(shown, missing))}, which the job's inventory has not; {remedy}."
+        yield (
+            f"kas_expected_nodes names {', '.join(map(shown, missing))}, not found in the groups {KAS_GROUP} and"
+            f" {RAILS_GROUP} of the job's inventory; {remedy}."
+        )
     if others:
         yield f"kas_expected_nodes does not name {', '.join(map(shown, others))}; add what is new."
 

@@ -108,6 +108,20 @@ def check_hosts(rows: Sequence[Row], roles: Sequence[str], random: Random) -> No
     assert bool(planned(rows, roles).refusals) == bool(planned(shuffled, roles).refusals), "the order of hosts counts"
 
 
+def check_slices(rows: Sequence[Row], roles: Sequence[str], seed: int) -> None:
+    """Where it is known how many nodes a deployment has, no part of them is planned for: never two sets of secrets."""
+    names = [row.name for row in rows]
+    expected = (names, len(names), ", ".join(names), str(len(names)))[seed % 4]
+    told = {"kas_deployment": "", "kas_expected_nodes": expected}
+    rows = [replace(row, variables={**row.variables, **told}) for row in rows]
+    assert not any("kas_expected_nodes" in each.text for each in planned(rows, roles).refusals), "all is a part"
+    for part in (rows[::2], rows[1::2]) if len(rows) > 1 else ():
+        if any(row.in_play for row in part):
+            made = planned(part, roles)
+            assert any("kas_expected_nodes" in each.text for each in made.refusals), "a part is planned for"
+            assert not made.nodes
+
+
 def values(tree: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """The paths of a tree, and what stands at their ends."""
     for key, value in tree.items():
@@ -139,6 +153,7 @@ def check(seed: int, rows: Sequence[Row]) -> str:
     check_settings(made, roles)
     check_order(made, rows, roles)
     check_hosts(rows, roles, Random(seed))
+    check_slices(rows, roles, seed)
     return "refused" if made.refusals else "planned"
 
 

@@ -171,6 +171,9 @@ REMEDY = (
 )
 
 
+MISSING = "not found in the groups gitlab_kas and gitlab_rails of the job's inventory"
+
+
 def expect(nodes, **more):
     return {"kas_expected_nodes": nodes, **more}
 
@@ -185,7 +188,7 @@ def expect(nodes, **more):
         ({"a": expect("a,b"), "b": expect("a,b", in_play=False)}, []),
         (
             {"a": expect(3), "b": expect(3)},
-            [f"a, b: kas_expected_nodes is 3, but the job's inventory has only 2 nodes; {REMEDY}"],
+            [f"a, b: kas_expected_nodes is 3, but the job's inventory has only 2 of them; {REMEDY}"],
         ),
         (
             {"a": expect(1), "b": expect(1)},
@@ -193,12 +196,12 @@ def expect(nodes, **more):
         ),
         (
             {"a": expect("a,b,c"), "b": expect("a,b,c")},
-            [f"a, b: kas_expected_nodes names 'c', which the job's inventory has not; {REMEDY}"],
+            [f"a, b: kas_expected_nodes names 'c', {MISSING}; {REMEDY}"],
         ),
         (
             {"a": expect("a,c"), "b": expect("a,c")},
             [
-                f"a, b: kas_expected_nodes names 'c', which the job's inventory has not; {REMEDY}",
+                f"a, b: kas_expected_nodes names 'c', {MISSING}; {REMEDY}",
                 "a, b: kas_expected_nodes does not name 'b'; add what is new.",
             ],
         ),
@@ -207,7 +210,7 @@ def expect(nodes, **more):
         ({"a": expect(1, **PRODUCTION), "b": expect("b,c", **STAGING), "c": expect("b,c", **STAGING)}, []),
         (
             {"a": expect(2, **PRODUCTION), "b": STAGING},
-            [f"a: kas_expected_nodes is 2, but the job's inventory has only 1 nodes; {REMEDY}"],
+            [f"a: kas_expected_nodes is 2, but the job's inventory has only 1 of them; {REMEDY}"],
         ),
         # one that this job is not about
         ({"a": expect(9, in_play=False, **PRODUCTION), "b": STAGING}, []),
