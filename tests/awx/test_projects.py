@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import ansible_runner
 import fake_awx
@@ -23,10 +25,9 @@ PLAYBOOKS = ["deploy.yml", "disable.yml", "preflight.yml", "setup.yml", "verify.
 
 # What AWX passes on: a survey's answers and its own words in one file, a credential's in another.
 ANSWERS = {"kas_probe_call": "true", "kas_probe_timeout_s": 7, "kas_target_version": "", "awx_job_id": 4}
-CREDENTIAL = {
-    "kas_secrets_values": {"api_secret_key": "", "private_api_secret_key": "", "websocket_token_secret_key": ""},
-    "gitlab_kas_redis_password": "",
-}
+SECRETS = {name: str(value) for name, value in simulated.kas_infos(1)["node1"]["kas"]["secret_values"].items()}
+BLANK = {"kas_secrets_values": dict.fromkeys(SECRETS, ""), "gitlab_kas_redis_password": ""}
+FILLED = {"kas_secrets_values": SECRETS, "gitlab_kas_redis_password": "sesame {{ 7 * 7 }}"}
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +75,9 @@ class Job:
         script.write_text(f"#!/bin/sh\ncat {folder}/hosts.json\n")
         script.chmod(0o755)
 
-    def run(self, project: Path, playbook: str, **environment: str) -> tuple[str, str]:
+    def run(self, project: Path, playbook: str, credential: Mapping[str, Any], **environment: str) -> tuple[str, str]:
         (self.folder / "env/extravars").write_text(json.dumps(ANSWERS))
-        (self.folder / "credential").write_text(json.dumps(CREDENTIAL))
+        (self.folder / "credential").write_text(json.dumps(credential))
         done = ansible_runner.run(
             private_data_dir=str(self.folder),
             project_dir=str(project),
@@ -105,15 +106,18 @@ def test_playbooks_that_awx_lists(repository: Path) -> None:
 
 def test_the_repository_as_a_project(repository: Path, collections: Path, tmp_path: Path) -> None:
     job = Job(tmp_path, collections)
-    status, shown = job.run(repository, "awx/deploy.yml", ANSIBLE_PIPELINING="true")  # the nodes are simulated
+    status, shown = job.run(repository, "awx/deploy.yml", FILLED, ANSIBLE_PIPELINING="true")  # the nodes are simulated
     assert status == "successful", shown
     assert all(runs == ["kas_info", "gitlab_rb", "kas_probe"] for runs in simulated.module_runs(job.nodes).values())
     assert len(simulated.module_runs(job.nodes)) == 3
+    shown = b"".join(file.read_bytes() for file in (tmp_path / "artifacts").rglob("*") if file.is_file())
+    assert b"node3" in shown
+    assert [secret for secret in (*SECRETS.values(), "sesame") if secret.encode() in shown] == []
 
 
 def test_the_folder_alone_as_a_project(repository: Path, collections: Path, tmp_path: Path) -> None:
     job, project = Job(tmp_path, collections), tmp_path / "project"
     shutil.copytree(repository / "awx", project)
-    status, shown = job.run(project, "preflight.yml")
+    status, shown = job.run(project, "preflight.yml", BLANK)
     assert status == "successful", shown
     assert all(runs == ["kas_info", "gitlab_rb"] for runs in simulated.module_runs(job.nodes).values())
