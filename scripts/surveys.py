@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._syntax import SYNTAXES, Whole  # noqa: E402
-from variables import plain  # noqa: E402
+from variables import plain, specs  # noqa: E402
 
 DOCUMENT = ROOT / "awx" / "surveys.yml"
 
@@ -53,9 +53,7 @@ def question(name: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def surveys() -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
-        options.update(yaml.safe_load(path.read_text())["argument_specs"]["variables"].get("options") or {})
+    options = {name: option for spec in specs().values() for name, option in spec.get("options", {}).items()}
     return {
         playbook: {
             "name": f"kasops.gitlab_kas.{playbook}",

@@ -48,11 +48,16 @@ def rows(options: dict[str, Any], indent: str = "") -> Iterator[str]:
         yield from rows(option.get("options", {}), f"{indent}{name}.")
 
 
+def specs() -> dict[str, dict[str, Any]]:
+    """What every role says of its variables."""
+    paths = sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))
+    return {path.parts[-3]: yaml.safe_load(path.read_text())["argument_specs"]["variables"] for path in paths}
+
+
 def document() -> str:
     parts = [HEAD]
-    for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")):
-        spec = yaml.safe_load(path.read_text())["argument_specs"]["variables"]
-        parts.append(f"## {path.parts[-3]}\n\n{spec['short_description']}.\n")
+    for role, spec in specs().items():
+        parts.append(f"## {role}\n\n{spec['short_description']}.\n")
         parts.append("\n".join(f"- {plain(line)}" for line in spec["description"]) + "\n")
         if spec.get("options"):
             parts.append("| variable | type | default | meaning |\n| --- | --- | --- | --- |")

@@ -60,6 +60,8 @@ def listening(
         found = resolve(host, 0, type=socket.SOCK_STREAM)
     except OSError as error:
         return Listening(None, f"cannot be resolved ({error.strerror})")
+    except UnicodeError as error:  # a part of the name is empty or has more than 63 characters
+        return Listening(None, f"cannot be resolved ({error})")
     family, kind, protocol, _name, where = min(found, key=lambda each: each[0] != socket.AF_INET)
     try:
         with open_socket(family, kind, protocol) as server:

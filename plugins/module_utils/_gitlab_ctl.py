@@ -261,9 +261,9 @@ class Package:
             error, lines, int(updated[-1]) if updated else None, self._masked(_report(stdout, "Deprecations:"))
         )
 
-    def _masked(self, lines: Iterable[str]) -> list[str]:
+    def _masked(self, lines: Sequence[str]) -> list[str]:
         """Take the secrets out of what the package says: by the words beside them, and those that this node has."""
-        known = list(_node_secrets(self.root))
+        known = list(_node_secrets(self.root)) if lines else []
         return [without(line, known) for line in masked(lines)]
 
     def _gitlab_ctl(self, *arguments: str, timeout_s: float) -> Finished:

@@ -97,7 +97,7 @@ def answer(execute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     except AnsibleError as error:
         return {"failed": True, "msg": str(error).strip()}
     said = words(result) if result.get("failed") else ""
-    return {**result, "msg": f"{result.get('msg', '')}; the node said: {said}".lstrip("; ")} if said else result
+    return {**result, "msg": "; ".join(filter(None, [result.get("msg"), f"the node said: {said}"]))} if said else result
 
 
 def waits_for_all(task: Task) -> bool:

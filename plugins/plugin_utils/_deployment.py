@@ -45,14 +45,11 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 OWN_PREFIX = "OWN_PRIVATE_API_"
 OWN_NAMES = ("URL", "CIDR", "PORT", "SCHEME", "HOST")
 
+# Where KAS listens; the first three take no UNIX socket.
+TCP_ADDRESSES = ("kas_listen_address", "kas_kubernetes_api_listen_address", "kas_observability_listen_address")
+LISTEN_ADDRESSES = (*TCP_ADDRESSES, "kas_private_api_listen_address", "kas_internal_api_listen_address")
+
 # With any of these set, the private API is described by variables, and nothing else may remain of it.
-LISTEN_ADDRESSES = (
-    "kas_listen_address",
-    "kas_kubernetes_api_listen_address",
-    "kas_observability_listen_address",
-    "kas_private_api_listen_address",
-    "kas_internal_api_listen_address",
-)
 PRIVATE_API_VARIABLES = (
     "kas_own_private_api_url",
     "kas_own_private_api_cidr",

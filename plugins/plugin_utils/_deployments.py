@@ -65,8 +65,9 @@ def inventory_refusals(hosts: Sequence[Host], slice_of: str = "") -> list[Senten
     found = []
     if slice_of:
         text = (
-            f"this job is a slice of the job template {shown(slice_of)}, so it knows a part of the nodes alone; set the"
-            " template's number of slices to 1. If it is none, give the workflow another name than the template's."
+            f"this job is a slice of the job template {shown(slice_of)}, so its inventory has only a part of the nodes;"
+            " set the template's number of slices to 1. If it is none, give the workflow another name than the"
+            " template's."
         )
         found.append(Sentence(tuple(host.name for host in hosts if host.in_play), text))
     for members in deployments(hosts).values():

@@ -14,10 +14,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+_COLLECTIONS = Path(__file__).resolve().parents[2] / ".ansible" / "collections"
 ROLE_VARIABLES = {
     "kas_own_private_api_cidr": "10.87.0.0/16",
     "kas_redis": {"host": "10.87.255.1", "port": 6379, "password": "sesame"},
@@ -121,6 +124,23 @@ def kas_infos(count: int) -> dict[str, dict[str, Any]]:
 def module_runs(folder: Path) -> dict[str, list[str]]:
     """Which modules have run on each node."""
     return {file.stem: file.read_text().split() for file in sorted(folder.glob("*.runs"))}
+
+
+def run(playbook: str, inventory: Path, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook of the checkout on the nodes of an inventory; more is further environment."""
+    return subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible-playbook"),
+            "-i",
+            inventory,
+            f"kasops.gitlab_kas.{playbook}",
+            *options,
+        ],
+        env={**environment(inventory.parent, _COLLECTIONS), **more},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def environment(folder: Path, collections: Path) -> dict[str, str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -133,7 +132,7 @@ def test_marks(
     said: dict[str, str],
 ) -> None:
     folder = tmp_path / "nodes"
-    done = run(playbook, simulated.make(folder, 4, **special), *options)
+    done = simulated.run(playbook, simulated.make(folder, 4, **special), *options)
     assert done.returncode in (2, 4), done.stdout + done.stderr
     assert marked(done.stdout) == marks
     found = messages(done.stdout)
@@ -158,25 +157,9 @@ def test_never_green_and_empty(tmp_path: Path, groups: tuple[str, ...], options:
     lines = ["web", "node1", *(f"[{group}]\nnode1" for group in groups)]
     (tmp_path / "ansible.cfg").touch()
     (tmp_path / "hosts").write_text("\n".join(lines) + "\n")
-    done = run("deploy", tmp_path / "hosts", *options)
+    done = simulated.run("deploy", tmp_path / "hosts", *options)
     assert done.returncode == 2, done.stdout
     assert [text[: len(said)] for text in messages(done.stdout).values()] == [said]
-
-
-def run(playbook: str, inventory: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"),
-            "-i",
-            inventory,
-            f"kasops.gitlab_kas.{playbook}",
-            *options,
-        ],
-        env=simulated.environment(inventory.parent, ROOT / ".ansible" / "collections"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def marked(shown: str) -> dict[str, str]:

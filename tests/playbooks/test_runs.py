@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -78,19 +77,7 @@ def test_batches(tmp_path: Path, serial: str, batches: int) -> None:
 
 def run(playbook: str, inventory: Path, *options: str) -> str:
     """What ansible-playbook shows."""
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"),
-            "-i",
-            inventory,
-            f"kasops.gitlab_kas.{playbook}",
-            *options,
-        ],
-        env=simulated.environment(inventory.parent, ROOT / ".ansible" / "collections"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = simulated.run(playbook, inventory, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

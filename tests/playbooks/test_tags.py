@@ -63,9 +63,9 @@ STAGES = ("preflight", "deploy", "verify")
 SUBSETS = [frozenset(chosen) for size in range(4) for chosen in combinations(STAGES, size)]
 
 
-def test_every_combination() -> None:
+def test_every_combination(tmp_path: Path) -> None:
     """Which tasks are left with any tags and any tags to skip: each task's tags, and Ansible's own rule for them."""
-    listed = ansible_playbook("deploy", "localhost,", {}, "--list-tasks").stdout
+    listed = simulated.run("deploy", simulated.make(tmp_path / "nodes", 1), "--list-tasks").stdout
     tasks = {}
     for name, tags in re.findall(r"^      (.+)\tTAGS: \[(.*)\]$", listed, re.MULTILINE):
         tasks[name] = Task(block=Block(play=Play()))
@@ -199,19 +199,6 @@ def run(
     playbook: str, inventory: Path, *options: str
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any] | None]:
     """What ansible-playbook shows, and the report among its statistics."""
-    done = ansible_playbook(playbook, str(inventory), simulated.environment(inventory.parent, COLLECTIONS), *options)
+    done = simulated.run(playbook, inventory, *options, ANSIBLE_SHOW_CUSTOM_STATS="true")
     shown = re.search(r"^\tRUN: (.*)$", done.stdout, re.MULTILINE)
     return done, json.loads(shown[1])["gitlab_kas_report"] if shown else None
-
-
-def ansible_playbook(
-    playbook: str, inventory: str, environment: dict[str, str], *options: str
-) -> subprocess.CompletedProcess[str]:
-    command = Path(sys.executable).with_name("ansible-playbook")
-    return subprocess.run(
-        [command, "-i", inventory, f"kasops.gitlab_kas.{playbook}", *options],
-        env={**environment, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_SHOW_CUSTOM_STATS": "true"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )

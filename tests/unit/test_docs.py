@@ -31,9 +31,11 @@ def script(name: str) -> Any:
     return module
 
 
-def test_variables_are_the_specs() -> None:
-    module = script("variables")
-    assert module.DOCUMENT.read_text() == module.document(), "run: python scripts/variables.py"
+@pytest.mark.parametrize("name", ["variables", "surveys"])
+def test_what_is_made_of_the_specs(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")  # one of them calls the other
+    module = script(name)
+    assert module.DOCUMENT.read_text() == module.document(), f"run: python scripts/{name}.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

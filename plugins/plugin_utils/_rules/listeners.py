@@ -18,6 +18,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     LISTEN_ADDRESSES,
     PRIVATE_API_PORT,
     PRIVATE_API_VARIABLES,
+    TCP_ADDRESSES,
     Deployment,
     Host,
 )
@@ -31,8 +32,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables impor
 SOCKET_PATH_BYTES = 107  # Linux's sockaddr_un holds 108, the last of them a NUL
 
 _OTHER_IP_VERSION = {"tcp4": 6, "tcp6": 4}
-
-_TCP_ONLY = LISTEN_ADDRESSES[:3]
 
 
 def unix_sockets(host: Host, deployment: Deployment) -> Iterator[str]:
@@ -61,7 +60,7 @@ def addresses(host: Host, deployment: Deployment) -> Iterator[str]:
             )
         elif network == "unix":
             yield from _socket_path(f"{api}_listen_address", address)
-    for name in _TCP_ONLY:
+    for name in TCP_ADDRESSES:
         if host.values[name].startswith("/"):
             yield f"{name} is {shown(host.values[name])}, but it takes no UNIX socket; set ADDRESS:PORT"
     for name in LISTEN_ADDRESSES:

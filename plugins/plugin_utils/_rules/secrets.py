@@ -61,16 +61,12 @@ def given(host: Host, deployment: Deployment) -> Iterator[str]:
 
 def one_value(host: Host, deployment: Deployment) -> Iterator[str]:
     for name, value in host.values["kas_secrets_values"].items():
-        first = _first_with(name, deployment)
+        first = next(other for other in deployment.hosts if name in other.values["kas_secrets_values"])
         if value != first.values["kas_secrets_values"][name]:
             yield (
                 f"kas_secrets_values.{name} is not that of {first.name}; set one value for all hosts, in"
                 " group_vars/all for one"
             )
-
-
-def _first_with(name: str, deployment: Deployment) -> Host:
-    return next(host for host in deployment.hosts if name in host.values["kas_secrets_values"])
 
 
 def replaced(choice: Choice) -> Rule:

@@ -223,6 +223,6 @@ def test_a_part_of_the_nodes_is_refused(hosts_of, rows, expected):
 def test_a_slice_is_refused(hosts_of):
     hosts = hosts_of({"a": {}, "b": {"in_play": False}})
     assert list(map(str, inventory_refusals(hosts, "KAS deploy"))) == [
-        "a: this job is a slice of the job template 'KAS deploy', so it knows a part of the nodes alone; set the"
-        " template's number of slices to 1. If it is none, give the workflow another name than the template's."
+        "a: this job is a slice of the job template 'KAS deploy', so its inventory has only a part of the nodes; set"
+        " the template's number of slices to 1. If it is none, give the workflow another name than the template's."
     ]
