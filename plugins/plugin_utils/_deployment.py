@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -23,13 +25,21 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api imp
     parse_url,
     unreachable_reason,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, Choice
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
+    SECRETS,
+    Choice,
+    Found,
+    Node,
+    Random,
+    choose,
+    problem,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import (
     ENVIRONMENT,
     KEYS,
     SEVERAL_URLS_SINCE,
+    WANTS_URL,
     Release,
-    wants_url,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import REDIS, is_set, shown
 
@@ -200,10 +210,6 @@ class Host:
         """Whether the node is known to be older."""
         return self.version is not None and self.version < release
 
-    def since(self, release: Release) -> bool:
-        """Whether the node is known to be as new."""
-        return self.version is not None and self.version >= release
-
     def setting(self, *path: str) -> Any:
         """What its gitlab.rb says now: a literal, None if it is not set, or Unread."""
         found: Any = self.reported.get("settings")
@@ -328,7 +334,8 @@ class Deployment:
     holds instead, for a host whose URL cannot be told, why.
     """
 
-    def __init__(self, hosts: Sequence[Host]) -> None:
+    def __init__(self, hosts: Sequence[Host], *, random: Random = os.urandom) -> None:
+        self._random = random
         self.hosts = [host for host in hosts if host.is_present]
         self._in_play = [host for host in hosts if host.in_play]
         self.kas = [host for host in self.hosts if host.runs_kas]
@@ -342,6 +349,15 @@ class Deployment:
             except PrivateApiError as error:
                 self.errors[host.name] = error
         self._first = {url: host for host in reversed(self.kas) for url in self.urls.get(host.name, [])}
+
+    @cached_property
+    def choice(self) -> Choice:
+        """The secrets that its nodes are to share; what nobody has is made."""
+        # KAS nodes first: with equal claims the first one's secret is taken.
+        ordered = sorted(self.hosts, key=lambda host: not host.runs_kas)
+        given = [pair for host in self.hosts for pair in host.values["kas_secrets_values"].items()]
+        valid = {name: value for name, value in given if problem(name, value) is None}  # else it is refused
+        return choose([_secret_node(host) for host in ordered], random=self._random, given=valid)
 
     def first_with(self, url: str) -> Host:
         """The first KAS node that has this URL."""
@@ -365,7 +381,7 @@ class Deployment:
     def manages(self, host: Host) -> bool:
         """Whether its private API is decided here; the defaults of the package do for a KAS alone."""
         given = any(host.values[name] for name in (*PRIVATE_API_VARIABLES, "kas_unix_sockets"))
-        return given or self.clustered(host) or wants_url(host.version)
+        return given or self.clustered(host) or host.version in WANTS_URL
 
     def _own_urls(self, host: Host) -> list[str]:
         values = host.values
@@ -373,7 +389,7 @@ class Deployment:
             return [f"unix://{host.private_api_socket}"]
         if host.info is None and not values["kas_own_private_api_url"]:
             return []
-        alone = "127.0.0.1" if wants_url(host.version) else "localhost"
+        alone = "127.0.0.1" if host.version in WANTS_URL else "localhost"
         here = f"{'' if self.clustered(host) else alone}:{host.own_port}"
         options = {
             "url": values["kas_own_private_api_url"],
@@ -460,13 +476,20 @@ def rails_part(host: Host, deployment: Deployment) -> Part:
     return part
 
 
-def secrets_part(host: Host, deployment: Deployment, choice: Choice) -> Part:
+def secrets_part(host: Host, deployment: Deployment) -> Part:
     """The secrets that a host's gitlab.rb holds. They stay while KAS is off."""
     is_off = KAS_GROUP in host.groups and not host.runs_kas
     part = Part(is_complete=bool(deployment.kas) and not is_off)
     for name in secret_names(host, deployment):
-        part.set(choice.secrets[name], "gitlab_kas", name)
+        part.set(deployment.choice.secrets[name], "gitlab_kas", name)
     return part
+
+
+def _secret_node(host: Host) -> Node:
+    sources = {name: found["source"] for name, found in (host.reported.get("secrets") or {}).items()}
+    found = {name: Found(value, sources[name]) for name, value in host.secrets.items()}
+    runs_kas = bool(host.reported.get("enabled"))
+    return Node(host.name, host.in_rails, found, runs_kas, host.runs_kas, host.is_configured)
 
 
 def secret_names(host: Host, deployment: Deployment) -> list[str]:

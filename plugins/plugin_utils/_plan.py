@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import TRUSTED_CERTS
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import merged
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import Choice, Found, Node, Random, choose
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import Random
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _rules
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._certificates import (
     certificate_refusals,
@@ -216,19 +216,12 @@ def make_plan(hosts: Sequence[Host], roles: Collection[str] = WRITERS, *, random
     random is for the secrets that no node has. Only what the roles are about is checked: a role may
     be used without the variables of the others.
     """
-    deployment = Deployment(hosts)
+    deployment = Deployment(hosts, random=random)
     to_come = upgrade(hosts, roles)
     forbidden = _rules.refusals(deployment, roles)
     if forbidden:
         return Plan(refusals=forbidden, upgrade=to_come)
-    # KAS nodes first: with equal claims the first one's secret is taken.
-    ordered = sorted(deployment.hosts, key=lambda host: not host.runs_kas)
-    given = {name: value for host in deployment.hosts for name, value in host.values["kas_secrets_values"].items()}
-    choice = choose([_secret_node(host) for host in ordered], random=random, given=given)
-    forbidden = _rules.secrets.secret_refusals(deployment, choice)
-    if forbidden and "kas_secrets" in roles:
-        return Plan(refusals=forbidden, upgrade=to_come)
-    parts = {host.name: _parts(host, deployment, choice, roles) for host in deployment.hosts if host.in_play}
+    parts = {host.name: _parts(host, deployment, roles) for host in deployment.hosts if host.in_play}
     left = [
         Sentence((name,), f"{text}.")
         for name, of_host in parts.items()
@@ -236,7 +229,7 @@ def make_plan(hosts: Sequence[Host], roles: Collection[str] = WRITERS, *, random
         for text in part.left
     ]
     return Plan(
-        warnings=_rules.warnings(deployment, choice) + left,
+        warnings=_rules.warnings(deployment) + left,
         upgrade=to_come,
         parts=parts,
         own_urls={host.name: deployment.urls.get(host.name, []) for host in deployment.kas if deployment.manages(host)},
@@ -254,11 +247,11 @@ def make_plan(hosts: Sequence[Host], roles: Collection[str] = WRITERS, *, random
     )
 
 
-def _parts(host: Host, deployment: Deployment, choice: Choice, roles: Collection[str]) -> dict[str, Part]:
+def _parts(host: Host, deployment: Deployment, roles: Collection[str]) -> dict[str, Part]:
     parts: dict[str, Callable[[], Part]] = {
         "kas": lambda: kas_part(host, deployment),
         "kas_rails": lambda: rails_part(host, deployment),
-        "kas_secrets": lambda: secrets_part(host, deployment, choice),
+        "kas_secrets": lambda: secrets_part(host, deployment),
     }
     return {role: parts[role]() for role in WRITERS if role in roles}
 
@@ -267,10 +260,3 @@ def _peer_urls(host: Host, deployment: Deployment) -> list[str]:
     """A node outside of the play counts as a peer once it publishes what it should."""
     published = host.reported.get("own_private_api_urls") or []
     return [url for url in deployment.urls.get(host.name, []) if host.in_play or url in published]
-
-
-def _secret_node(host: Host) -> Node:
-    sources = {name: found["source"] for name, found in (host.reported.get("secrets") or {}).items()}
-    found = {name: Found(value, sources[name]) for name, value in host.secrets.items()}
-    runs_kas = bool(host.reported.get("enabled"))
-    return Node(host.name, host.in_rails, found, runs_kas, host.runs_kas, host.is_configured)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -29,6 +30,23 @@ class Release(NamedTuple):
     @property
     def next_patch(self) -> Release:
         return self._replace(patch=self.patch + 1)
+
+
+@dataclass(frozen=True)
+class Releases:
+    """The releases from one on and up to another; None is no end."""
+
+    since: Release | None = None
+    before: Release | None = None
+    or_unknown: bool = False  # also a node whose release could not be found out
+
+    def __contains__(self, release: object) -> bool:
+        if not isinstance(release, Release):
+            return self.or_unknown
+        return (self.since is None or release >= self.since) and (self.before is None or release < self.before)
+
+
+ANY = Releases(or_unknown=True)
 
 
 class Known(NamedTuple):
@@ -197,11 +215,12 @@ BROKEN = {
 }
 
 
-def wants_url(release: Release | None) -> bool:
-    """Whether the KAS of this release starts only with an explicit own URL."""
-    return release in BROKEN and BROKEN[release].starts_with in ("url", "address")
+def _broken(*starts_with: str) -> frozenset[Release | None]:
+    """The broken releases that start with just this."""
+    return frozenset(release for release, each in BROKEN.items() if each.starts_with in starts_with)
 
 
-def wants_address(release: Release | None) -> bool:
-    """Whether the KAS of this release starts only with an explicit own URL, and one without a name."""
-    return release in BROKEN and BROKEN[release].starts_with == "address"
+FAILS_CALLS = _broken("any")  # it starts
+NEVER_STARTS = _broken("none")
+WANTS_URL = _broken("url", "address")  # it starts only with an explicit own URL
+WANTS_ADDRESS = _broken("address")  # and in that only with an address

@@ -93,6 +93,8 @@ def _no_way(host: Host) -> str:
 
 def _rules_at_target(ways: Sequence[Way], hosts: Sequence[Host], roles: Iterable[str]) -> Iterator[tuple[Host, Change]]:
     """What the rules say of the target, but not of the installed release."""
+    if not ways:
+        return
     targets = {way.host.name: way.target for way in ways}
     now = _by_rules(Deployment(hosts), roles)
     then = _by_rules(Deployment([_at(host, targets.get(host.name)) for host in hosts]), roles)
@@ -113,11 +115,10 @@ def _at_target(text: str, way: Way) -> str:
 def _by_rules(deployment: Deployment, roles: Iterable[str]) -> dict[str, list[str]]:
     """What the rules say of each host."""
     found: dict[str, list[str]] = {host.name: [] for host in deployment.hosts}
-    for host, text in _rules.refused(deployment, roles):
+    for _rule, host, text in _rules.refused(deployment, roles):
         found[host.name].append(f"GitLab {host.version} would be refused: {text}")
-    for host in deployment.hosts:
-        for text in (text for rule in _rules.releases.WARNINGS for text in rule(host, deployment)):
-            found[host.name].append(f"GitLab {host.version} would cause a warning: {text}")
+    for _rule, host, text in _rules.warned(deployment):
+        found[host.name].append(f"GitLab {host.version} would cause a warning: {text}")
     return found
 
 

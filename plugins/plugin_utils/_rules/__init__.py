@@ -3,15 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rules of a deployment: what is refused before anything changes, and what is only worth a warning.
 
-A rule looks at one host, in its deployment, and yields what follows the host's name in a sentence, without the
-full stop: the variable, the value found, and what to set. No secret is ever part of it.
+A rule (rule.py) looks at one host, in its deployment, and yields what follows the host's name in a sentence, without
+the full stop: the variable, the value found, and what to set. No secret is ever part of it. Each rule is a function of
+its topic's file, found there; its table of tests has the name of the topic, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import Choice
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     KAS_GROUP,
     RAILS_GROUP,
@@ -27,8 +27,18 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import (
     tls,
     urls,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import Rule
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import Rule
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, of
+
+TOPICS = (settings, listeners, urls, tls, redis, releases, secrets)
+RULES: list[Rule] = [
+    rule
+    for topic in TOPICS
+    for rule in vars(topic).values()
+    if isinstance(rule, Rule) and rule.says.__module__ == topic.__name__
+]
+
+Said = tuple[Rule, Host, str]
 
 
 def node_refusals(hosts: Sequence[Host]) -> list[Sentence]:
@@ -64,56 +74,30 @@ def node_refusals(hosts: Sequence[Host]) -> list[Sentence]:
 
 def refusals(deployment: Deployment, roles: Iterable[str]) -> list[Sentence]:
     """Everything that forbids what these roles would do."""
-    return [Sentence((host.name,), f"{text}.") for host, text in refused(deployment, roles)]
+    return _sentences(refused(deployment, roles))
 
 
-def refused(deployment: Deployment, roles: Iterable[str]) -> Iterator[tuple[Host, str]]:
-    """Each host that a rule forbids, and why."""
-    writes_urls = "kas" in roles or "kas_rails" in roles
-    is_told_why = bool(deployment.errors) and "kas" in roles
-    for hosts, rules in (
-        (deployment.kas, _KAS_RULES if "kas" in roles else []),
-        (deployment.rails, [settings.standalone_with_rails, urls.cookie_where("error")] if writes_urls else []),
-        (deployment.rails, [urls.urls_for_rails] if "kas_rails" in roles else []),
-        (deployment.rails, [urls.url_for_rails] if "kas_rails" in roles and not is_told_why else []),
-        (deployment.hosts, [releases.git_data_dirs, secrets.given, secrets.one_value]),
-    ):
-        yield from ((host, text) for host in hosts for rule in rules for text in rule(host, deployment))
-
-
-def warnings(deployment: Deployment, choice: Choice) -> list[Sentence]:
+def warnings(deployment: Deployment) -> list[Sentence]:
     """What the user should know, and may have wanted."""
-    rules: list[Rule] = [
-        settings.unreachable,
-        urls.cookie_where("warn"),
-        *releases.WARNINGS,
-        urls.other_urls,
-        redis.tls_to_ipv6,
-        secrets.replaced(choice),
-    ]
-    return [
-        Sentence((host.name,), f"{text}.")
-        for host in deployment.hosts
-        for rule in rules
-        for text in rule(host, deployment)
-    ]
+    return _sentences(warned(deployment))
 
 
-_KAS_RULES: list[Rule] = [
-    settings.standalone,
-    urls.api_of_gitlab,
-    redis.settings,
-    listeners.unix_sockets,
-    listeners.addresses,
-    listeners.known_to_the_node,
-    urls.own_url,
-    listeners.reach,
-    urls.same_url,
-    *releases.REFUSALS,
-    tls.pairs,
-    urls.external_url,
-    urls.agents_path,
-    settings.allowed_headers,
-    redis.to_come,
-    settings.raw,
-]
+def refused(deployment: Deployment, roles: Iterable[str]) -> Iterator[Said]:
+    """Each host that a rule forbids, and why."""
+    rules = [rule for rule in RULES if rule.refuses and (not rule.roles or rule.roles.intersection(roles))]
+    told = [rule for rule in rules if rule.unless in rules and any(_said([rule.unless], deployment))]
+    yield from _said([rule for rule in rules if rule not in told], deployment)
+
+
+def warned(deployment: Deployment) -> Iterator[Said]:
+    """Each host of which a rule warns, and why."""
+    yield from _said([rule for rule in RULES if not rule.refuses], deployment)
+
+
+def _said(rules: Sequence[Rule], deployment: Deployment) -> Iterator[Said]:
+    for host in deployment.hosts:
+        yield from ((rule, host, text) for rule in rules for text in rule(host, deployment))
+
+
+def _sentences(said: Iterable[Said]) -> list[Sentence]:
+    return [Sentence((host.name,), f"{text}.") for _rule, host, text in said]

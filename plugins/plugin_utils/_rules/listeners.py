@@ -22,6 +22,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     Deployment,
     Host,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import refusal
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
     listed,
     listens_for_itself,
@@ -34,6 +35,7 @@ SOCKET_PATH_BYTES = 107  # Linux's sockaddr_un holds 108, the last of them a NUL
 _OTHER_IP_VERSION = {"tcp4": 6, "tcp6": 4}
 
 
+@refusal()
 def unix_sockets(host: Host, deployment: Deployment) -> Iterator[str]:
     values = host.values
     if not values["kas_unix_sockets"]:
@@ -50,6 +52,7 @@ def unix_sockets(host: Host, deployment: Deployment) -> Iterator[str]:
         yield from _socket_path("kas_socket_dir", path)
 
 
+@refusal()
 def addresses(host: Host, deployment: Deployment) -> Iterator[str]:
     for api in ("kas_private_api", "kas_internal_api"):
         network, address = host.values[f"{api}_listen_network"], host.values[f"{api}_listen_address"]
@@ -72,6 +75,7 @@ def addresses(host: Host, deployment: Deployment) -> Iterator[str]:
             )
 
 
+@refusal()
 def known_to_the_node(host: Host, deployment: Deployment) -> Iterator[str]:
     """Names are resolved where KAS resolves them, and only the kernel knows where it may listen."""
     for name in LISTEN_ADDRESSES:
@@ -98,6 +102,7 @@ def _socket_path(variable: str, path: str) -> Iterator[str]:
         )
 
 
+@refusal()
 def reach(host: Host, deployment: Deployment) -> Iterator[str]:
     """The others reach its URL, and it listens there."""
     values = host.values

@@ -17,12 +17,14 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     Host,
     has_own_redis,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import refusal, warning
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
     half_pair,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 
+@refusal()
 def to_come(host: Host, deployment: Deployment) -> Iterator[str]:
     """Nodes change one batch after another, and KAS waits for its Redis before the next one has its turn."""
     redis = host.values["kas_redis"].get("host")
@@ -36,6 +38,7 @@ def to_come(host: Host, deployment: Deployment) -> Iterator[str]:
             )
 
 
+@refusal()
 def settings(host: Host, deployment: Deployment) -> Iterator[str]:
     """What the package would ignore without a word, and what KAS cannot start with."""
     redis = host.values["kas_redis"]
@@ -65,6 +68,7 @@ def settings(host: Host, deployment: Deployment) -> Iterator[str]:
     yield from _redis_tls(redis, "sentinels_ssl", "sentinels_tls_")
 
 
+@warning(where="kas")
 def tls_to_ipv6(host: Host, deployment: Deployment) -> Iterator[str]:
     """KAS takes the text before the first colon for the name in the certificate: seen on 16.5, likely on 17."""
     redis = host.values["kas_redis"]
@@ -73,7 +77,7 @@ def tls_to_ipv6(host: Host, deployment: Deployment) -> Iterator[str]:
     for name, place in places.items():
         address = place.get("host")
         is_ipv6 = isinstance(address, str) and ip_version(address.strip("[]")) == 6
-        if host.runs_kas and is_ipv6 and place.get("ssl") is True and not place.get("sentinels"):
+        if is_ipv6 and place.get("ssl") is True and not place.get("sentinels"):
             yield (
                 f"{name.format('host')} is {shown(address)}, and {name.format('ssl')} is true, but KAS was seen not to"
                 " verify the certificate of an IPv6 address, so it may end when it starts; set a name that is in the"

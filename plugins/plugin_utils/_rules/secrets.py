@@ -11,7 +11,6 @@ from typing import Any
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
     GITLAB_RB,
     SECRETS,
-    Choice,
     fingerprint,
     problem,
 )
@@ -20,30 +19,31 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     Host,
     secret_names,
 )
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
-    Rule,
-)
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import refusal, warning
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._syntax import secret_remedy
 
 
-def secret_refusals(deployment: Deployment, choice: Choice) -> list[Sentence]:
-    """Secrets are not made while a node that may have them is silent: it would be left with others."""
-    silent = [host.name for host in deployment.hosts if host.info is None or host.blocking_errors]
-    made = [name for name in SECRETS if choice.origins[name] == "made"]
-    if not (silent and made and deployment.kas):
-        return []
-    text = (
-        f"cannot be asked for {' and '.join(made)}, which no other node has; restore the connection, or set"
-        " kas_secrets_values."
-    )
-    return [Sentence(tuple(silent), text)]
+@refusal(where="all", roles=("kas_secrets",))
+def not_answering(host: Host, deployment: Deployment) -> Iterator[str]:
+    """Secrets are not made while a node that may have them does not answer: it would be left with others."""
+    made = [name for name in SECRETS if deployment.choice.origins[name] == "made"]
+    if made and deployment.kas and (host.info is None or host.blocking_errors):
+        yield (
+            f"cannot be asked for {' and '.join(made)}, which no other node has; restore the connection, or set"
+            " kas_secrets_values"
+        )
 
 
+@refusal(where="all", roles=())
 def given(host: Host, deployment: Deployment) -> Iterator[str]:
     for name, value in host.values["kas_secrets_values"].items():
         if problem(name, value):
             yield f"kas_secrets_values.{name} {problem(name, value)}; {secret_remedy(name)}"
+
+
+@refusal(where="all", roles=())
+def written(host: Host, deployment: Deployment) -> Iterator[str]:
+    """What somebody wrote into a gitlab.rb must be a secret; not so if it is to be replaced by what is given."""
     for name in secret_names(host, deployment):
         found = _found_secret(host, name)
         is_given = any(name in other.values["kas_secrets_values"] for other in deployment.hosts)
@@ -59,6 +59,7 @@ def given(host: Host, deployment: Deployment) -> Iterator[str]:
             )
 
 
+@refusal(where="all", roles=())
 def one_value(host: Host, deployment: Deployment) -> Iterator[str]:
     for name, value in host.values["kas_secrets_values"].items():
         first = next(other for other in deployment.hosts if name in other.values["kas_secrets_values"])
@@ -69,25 +70,22 @@ def one_value(host: Host, deployment: Deployment) -> Iterator[str]:
             )
 
 
-def replaced(choice: Choice) -> Rule:
-    """Secrets that somebody wrote into a gitlab.rb are not replaced without a word."""
+@warning()
+def replaced(host: Host, deployment: Deployment) -> Iterator[str]:
+    """Secrets that somebody wrote into a gitlab.rb are not replaced without a word.
 
-    def rule(host: Host, deployment: Deployment) -> Iterator[str]:
-        for name in secret_names(host, deployment):
-            found = _found_secret(host, name)
-            agreed = fingerprint(choice.secrets[name])
-            if host.in_play and found.get("source") == GITLAB_RB and found.get("fingerprint") not in (None, agreed):
-                yield (
-                    f"gitlab_kas['{name}'] in gitlab.rb (fingerprint {found['fingerprint']}) is"
-                    f" replaced by {agreed}, which is {choice.origins[name]}"
-                )
-            elif host.in_play and found.get("computed"):
-                yield (
-                    f"gitlab_kas['{name}'] ({found['computed']}), which is computed, is replaced by {agreed}, which is"
-                    f" {choice.origins[name]}"
-                )
-
-    return rule
+    One that is of no use is refused, unless another is given for it: a made one replaces none.
+    """
+    for name in secret_names(host, deployment) if host.in_play else ():
+        found, origin = _found_secret(host, name), deployment.choice.origins[name]
+        agreed = fingerprint(deployment.choice.secrets[name])
+        by = f"is replaced by {agreed}, which is {origin}"
+        if origin == "made":
+            continue
+        if found.get("source") == GITLAB_RB and found.get("fingerprint") not in (None, agreed):
+            yield f"gitlab_kas['{name}'] in gitlab.rb (fingerprint {found['fingerprint']}) {by}"
+        elif found.get("computed"):
+            yield f"gitlab_kas['{name}'] ({found['computed']}), which is computed, {by}"
 
 
 def _found_secret(host: Host, name: str) -> Mapping[str, Any]:

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import host_port, unreachable_reason
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Deployment, Host
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Host
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
-
-Rule = Callable[[Host, Deployment], Iterator[str]]
 
 
 def source(host: Host) -> str:

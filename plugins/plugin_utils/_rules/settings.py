@@ -19,6 +19,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     has_own_redis,
     is_allowlist,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import refusal, warning
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
     listed,
 )
@@ -27,6 +28,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables impor
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
+@refusal()
 def allowed_headers(host: Host, deployment: Deployment) -> Iterator[str]:
     headers, command = host.values["kas_extra_allowed_response_headers"], host.values["kas_extra_config_command"]
     if headers and command:
@@ -49,6 +51,7 @@ def allowed_headers(host: Host, deployment: Deployment) -> Iterator[str]:
             )
 
 
+@refusal()
 def raw(host: Host, deployment: Deployment) -> Iterator[str]:
     """Raw settings must not go around the variables, which the other rules are about."""
     for key in host.values["kas_settings"]:
@@ -61,6 +64,7 @@ def raw(host: Host, deployment: Deployment) -> Iterator[str]:
             yield f"kas_env.{name} is {'empty' if value is None else shown(value)}; set text"
 
 
+@refusal()
 def standalone(host: Host, deployment: Deployment) -> Iterator[str]:
     """A node with nothing else of GitLab has no Redis of its own, and nobody on it to ask for GitLab's API."""
     if not host.values["kas_standalone"] or host.in_rails:
@@ -72,6 +76,7 @@ def standalone(host: Host, deployment: Deployment) -> Iterator[str]:
         )
 
 
+@refusal(where="rails", roles=("kas", "kas_rails"))
 def standalone_with_rails(host: Host, deployment: Deployment) -> Iterator[str]:
     if host.values["kas_standalone"]:
         yield (
@@ -80,6 +85,7 @@ def standalone_with_rails(host: Host, deployment: Deployment) -> Iterator[str]:
         )
 
 
+@warning()
 def unreachable(host: Host, deployment: Deployment) -> Iterator[str]:
     causes = [f"it does not answer ({host.unreachable})"] if host.info is None else host.blocking_errors
     for cause in causes:

@@ -12,12 +12,14 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     Deployment,
     Host,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import refusal
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
     half_pair,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 
+@refusal()
 def pairs(host: Host, deployment: Deployment) -> Iterator[str]:
     values = host.values
     for listener in ("kas", "kas_private_api", "kas_internal_api", "kas_kubernetes_api"):

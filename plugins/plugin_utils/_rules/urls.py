@@ -26,8 +26,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     stale_urls,
     underived_internal_url,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import refusal, warning
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
-    Rule,
     listed,
     listens_for_itself,
     source,
@@ -35,6 +35,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 
+@refusal()
 def own_url(host: Host, deployment: Deployment) -> Iterator[str]:
     """One of the three ways, and one that leads to a URL."""
     values = host.values
@@ -80,6 +81,7 @@ def own_url(host: Host, deployment: Deployment) -> Iterator[str]:
         )
 
 
+@refusal()
 def same_url(host: Host, deployment: Deployment) -> Iterator[str]:
     for url in deployment.urls.get(host.name, []):
         first = deployment.first_with(url)
@@ -90,8 +92,8 @@ def same_url(host: Host, deployment: Deployment) -> Iterator[str]:
             )
 
 
-def external_url(host: Host, deployment: Deployment) -> Iterator[str]:
-    yield from slash_missing(host)
+@refusal()
+def listen_websocket(host: Host, deployment: Deployment) -> Iterator[str]:
     agents = host.values["kas_external_url"]
     has_own_name = host.external_url and urlsplit(agents).hostname != urlsplit(host.external_url).hostname
     if agents and has_own_name and host.values["kas_listen_websocket"] is False:
@@ -101,6 +103,12 @@ def external_url(host: Host, deployment: Deployment) -> Iterator[str]:
         )
 
 
+@refusal(where="all", roles=("kas", "kas_rails"))
+def slash(host: Host, deployment: Deployment) -> Iterator[str]:
+    if host.runs_kas or (deployment.kas and host.in_play):
+        yield from slash_missing(host)
+
+
 def slash_missing(host: Host) -> Iterator[str]:
     for name in ("kas_external_url", "kas_k8s_proxy_url"):
         url = host.values[name]
@@ -108,6 +116,7 @@ def slash_missing(host: Host) -> Iterator[str]:
             yield f"{name} is {shown(url)}, and GitLab would redirect it to its path with a slash; set '{url}/'"
 
 
+@refusal()
 def agents_path(host: Host, deployment: Deployment) -> Iterator[str]:
     """On the host name of the node's own external_url nginx passes nothing but the agents' path to KAS.
 
@@ -128,6 +137,7 @@ def agents_path(host: Host, deployment: Deployment) -> Iterator[str]:
         )
 
 
+@refusal()
 def api_of_gitlab(host: Host, deployment: Deployment) -> Iterator[str]:
     """A KAS apart from Rails asks its own node for GitLab's API, unless it is told better."""
     found = host.setting("gitlab_kas", "gitlab_address")
@@ -144,27 +154,42 @@ def api_of_gitlab(host: Host, deployment: Deployment) -> Iterator[str]:
         )
 
 
-def urls_for_rails(host: Host, deployment: Deployment) -> Iterator[str]:
+@refusal(where="rails", roles=("kas_rails",))
+def agents_url_for_rails(host: Host, deployment: Deployment) -> Iterator[str]:
     """A Rails node without KAS must be told where agents connect."""
-    if host.runs_kas or not deployment.kas or not host.in_play:
-        return
-    yield from slash_missing(host)
-    if not agents_url(host):
+    if _asks_others(host, deployment) and not agents_url(host):
         yield (
             f"kas_external_url is not set, KAS runs on other nodes, and {host.no_external_url}; set where agents"
             " connect, such as wss://kas.gitlab.example.com/"
         )
 
 
-def url_for_rails(host: Host, deployment: Deployment) -> Iterator[str]:
-    """Where a Rails node without KAS reaches it."""
-    if deployment.kas and host.in_play and not host.runs_kas and not internal_url(host, deployment):
+@refusal(where="rails", roles=("kas_rails",))
+def internal_url_of_several(host: Host, deployment: Deployment) -> Iterator[str]:
+    """Which of several KAS nodes a Rails node calls is not ours to choose."""
+    if deployment.several:
+        yield from _internal_url_missing(host, deployment, "on several nodes")
+
+
+@refusal(where="rails", roles=("kas_rails",), unless=own_url)
+def internal_url_of_one(host: Host, deployment: Deployment) -> Iterator[str]:
+    """Where a Rails node reaches the one KAS follows from that node's own URL, if it has one."""
+    if not deployment.several:
+        yield from _internal_url_missing(host, deployment, "on a node whose address for others is not known")
+
+
+def _internal_url_missing(host: Host, deployment: Deployment, cause: str) -> Iterator[str]:
+    if _asks_others(host, deployment) and not internal_url(host, deployment):
         nodes = ", ".join(kas.name for kas in deployment.kas)
-        cause = "on several nodes" if deployment.several else "on a node whose address for others is not known"
         yield (
             f"kas_internal_url is not set, and KAS runs {cause} ({nodes}); set where Rails reaches KAS, such as"
             f" grpc://kas.internal.example.com:{INTERNAL_API_PORT}"
         )
+
+
+def _asks_others(host: Host, deployment: Deployment) -> bool:
+    """Whether KAS runs, but not on this host, which this play tells of it."""
+    return bool(deployment.kas) and host.in_play and not host.runs_kas
 
 
 def cookie_out_of_reach(host: Host, deployment: Deployment) -> Iterator[str]:
@@ -178,19 +203,22 @@ def cookie_out_of_reach(host: Host, deployment: Deployment) -> Iterator[str]:
         )
 
 
-def cookie_where(check: str) -> Rule:
-    """The rule about the cookie for hosts whose kas_cookie_check is this."""
-
-    def rule(host: Host, deployment: Deployment) -> Iterator[str]:
-        if host.values["kas_cookie_check"] == check:
-            yield from cookie_out_of_reach(host, deployment)
-
-    return rule
+@refusal(where="rails", roles=("kas", "kas_rails"))
+def cookie_refused(host: Host, deployment: Deployment) -> Iterator[str]:
+    if host.values["kas_cookie_check"] == "error":
+        yield from cookie_out_of_reach(host, deployment)
 
 
+@warning(where="rails")
+def cookie_warned(host: Host, deployment: Deployment) -> Iterator[str]:
+    if host.values["kas_cookie_check"] == "warn":
+        yield from cookie_out_of_reach(host, deployment)
+
+
+@warning(where="kas")
 def other_urls(host: Host, deployment: Deployment) -> Iterator[str]:
     """What the package would derive where KAS runs, but somebody has set by hand."""
-    if not (host.runs_kas and host.in_rails):
+    if not host.in_rails:
         return
     values, stale = host.values, stale_urls(host, deployment)
     for key, is_written, remedy in (

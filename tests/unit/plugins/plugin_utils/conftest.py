@@ -9,6 +9,9 @@ import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Host
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import normalise
 
+# Asserts of a module that is no test itself say more if pytest rewrites them.
+pytest.register_assert_rewrite("ansible_collections.kasops.gitlab_kas.tests.unit.plugins.plugin_utils.tables")
+
 FIELDS = ("unreachable", "secrets", "candidates", "in_play")
 GROUPS = {"k": "gitlab_kas", "r": "gitlab_rails"}
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import merged
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, Choice
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     Deployment,
     Part,
@@ -685,11 +684,10 @@ def test_what_was_written_stays_while_kas_is_off(rows, complete, hosts_of):
     """disable.yml keeps secrets and settings; a host that has left a group does not."""
     hosts = hosts_of(rows, **CIDR)
     deployment = Deployment(hosts)
-    secrets = Choice(secrets=dict.fromkeys(SECRETS, "x"), origins={})
     parts = {
         "kas": kas_part(hosts[0], deployment),
         "rails": rails_part(hosts[0], deployment),
-        "secrets": secrets_part(hosts[0], deployment, secrets),
+        "secrets": secrets_part(hosts[0], deployment),
     }
     assert " ".join(role for role, part in parts.items() if part.is_complete) == complete
 

@@ -74,6 +74,15 @@ def test_one_set_of_secrets(rows, extra, expected, hosts_of):
             assert value == expected[name]
 
 
+def test_what_stays_in_gitlab_rb_as_it_is_earns_a_warning(hosts_of):
+    unread = {"info": {"unreadable": {"gitlab_rails['gitlab_kas_internal_url']": "line 4"}}}
+    plan = make_plan(hosts_of({"kas1": {"in": "k"}, "rails1": {"in": "r", **unread}}, **CIDR))
+    assert list(map(str, plan.warnings)) == [
+        "rails1: gitlab_rails['gitlab_kas_internal_url'] (line 4) is computed and cannot be read without running it,"
+        " so it stays as it is; set kas_internal_url to decide it here."
+    ]
+
+
 def test_made_secrets_are_secrets():
     assert [problem(name, value) for name, value in MADE.items()] == [None] * 3
 

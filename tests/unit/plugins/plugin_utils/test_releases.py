@@ -67,7 +67,7 @@ def test_a_variable_is_refused_where_the_package_does_not_know_its_key(key, host
     (known,) = DATA["keys"][key]["known"]
     for release in RELEASES:
         (host,) = hosts_of({"kas1": {"info": {"gitlab_version": str(release)}, **given(WITH_SAMPLE[key])}})
-        said = [text for _host, text in _rules.refused(Deployment([host]), ["kas"]) if "does not know" in text]
+        said = [text for _rule, _host, text in _rules.refused(Deployment([host]), ["kas"]) if "does not know" in text]
         assert bool(said) is not told(known, release), release
 
 
@@ -76,7 +76,7 @@ def test_a_raw_setting_earns_a_warning_where_the_package_does_not_know_it(key, h
     (known,) = DATA["keys"][key]["known"]
     for release in RELEASES if "." not in key else ():
         (host,) = hosts_of({"kas1": {"info": {"gitlab_version": str(release)}, "kas_settings": {key: 1}}})
-        said = [text for rule in _rules.releases.WARNINGS for text in rule(host, Deployment([host])) if key in text]
+        said = [text for _rule, _host, text in _rules.warned(Deployment([host])) if key in text]
         assert bool(said) is not told(known, release), release
 
 
@@ -133,7 +133,7 @@ def test_of_a_release_that_is_not_known_nothing_is_said():
     ],
 )
 def test_own_urls_that_a_broken_release_starts_with(release, url, address):
-    assert [_releases.wants_url(release), _releases.wants_address(release)] == [url, address]
+    assert [release in _releases.WANTS_URL, release in _releases.WANTS_ADDRESS] == [url, address]
 
 
 def test_broken_releases():

@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules about Redis, each with its table."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import redis
+from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.plugin_utils.tables import (
+    CIDR,
+    KAS,
+    RAILS,
+    SENTINELS,
+    alone,
+    check,
+    rows,
+    version,
+)
+
+TABLES = {
+    redis.to_come: [
+        *(
+            (
+                {
+                    "kas1": KAS,
+                    "kas2": KAS,
+                    "rails1": {**RAILS, "info": {"configured": is_configured}, "in_play": in_play},
+                },
+                {**CIDR, "kas_redis": {"host": redis}, "kas_serial": serial, "kas_internal_url": "grpc://lb:8153"},
+                [
+                    f"kas{n}: kas_redis.host is '{redis}', which is rails1, but GitLab was never reconfigured there,"
+                    " and KAS would wait for a Redis that is not there; run gitlab-ctl reconfigure there first, or"
+                    " set kas_serial to '100%'."
+                    for n in refused
+                ],
+            )
+            for redis, is_configured, in_play, serial, refused in (
+                ("10.0.0.3", False, True, "1", (1, 2)),
+                ("rails1", False, True, "2", (1, 2)),
+                ("rails1", False, True, "34%", (1, 2)),
+                ("rails1", False, False, "100%", (1, 2)),
+                ("10.0.0.3", False, True, "100%", ()),
+                ("10.0.0.3", False, True, "3", ()),
+                ("10.0.0.3", True, True, "1", ()),
+                ("10.9.9.9", False, True, "1", ()),
+            )
+        ),
+        (
+            {
+                "kas0": {**KAS, "kas_state": "absent"},
+                "kas1": KAS,
+                "rails1": {**RAILS, "info": {"configured": False}},
+            },
+            {**CIDR, "kas_redis": {"host": "rails1"}, "kas_serial": "2"},
+            [
+                "kas1: kas_redis.host is 'rails1', which is rails1, but GitLab was never reconfigured there, and KAS"
+                " would wait for a Redis that is not there; run gitlab-ctl reconfigure there first, or set kas_serial"
+                " to '100%'."
+            ],
+        ),
+    ],
+    redis.settings: [
+        *(
+            ({"kas1": version("19.3.0")}, {"kas_redis": redis}, [f"kas1: {sentence}." for sentence in sentences])
+            for redis, *sentences in (
+                ({"host": "redis", "port": 6380, "username": "kas", "password": "secret"},),
+                ({"host": "[fd00::1]"},),
+                ({"socket": "/run/redis.socket"},),
+                ({**SENTINELS, "host": "redis", "sentinels_password": "secret"},),
+                ({"username": "kas", "password": "secret"},),
+                ({"ssl": True},),
+                ({**SENTINELS, "sentinels_ssl": True, "sentinels_tls_ca_cert_file": "/ca.pem"},),
+                (
+                    {"socket": "/run/redis.socket", "host": "redis", "ssl": True, **SENTINELS},
+                    "kas_redis.socket is '/run/redis.socket', and kas_redis.host is 'redis'; set only one of them",
+                    "kas_redis.socket is '/run/redis.socket', and kas_redis.sentinels is a list; set only one of them",
+                    "kas_redis.socket is '/run/redis.socket', and kas_redis.ssl is true; set only one of them",
+                ),
+                ({"port": 6380}, "kas_redis.port is 6380, but kas_redis.host is not set; set both"),
+                (
+                    {"sentinels": [{"host": "s1"}]},
+                    "kas_redis.sentinels is set, but kas_redis.sentinels_master_name is not; set the name by which"
+                    " the Sentinels know Redis, such as gitlab-redis",
+                ),
+                *(
+                    (
+                        redis,
+                        f"{place}.host is '{address}', but the Linux package puts the port behind it; set a name or an"
+                        f" address, one of IPv6 in brackets, and the port as {place}.port",
+                    )
+                    for redis, place, address in (
+                        ({"host": "redis:6380"}, "kas_redis", "redis:6380"),
+                        ({"host": "fd00::1"}, "kas_redis", "fd00::1"),
+                        ({"host": "[fd00::1]:6380"}, "kas_redis", "[fd00::1]:6380"),
+                        (
+                            {**SENTINELS, "sentinels": [{"host": "s1"}, {"host": "s2:26379"}]},
+                            "kas_redis.sentinels[1]",
+                            "s2:26379",
+                        ),
+                    )
+                ),
+                *(
+                    (
+                        {**place, ssl: True, f"{prefix}client_{given}_file": "/a.pem"},
+                        f"kas_redis.{prefix}client_{given}_file is '/a.pem', but"
+                        f" kas_redis.{prefix}client_{missing}_file is not set; set both",
+                    )
+                    for place, ssl, prefix in (
+                        ({"host": "redis"}, "ssl", "tls_"),
+                        (SENTINELS, "sentinels_ssl", "sentinels_tls_"),
+                    )
+                    for given, missing in (("cert", "key"), ("key", "cert"))
+                ),
+                (
+                    {"host": "redis", "tls_ca_cert_file": "/ca.pem", "ssl": False},
+                    "kas_redis.tls_ca_cert_file is '/ca.pem', but kas_redis.ssl is not true, without which KAS does"
+                    " not use it; set it to true, or leave the file out",
+                ),
+                (
+                    {**SENTINELS, "ssl": True, "sentinels_tls_ca_cert_file": "/ca.pem"},
+                    "kas_redis.sentinels_tls_ca_cert_file is '/ca.pem', but kas_redis.sentinels_ssl is not true,"
+                    " without which KAS does not use it; set it to true, or leave the file out",
+                ),
+            )
+        ),
+    ],
+    redis.tls_to_ipv6: [
+        *(
+            (
+                {"kas1": version("19.3.0")},
+                {"kas_redis": {"host": address, "ssl": True, **more}},
+                [
+                    f"kas1: kas_redis.host is '{address}', and kas_redis.ssl is true, but KAS was seen not to verify"
+                    " the certificate of an IPv6 address, so it may end when it starts; set a name that is in the"
+                    " certificate of Redis."
+                ]
+                if is_told
+                else [],
+            )
+            for address, more, is_told in (
+                ("[fd00::1]", {}, True),
+                ("10.0.0.1", {}, False),
+                ("redis.internal", {}, False),
+                ("[fd00::1]", {"ssl": False}, False),
+                ("[fd00::1]", SENTINELS, False),
+            )
+        ),
+        alone(
+            {},
+            "gitlab_rails['redis_host'] is '[fd00::1]', and gitlab_rails['redis_ssl'] is true, but KAS was seen not"
+            " to verify the certificate of an IPv6 address, so it may end when it starts; set a name that is in the"
+            " certificate of Redis",
+            settings={"gitlab_rails": {"redis_host": "[fd00::1]", "redis_ssl": True}},
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize(("rule", "hosts", "variables", "expected"), rows(TABLES))
+def test_rules_about_redis(rule, hosts, variables, expected, hosts_of):
+    check(rule, hosts_of(hosts, **variables), expected)

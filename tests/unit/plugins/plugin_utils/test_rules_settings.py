@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules about settings of every other kind, each with its table."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import settings
+from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.plugin_utils.tables import (
+    CIDR,
+    GIVEN,
+    KAS,
+    RAILS,
+    alone,
+    check,
+    rows,
+)
+
+TABLES = {
+    settings.allowed_headers: [
+        alone(
+            {"kas_extra_allowed_response_headers": "X-One,X Two", "kas_extra_config_command": "/bin/true"},
+            "kas_extra_allowed_response_headers is 'X-One,X Two', and kas_extra_config_command is '/bin/true'; set"
+            " only one of them, and let the command print the headers, too",
+            "kas_extra_allowed_response_headers holds 'X Two'; set names of HTTP headers, such as X-My-Header",
+        ),
+        alone(
+            {"kas_extra_allowed_response_headers": "X-One"},
+            "kas_extra_allowed_response_headers is 'X-One', but gitlab_kas['extra_config_command'] in gitlab.rb is a"
+            " command already; let that one print the headers, or remove it there",
+            settings={"gitlab_kas": {"extra_config_command": "/usr/local/bin/mine"}},
+        ),
+        alone({"kas_extra_allowed_response_headers": "X-One"}, unreadable={"*": "line 5"}),
+        alone(
+            {"kas_extra_allowed_response_headers": "X-One"},
+            "kas_extra_allowed_response_headers is 'X-One', but gitlab_kas['extra_config_command'] (line 5) is"
+            " computed and cannot be read without running it; let that one print the headers, or remove it there",
+            unreadable={"gitlab_kas['extra_config_command']": "line 5"},
+        ),
+    ],
+    settings.raw: [
+        alone(
+            {"kas_settings": {"redis_host": "redis", "env": {}, "enable": False, "private_api_listen_address": ":1"}},
+            "kas_settings.redis_host is set, but kas_redis.host is the variable for it; set that one",
+            "kas_settings.env is set, but kas_env is the variable for it; set that one",
+            "kas_settings.enable is set, but kas_enabled is the variable for it; set that one",
+            "kas_settings.private_api_listen_address is set, but kas_private_api_listen_address is the variable for"
+            " it; set that one",
+        ),
+        alone(
+            {"kas_env": {"OWN_PRIVATE_API_URL": "grpc://kas1:8155", "A": None, "B": {"c": "d"}}},
+            "kas_env.OWN_PRIVATE_API_URL is set, but kas_own_private_api_url is the variable for it; set that one",
+            "kas_env.A is empty; set text",
+            "kas_env.B is a mapping; set text",
+        ),
+    ],
+    settings.standalone: [
+        (
+            {"kas1": {**KAS, "kas_standalone": True}, "rails1": RAILS},
+            CIDR,
+            [
+                "kas1: kas_standalone is true, which turns the node's own Redis off, but kas_redis has neither host,"
+                " socket nor sentinels; set where the Redis of GitLab is."
+            ],
+        ),
+        (
+            {"kas1": {**KAS, "kas_standalone": True}},
+            {"kas_gitlab_address": "https://gitlab.example.com", "kas_redis": {"socket": "/run/redis.socket"}},
+            [],
+        ),
+    ],
+    settings.standalone_with_rails: [
+        *(
+            (
+                {"kas1": KAS, "rails1": row},
+                {**CIDR, "kas_standalone": True, "kas_redis": {"host": "redis"}, "kas_internal_url": "grpc://lb:8153"},
+                [
+                    "rails1: kas_standalone is true, but the host is in group gitlab_rails, and Rails would be turned"
+                    " off; set it to false, or take the host out of that group."
+                ],
+            )
+            for row in (RAILS, {})
+        ),
+    ],
+    settings.unreachable: [
+        (
+            {"kas1": {}, "kas2": {"info": None, "unreachable": "timed out", "in_play": False}},
+            {"kas_secrets_values": GIVEN, **CIDR},
+            [
+                "kas2: it is outside of this play and could not be compared with the others: it does not answer"
+                " (timed out)."
+            ],
+        ),
+        (
+            {"kas1": {}, "kas2": {"info": {"blocking_errors": ["GitLab is not installed."]}, "in_play": False}},
+            {"kas_secrets_values": GIVEN, **CIDR},
+            ["kas2: it is outside of this play and could not be compared with the others: GitLab is not installed."],
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize(("rule", "hosts", "variables", "expected"), rows(TABLES))
+def test_rules_about_settings(rule, hosts, variables, expected, hosts_of):
+    check(rule, hosts_of(hosts, **variables), expected)
