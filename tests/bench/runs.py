@@ -36,6 +36,7 @@ SHARED = ROOT / "molecule" / "inventory" / "hosts.yml"
 BIN = Path(sys.executable).parent
 RUNS = int(os.environ.get("KAS_BENCH_RUNS", "5"))
 PING, PLAIN, DEPLOY, VERIFY = "ping", "plain playbook", "deploy", "verify"
+KEEP, FORGET, LEAST = "keep", "forget", "least"
 
 # What the guide of GitLab asks for, as a user would write it.
 LINES = {
@@ -50,6 +51,41 @@ LINES = {
     "gitlab_kas['env']": "{ 'OWN_PRIVATE_API_URL' => 'grpc://localhost:8155' }",
     "gitlab_rails['gitlab_kas_enabled']": "true",
 }
+
+
+# Hosts as they were before their first deployment, and as after it: copies of /etc/gitlab. KAS ends in its ten seconds.
+KEPT = "cp -a /etc/gitlab /root/{}"
+RESTORED = "rm -rf /etc/gitlab && cp -a /root/{} /etc/gitlab && gitlab-ctl reconfigure"
+READY = {
+    "name": "Wait until KAS is ready",
+    "ansible.builtin.uri": {"url": "http://localhost:8151/readiness"},
+    "register": "readiness",
+    "until": "readiness is success",
+    "retries": 60,
+    "delay": 1,
+}
+
+
+def shell(name: str, script: str) -> dict[str, Any]:
+    return {"name": name, "ansible.builtin.shell": {"cmd": script}}
+
+
+def lines(path: str) -> list[dict[str, Any]]:
+    """A task for each line, as a user would write them."""
+    return [
+        {
+            "name": name,
+            "ansible.builtin.lineinfile": {
+                "path": path,
+                "create": True,
+                "mode": "0600",
+                "regexp": f"^{re.escape(name)} ",
+                "line": f"{name} = {value}",
+            },
+            "notify": "Reconfigure",
+        }
+        for name, value in LINES.items()
+    ]
 
 
 class Run(NamedTuple):
@@ -70,24 +106,16 @@ class Bench:
         }
         # On copies of the file, so that KAS keeps what deploy has written.
         copy = str(folder / "gitlab.rb") if "simulated" in folder.name else "/root/bench.rb"
-        lines = [
-            {
-                "name": name,
-                "ansible.builtin.lineinfile": {
-                    "path": copy,
-                    "create": True,
-                    "mode": "0600",
-                    "regexp": f"^{re.escape(name)} ",
-                    "line": f"{name} = {value}",
-                },
-                "notify": "Reconfigure",
-            }
-            for name, value in LINES.items()
-        ]
-        reconfigure = {"name": "Reconfigure", "ansible.builtin.command": {"argv": ["true"]}}
         plays = {
             PING: {"gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]},
-            PLAIN: {"become": True, "tasks": lines, "handlers": [reconfigure]},
+            PLAIN: {"become": True, "tasks": lines(copy), "handlers": [shell("Reconfigure", "true")]},
+            KEEP: {"gather_facts": False, "tasks": [shell("Keep what there is", KEPT.format("{{ state }}"))]},
+            FORGET: {"gather_facts": False, "tasks": [shell("Forget KAS", RESTORED.format("new"))]},
+            LEAST: {
+                "gather_facts": False,
+                "serial": 1,
+                "tasks": [shell("Reconfigure", RESTORED.format("deployed")), READY],
+            },
         }
         self._playbooks = {DEPLOY: "kasops.gitlab_kas.deploy", VERIFY: "kasops.gitlab_kas.verify"}
         for name, play in plays.items():
@@ -117,6 +145,15 @@ class Bench:
         runs: dict[str, list[Run]] = {playbook: [] for playbook in playbooks}
         for _turn in range(RUNS):
             for playbook in playbooks:
+                runs[playbook].append(self.timed(playbook))
+        return runs
+
+    def first(self) -> dict[str, list[Run]]:
+        """The deployment of new hosts, one after another, and no more than reconfigure and readiness; alternating."""
+        runs: dict[str, list[Run]] = {LEAST: [], DEPLOY: []}
+        for _turn in range(RUNS):
+            for playbook in runs:
+                self.play(FORGET)
                 runs[playbook].append(self.timed(playbook))
         return runs
 
@@ -155,7 +192,9 @@ def hosts(folder: Path, count: int) -> Iterator[Bench]:
     try:
         bench.play(str(CREATE))
         bench.play(str(folder / "redis.json"))
+        bench.play(KEEP, "-e", "state=new")
         bench.play(DEPLOY, "-e", "kas_serial=100%")
+        bench.play(KEEP, "-e", "state=deployed")
         yield bench
     finally:
         engine = os.environ.get("MOLECULE_ENGINE", "podman")
@@ -201,6 +240,18 @@ def rows(what: str, runs: dict[str, list[Run]]) -> list[str]:
     return lines
 
 
+def first_deployment(count: int, runs: dict[str, list[Run]]) -> str:
+    """What the deployment of new hosts adds to what each of them must do."""
+    least, ours = (statistics.median(run.wall_s for run in runs[playbook]) for playbook in (LEAST, DEPLOY))
+    text = (
+        f"The first deployment of {count} hosts over SSH, one after another: {ours:.1f} s. Reconfigure alone, with what"
+        f" it is to find in place, and the wait until KAS is ready: {least:.1f} s. So `deploy` adds"
+        f" {(ours - least) / count:.2f} s a node, with the check before and the proof after ({RUNS} runs each)."
+    )
+    print(text, flush=True)
+    return text
+
+
 def numbers(variable: str, default: str) -> list[int]:
     return [int(each) for each in os.environ.get(variable, default).split(",") if each.strip()]
 
@@ -210,10 +261,13 @@ def main() -> None:
     nodes = numbers("KAS_BENCH_NODES", "3,12,100")
     table: list[str] = []
     counts: dict[str, Any] = {}
+    first = ""
     with tempfile.TemporaryDirectory() as directory:
         for count in numbers("KAS_BENCH_HOSTS", "3,12"):
             with hosts(Path(directory) / f"hosts{count}", count) as bench:
                 table += rows(f"{count} hosts over SSH", bench.alternating(playbooks))
+                if not first:
+                    first = first_deployment(count, bench.first())
         for count in nodes:
             folder = Path(directory) / f"simulated{count}"
             bench = Bench(folder, simulated.make(folder, count))
@@ -236,6 +290,7 @@ def main() -> None:
     ]
     if counts:
         text += [f"`deploy` with nothing to change: {', '.join(f'{n} {name}' for name, n in counts.items())}.", ""]
+    text += [first, ""] if first else []
     text += [f"The plan of {count} nodes alone: {plan_s(count):.2f} s." for count in nodes[-1:]]
     before, _begin, rest = PAGE.read_text().partition(BEGIN)
     PAGE.write_text("\n".join([f"{before}{BEGIN}", "", *text, "", f"{END}{rest.partition(END)[2]}"]))
