@@ -25,6 +25,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import NO_PLAN, PLAN, ROLES
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, failure
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over, turns
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import did_not_run
 
 # What the role keeps.
 INFO = "__kas_info"
@@ -142,10 +143,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return self._failure(plain(self._task_vars[REPORT]["findings"]))
 
     def _execute(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        result = answer(
+        result, cut_off = answer(
             lambda: self._execute_module(module_name=name, module_args=dict(arguments), task_vars=self._task_vars)
         )
         result.pop("invocation", None)  # of several modules, none is that of the task
+        if cut_off:
+            result["msg"] = did_not_run(name.rpartition(".")[2], cut_off)
         return result
 
     def _read_file(self, variable: str, source: str) -> str:

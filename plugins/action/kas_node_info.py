@@ -14,6 +14,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import inputs
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import did_not_run
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -46,22 +47,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "wait_s": host.values["kas_ready_timeout_s"] if waits else 0,
             **inputs(host),
         }
-        info = answer(
+        info, cut_off = answer(
             lambda: self._execute_module(
                 module_name="kasops.gitlab_kas.kas_info", module_args=arguments, task_vars=task_vars
             )
         )
         is_silent = bool(info.get("unreachable"))
-        if info.get("failed") and not is_silent:
-            # Since ansible-core 2.19 a module that breaks off has an exception, which failed_when drops, and no msg.
-            info.setdefault("msg", "it ended before it could answer")
+        if cut_off:  # the plan makes a sentence of it
+            info["msg"] = did_not_run("kas_info", cut_off) if args["wait_until_ready"] else cut_off
         if host.values["kas_own_private_api_query"] and not (info.get("failed") or is_silent):
-            facts = self._execute_module(
-                module_name="ansible.builtin.setup",
-                module_args={"gather_subset": ["!all", "!min", "network"]},
-                task_vars=task_vars,
+            facts, cut_off = answer(
+                lambda: self._execute_module(
+                    module_name="ansible.builtin.setup",
+                    module_args={"gather_subset": ["!all", "!min", "network"]},
+                    task_vars=task_vars,
+                )
             )
             info["network_facts"] = facts.get("ansible_facts", {})
+            info["network_facts_error"] = cut_off or facts.get("msg", "")
         if waits and "kas" in info and not info["kas"]["ready"]:
             info["failed"] = True
             info["msg"] = (

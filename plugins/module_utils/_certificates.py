@@ -10,6 +10,7 @@ of it, because KAS is both sides of the private API.
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import math
 import os
@@ -174,10 +175,14 @@ def run(argv: Sequence[str], stdin: bytes = b"", user: str | None = None) -> Fin
             timeout=_RUN_TIMEOUT_S,
             check=False,
         )
-    except PermissionError as error:
-        raise CertificateError(f"{argv[0]} cannot be run as {user or 'this user'}; run with become: true.") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CertificateError(f"{argv[0]} cannot be run ({error}); repair it.") from error
+    except subprocess.TimeoutExpired as error:
+        raise CertificateError(
+            f"{argv[0]} has not ended within {_RUN_TIMEOUT_S} s; look at what slows the node down, and run again."
+        ) from error
+    except OSError as error:
+        who = f" as {user}" if user else ""
+        how = "install it" if error.errno == errno.ENOENT else remedy(error)
+        raise CertificateError(f"{argv[0]} cannot be run{who} ({error.strerror}); {how}.") from error
     return Finished(
         finished.returncode, finished.stdout.decode(errors="replace"), finished.stderr.decode(errors="replace")
     )

@@ -14,6 +14,7 @@ import errno
 import fcntl
 import json
 import os
+import pwd
 import re
 import stat
 import struct
@@ -34,11 +35,17 @@ _REMEDIES = {
     errno.EDQUOT: "make room, or raise the quota of its owner",
     errno.ENOENT: "correct the path",
     errno.ENOTDIR: "correct the path, of which a part is no directory",
+    errno.EEXIST: "move away what is there",
     errno.EISDIR: "give the path of a file, or move that directory away",
     errno.ELOOP: "correct the symbolic links on its path, which lead in a circle",
     errno.ENAMETOOLONG: "give a shorter path",
     errno.EIO: "look for errors of the disk in dmesg",
     errno.ESTALE: "mount its file system again",
+    errno.ETXTBSY: "it is a program that runs or is being written: wait for its end, and run again",
+    errno.ENOEXEC: "it is no program of this kind of machine: install the one that is",
+    errno.ENOMEM: "make room in its memory, which free -m shows",
+    errno.EMFILE: "raise the limit of open files, which ulimit -n shows",
+    errno.ENFILE: "raise the limit of open files, which sysctl fs.file-max shows",
 }
 
 
@@ -49,12 +56,19 @@ class FileError(Exception):
 def remedy(error: OSError) -> str:
     """What to do about an error of the system, as part of a sentence; each has its own."""
     if error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() != 0:
-        return "run with become: true"
+        return f"run it as root (become: true); it ran as {_name_of_user()}"
     if error.errno == errno.EPERM:
         return "take its attribute i or a away, which lsattr -d shows, with chattr -i -a, also that of its directory"
     if error.errno == errno.EACCES:
         return "root itself is denied: see what SELinux denies (ausearch -m avc -ts recent), and whether it is on NFS"
     return _REMEDIES.get(error.errno or 0, "look for the cause in the system's log")
+
+
+def _name_of_user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return f"user {os.geteuid()}"
 
 
 def read(path: str) -> bytes:

@@ -10,6 +10,7 @@ The wordings read here are those of omnibus-gitlab: handlers/gitlab.rb (failures
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,10 +145,8 @@ def run(
                 start_new_session=True,
             )
         except OSError as error:
-            raise GitlabCtlError(
-                f"{argv[0]} cannot be run ({error.strerror}); repair the GitLab Linux package, and run with"
-                " become: true."
-            ) from error
+            how = "install the GitLab Linux package once more" if error.errno == errno.ENOENT else remedy(error)
+            raise GitlabCtlError(f"{argv[0]} cannot be run ({error.strerror}); {how}.") from error
         try:
             exit_code = process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
@@ -218,10 +218,10 @@ class Package:
                 break
             self._pause(1)
         if finished.exit_code != 0:
-            raise GitlabCtlError(
-                f"gitlab-ctl start {name} failed; read {self.root / 'var/log/gitlab' / name / 'current'}.",
-                self._masked(_lines(finished.stdout) + _lines(finished.stderr))[-_LINES_SHOWN:],
-            )
+            lines = self._masked(_lines(finished.stdout) + _lines(finished.stderr))[-_LINES_SHOWN:]
+            said = lines[-1] if lines else "it said nothing"
+            how = "run systemctl start gitlab-runsvdir" if _NO_RUNSV in said else f"read {self._log(name)}"
+            raise GitlabCtlError(f"gitlab-ctl start {name} failed ({said}); {how}.", lines)
 
     def restart(self, name: str) -> None:
         """Restart a running service; raise GitlabCtlError unless another process takes over.
@@ -237,9 +237,11 @@ class Package:
             if now.pid not in (None, before.pid):
                 return
             self._pause(1)
+        how = f"it has ended and does not come up again: read {self._log(name)}"
+        if now.pid is not None:
+            how = "it waits for its clients to end: see who is still connected, wait, and run this again"
         raise GitlabCtlError(
-            f"{name} has not restarted within {_RESTART_WAIT_S} s ({now.text}); see who is still connected, wait"
-            " until it has ended, and run this again.",
+            f"{name} has not restarted within {_RESTART_WAIT_S} s ({now.text}); {how}.",
             self._masked(_lines(finished.stdout) + _lines(finished.stderr))[-_LINES_SHOWN:],
         )
 
@@ -260,6 +262,9 @@ class Package:
         return Outcome(
             error, lines, int(updated[-1]) if updated else None, self._masked(_report(stdout, "Deprecations:"))
         )
+
+    def _log(self, name: str) -> Path:
+        return self.root / "var/log/gitlab" / name / "current"
 
     def _masked(self, lines: Sequence[str]) -> list[str]:
         """Take the secrets out of what the package says: by the words beside them, and those that this node has."""
@@ -420,9 +425,19 @@ def _difference(noted: Snapshot, now: Snapshot, inputs: Iterable[str]) -> str | 
 
 
 def _asked(snapshot: Snapshot, inputs: Iterable[str]) -> list[str]:
-    """The files of a snapshot that are among these inputs, or stand in one of them."""
+    """The files of a snapshot that are among these inputs, stand in one of them, or fit one that is a pattern.
+
+    A pattern is one of Ruby's Dir.glob, of which the files are inputs themselves as long as they are there. What fits
+    it here is a little more, which does no harm: only files on record are asked.
+    """
+    inputs = list(inputs)
     asked = {Path(path) for path in inputs}
-    return [path for path in snapshot.digests if not asked.isdisjoint({Path(path), Path(path).parent})]
+    patterns = [re.sub(r"\{[^}]*\}", "*", path).replace("**/", "*") for path in inputs if re.search(r"[*?{[]", path)]
+    return [
+        path
+        for path in snapshot.digests
+        if not asked.isdisjoint({Path(path), Path(path).parent}) or any(fnmatchcase(path, each) for each in patterns)
+    ]
 
 
 def masked(lines: Iterable[str]) -> list[str]:

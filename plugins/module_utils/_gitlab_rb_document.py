@@ -25,6 +25,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
     BOM,
     NO_LITERAL,
+    NoRubyError,
     Outline,
     Ruby,
     RubyError,
@@ -167,7 +168,8 @@ class Document:
     ``read_file`` reads a file that it includes (absolute path; OSError where it cannot); without it included files
     count as unreadable. ``upcoming`` is such a file that does not exist yet, but can be read. ``commented`` names the
     settings (name, key) to look for in comments. ``alone`` leaves out whatever it includes; ``is_included`` says that
-    it is itself included, behind settings that it does not show. Raises GitlabRbError where the text is not valid Ruby.
+    it is itself included, behind settings that it does not show. Raises GitlabRbError where the text is not valid Ruby,
+    and NoRubyError.
     """
 
     def __init__(
@@ -192,15 +194,17 @@ class Document:
         self._commented = tuple(commented)
         try:
             self.outline = ruby.outline(text, commented)
+        except NoRubyError:
+            raise
         except RubyError as error:
             if error.line is None:
-                raise GitlabRbError(str(error)) from error
+                raise GitlabRbError(f"{path} cannot be read, since {error}; simplify it.") from error
             for mistake in characters_behind(error.words, error.line):
                 self.refuse(mistake.line, mistake.why, mistake.remedy)
             raise GitlabRbError(f"{path}: {error}. The file is unchanged. Fix the cause and run again.") from error
         for mistake in mistakes(self.outline):
             self.refuse(mistake.line, mistake.why, mistake.remedy)
-        self.included: list[str] = []  # the files that it includes, also those that are not there yet
+        self.included: list[str] = []  # the files that it includes, also those that are not there yet, and its patterns
         self.troubles: list[str] = []  # why one of them cannot be read
         self._all_events = list(self._events_of(self.outline))
         self._by_name: dict[str, list[Event]] = {}
@@ -418,6 +422,8 @@ class Document:
                 yield Event("runs" if run.always else "may run", (_FILE, name), run.line, where, how, file=name)
                 for event in self._events_of(outline, where, (*files, name)):
                     yield event if run.always else _perhaps(event, f"may be set by {name}")
+        except NoRubyError:
+            raise
         except (OSError, RubyError) as error:
             if self._read_file and run.paths and run.paths[0].startswith("/"):
                 self._note_trouble(run.paths[0], run.line, error, file)
@@ -438,6 +444,7 @@ class Document:
         if self._read_file is None or not names or not all(name.startswith("/") for name in names):
             raise FileNotFoundError(run.name)
         if run.pattern:
+            self.included += [pattern for pattern in names if pattern not in self.included]
             names = self._ruby.files(names, is_sorted=run.sorted, upcoming=self._upcoming)
         elif run.sorted:
             names = sorted(names)

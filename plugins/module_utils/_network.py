@@ -21,7 +21,15 @@ _CAUSES = {
 }
 
 
-LOOK_THERE = "make sure that KAS runs there and that no firewall is in between"
+_REMEDIES = {
+    errno.ECONNREFUSED: "make sure that KAS runs there and listens on that address, and that no firewall rejects it",
+    errno.ECONNRESET: "make sure that nothing in between, such as a proxy, ends the connection",
+    errno.EHOSTUNREACH: "make sure that that host is up, and that no firewall rejects it",
+    errno.ENETUNREACH: "give this node a route to it, or let the URL name an address to which it has one",
+    errno.ENOENT: "make sure that KAS runs here and listens on that socket",
+    errno.EACCES: "give the user of that service access to the socket and its directory",
+}
+_NO_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None))
 LOOK_WHAT = "check what listens there, and correct the URL or the listener"
 
 
@@ -71,5 +79,17 @@ def cause(error: OSError, timeout: float, host: str) -> str:
     if isinstance(error, socket.timeout):
         return f"no answer within {timeout:g} s"
     if isinstance(error, socket.gaierror):
-        return f"the name {host} is not known"
+        is_unknown = error.errno in _NO_NAME
+        return f"the name {host} {'is not known' if is_unknown else f'cannot be resolved: {error.strerror}'}"
     return _CAUSES.get(error.errno or 0) or (error.strerror or str(error)).lower()
+
+
+def remedy(error: OSError) -> str:
+    """What to do about what cause() says, as the rest of a sentence."""
+    if isinstance(error, socket.timeout):
+        return "make sure that that host is up, and that no firewall drops the packets on the way there or back"
+    if isinstance(error, socket.gaierror):
+        if error.errno in _NO_NAME:
+            return "let this node know the name, by DNS or in /etc/hosts, or correct the URL"
+        return "make sure that the name servers in /etc/resolv.conf of this node answer"
+    return _REMEDIES.get(error.errno or 0, LOOK_WHAT)

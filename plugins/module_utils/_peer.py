@@ -35,12 +35,12 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._grpc import (
     GrpcError,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._network import (
-    LOOK_THERE,
     LOOK_WHAT,
     Unreachable,
     cause,
     connect,
     left,
+    remedy,
     tcp_addresses,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import Endpoint, parse_url
@@ -145,7 +145,7 @@ def reach(
     except ssl.SSLError as error:  # an alert after the handshake
         return Reach(False, f"TLS fails: {tls_reason(error)}", LOOK_WHAT)
     except OSError as error:
-        return Reach(False, cause(error, timeout, endpoint.host), LOOK_THERE)
+        return Reach(False, cause(error, timeout, endpoint.host), remedy(error))
 
 
 def token(secret: bytes, lifetime_s: tuple[int, int]) -> str:

@@ -13,15 +13,19 @@ All offsets are in bytes from the start of the text, all lines count from 1.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import remedy
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import mask_line
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby_outline import OUTLINE
 
 PACKAGE_RUBY = "/opt/gitlab/embedded/bin/ruby"
@@ -34,7 +38,7 @@ NO_LITERAL = object()
 
 
 class RubyError(Exception):
-    """The text is not valid Ruby, or there is no Ruby to ask. ``line`` is None where no line is to blame.
+    """The text is not valid Ruby. ``line`` is None where no line is to blame.
 
     ``words`` are the words in the text that hold other characters than ASCII: a quote of the web may be the cause.
     """
@@ -43,6 +47,10 @@ class RubyError(Exception):
         super().__init__(message)
         self.line = line
         self.words = words
+
+
+class NoRubyError(RubyError):
+    """There is no Ruby that answers, whatever the text is."""
 
 
 class Symbol(NamedTuple):
@@ -175,13 +183,20 @@ class Outline(NamedTuple):
 def find_ruby(given: str | None = None, *, package_ruby: str = PACKAGE_RUBY) -> str:
     """The path of the Ruby to ask: the given one, else the package's own, else the one in PATH.
 
-    Raises RubyError where there is none.
+    Raises NoRubyError where there is none.
     """
     found = shutil.which(given or package_ruby) or (None if given else shutil.which("ruby"))
     if found:
         return found
     missing = f"There is no Ruby at {given}" if given else f"There is neither {package_ruby} nor a ruby in PATH"
-    raise RubyError(f"{missing}, so gitlab.rb cannot be checked; install the GitLab Linux package or set ruby.")
+    raise NoRubyError(f"{missing}, so gitlab.rb cannot be checked; {_remedy(given or package_ruby)}.")
+
+
+def _remedy(executable: str) -> str:
+    """What to do about a Ruby that does not work."""
+    if executable == PACKAGE_RUBY:
+        return "install the GitLab Linux package, of which it is a part, once more if it is there"
+    return "give the path of a Ruby 2.7 or later with its libraries (the module's option ruby)"
 
 
 class Ruby:
@@ -194,6 +209,7 @@ class Ruby:
         self._executable = executable
         self._popen = popen
         self._process: Any = None
+        self._stderr: IO[bytes] = io.BytesIO()
 
     def __enter__(self) -> Ruby:
         self._start()  # it gets ready while the caller reads the text
@@ -205,12 +221,12 @@ class Ruby:
     def outline(self, text: bytes, commented: Sequence[tuple[str, str | None]] = ()) -> Outline:
         """The outline of a text. ``commented`` names the statements (name, key) to look for in comments.
 
-        Raises RubyError with the line where the text is not valid Ruby.
+        Raises RubyError with the line where the text is not valid Ruby, and NoRubyError.
         """
         skipped = len(BOM) if text.startswith(BOM) else 0
         answer = self._ask({"bytes": len(text) - skipped, "commented": list(commented)}, text[skipped:])
         if "failure" in answer:
-            raise RubyError(f"the text cannot be outlined since {answer['failure']}; simplify it.")
+            raise RubyError(answer["failure"])
         problem = answer.get("problem")
         if problem:
             why = f" ({problem['why']})" if problem["why"] else ""
@@ -234,31 +250,49 @@ class Ruby:
             answer = process.stdout.readline()
         except BrokenPipeError:
             answer = b""
-        if not answer:
-            self._stop()
-            raise RubyError(
-                f"{self._executable} gave no outline of the text; it must be Ruby 2.7 or later with its libraries."
-            )
+        if not answer.endswith(b"\n"):
+            raise self._broken_off(process)
         return dict(json.loads(answer))
+
+    def _broken_off(self, process: Any) -> NoRubyError:
+        """A process that ended before it could answer, with what it said: the first line, since a trace follows."""
+        with suppress(BrokenPipeError):
+            process.communicate()
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").splitlines()
+        said = next((mask_line(line.strip()) for line in lines if line.strip()), "it said nothing")
+        self._stop()
+        if process.returncode < 0:
+            return NoRubyError(
+                f"{self._executable} was ended by signal {-process.returncode} while it read gitlab.rb ({said}); look"
+                " in dmesg for the reason, such as a lack of memory, and run again."
+            )
+        return NoRubyError(
+            f"{self._executable} ended with exit code {process.returncode} while it read gitlab.rb ({said});"
+            f" {_remedy(self._executable)}."
+        )
 
     def _stop(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             with suppress(BrokenPipeError):
                 process.communicate()
+            self._stderr.close()
 
     def _start(self) -> Any:
         try:
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (a pipe that nobody empties could fill)
             self._process = self._popen(  # pylint: disable=ansible-bad-function
                 [self._executable, "--disable=gems", "-W0", "-e", OUTLINE],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=self._stderr,
                 # Nothing of the caller's Ruby (RUBYOPT, RUBYLIB, bundler) may change what is parsed.
                 env={"LC_ALL": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin"},
             )
         except OSError as error:
-            raise RubyError(f"{self._executable} cannot be started ({error.strerror}); set ruby to a Ruby.") from error
+            self._stderr.close()
+            raise NoRubyError(f"{self._executable} cannot be started ({error.strerror}); {remedy(error)}.") from error
         return self._process
 
 

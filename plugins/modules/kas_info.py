@@ -173,7 +173,9 @@ kas:
       elements: str
       sample: []
     included_files:
-      description: The files that gitlab.rb includes, as far as their names can be read; their changes count as its own.
+      description:
+        - The files that gitlab.rb includes, as far as their names can be read; their changes count as its own. Where it
+          lists files by a pattern, that, too; so one that has vanished is noticed.
       type: list
       elements: str
       sample: [/etc/gitlab/kas.rb]

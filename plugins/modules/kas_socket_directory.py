@@ -54,7 +54,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, remedy
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import NOTHING, Mark, Record
 
 MADE = Mark("a directory")
@@ -72,7 +72,7 @@ def run(params: Mapping[str, Any], set_attributes: SetAttributes, *, check_mode:
         return _remove(path, record, check_mode)
     except OSError as error:
         what = "created" if params["state"] == "present" else "removed"
-        raise FileError(f"{path} cannot be {what} ({error.strerror}); fix the cause, or set kas_socket_dir.") from error
+        raise FileError(f"{path} cannot be {what} ({error.strerror}); {remedy(error)}.") from error
 
 
 def _make(path: Path, record: Record, set_attributes: SetAttributes, check_mode: bool) -> bool:

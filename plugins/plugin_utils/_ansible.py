@@ -20,13 +20,23 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleUndefi
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.task import Task
 from ansible.template import Templar
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import words
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import mask_line
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import DEFAULTS
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import cause
 from jinja2 import Undefined, UndefinedError
 
 # What the playbook disable sets: not kas_enabled, which an extra variable, such as the answer of a survey, would beat.
 _DISABLE = "__kas_disable"
 _OMITTED = "__omit_place_holder__"  # what `omit` is before ansible-core 2.19
+
+
+# What quotes no part of a value: of lookups up to ansible-core 2.18, of plugins since 2.19, and of Ansible Vault.
+_HARMLESS = re.compile(
+    r"The '\S+' lookup had an issue .*|lookup plugin \(\S+\) not found"
+    r"|The lookup plugin '\S+' .*|No filter named '\S+'"
+    r"|Attempting to decrypt but no vault secrets found|Decryption failed\b[^:]*",
+    re.DOTALL,
+)
 
 
 class VariableError(Exception):
@@ -63,8 +73,8 @@ class HostVariables:
         except (AnsibleUndefinedVariable, UndefinedError) as error:
             # Only the last part of the text is the cause; it names what is undefined, and quotes no value.
             raise VariableError(re.split(r"[:.] ", str(getattr(error, "message", error)))[-1].strip()) from None
-        except Exception as error:  # of whatever a filter or lookup raises; its text may quote a part of the value
-            raise VariableError(f"its template fails with {type(error).__name__}") from None
+        except Exception as error:  # whatever a filter or lookup raises
+            raise VariableError(_told(error)) from None
         return None if isinstance(value, str) and value.startswith(_OMITTED) else value
 
     def results(self, name: str) -> list[Any]:
@@ -85,19 +95,30 @@ class HostVariables:
         return values, errors
 
 
-def answer(execute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result of a module that execute runs, with the words of the node if it did not come to its end.
+def answer(execute: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any], str]:
+    """The result of a module that execute runs; and if it did not come to its end, why, in the words of the node.
 
     Also of one for which the connection fails or nobody may become root, which would raise.
     """
     try:
         result = execute()
     except AnsibleConnectionFailure as error:
-        return {"unreachable": True, "msg": str(error).strip()}
+        return {"unreachable": True, "msg": str(error).strip()}, ""
     except AnsibleError as error:
-        return {"failed": True, "msg": str(error).strip()}
-    said = words(result) if result.get("failed") else ""
-    return {**result, "msg": "; ".join(filter(None, [result.get("msg"), f"the node said: {said}"]))} if said else result
+        return {"failed": True}, " ".join(str(error).split())
+    if not result.get("failed") or result.get("unreachable"):
+        return result, ""
+    # Since ansible-core 2.19 what a module raised has neither msg nor trace, but a summary.
+    raised = getattr(getattr(result.get("exception"), "event", None), "msg", "")
+    return result, cause(result, "" if result.get("msg") else str(raised))
+
+
+def _told(error: Exception) -> str:
+    """What an error says, as far as it quotes no part of a value, which may be a secret."""
+    told = _HARMLESS.search(str(getattr(error, "message", error)))
+    return (
+        mask_line(" ".join(told[0].split())).rstrip(".") if told else f"its template fails with {type(error).__name__}"
+    )
 
 
 def waits_for_all(task: Task) -> bool:

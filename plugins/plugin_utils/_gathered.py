@@ -51,8 +51,10 @@ def read(gathered: Gathered) -> tuple[Host, list[str]]:
         except PrivateApiError as error:
             wrong.append(f"kas_own_private_api_query cannot be used: {error}")
     elif query and gathered.in_play and info:
+        failed = str(result.get("network_facts_error") or "").rstrip(".")
+        why = f" ({failed})" if failed else ""
         wrong.append(
-            f"kas_own_private_api_query is {shown(query)}, but the host's facts could not be gathered; make"
+            f"kas_own_private_api_query is {shown(query)}, but the host's facts could not be gathered{why}; make"
             " sure that ansible.builtin.setup works there, or leave the query out."
         )
     elif query and not gathered.in_play:

@@ -5,32 +5,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import mask_line
-
 # Runs a module with its arguments on the node, and returns its result.
 Execute = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
-
-
-_WORDS_SHOWN = 3  # lines
-_CLOSED = re.compile(r"(Shared )?[Cc]onnection to \S+ closed\.$")
-
-
-def words(result: Mapping[str, Any]) -> str:
-    """What the node said in place of a module's result, such as sudo's refusal; '' if it is known without.
-
-    A line with a brace may be a part of the result, in which there may be secrets; others are masked by their looks.
-    """
-    lines = [
-        line.strip()
-        for name in ("module_stderr", "module_stdout")
-        for line in str(result.get(name) or "").splitlines()
-        if line.strip() and "{" not in line and not _CLOSED.match(line.strip())
-    ]
-    return " ".join(map(mask_line, lines[-_WORDS_SHOWN:]))
 
 
 class ModuleError(Exception):

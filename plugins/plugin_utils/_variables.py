@@ -115,7 +115,10 @@ def normalise(
         value = reading.value(name, variable, given.get(name))
         values[name] = variable.default if reading.wrong else value
         sentences += reading.wrong
-    sentences += [f"{name} cannot be evaluated ({why}); correct it." for name, why in (errors or {}).items()]
+    sentences += [
+        f"{name} cannot be evaluated ({why}); correct it, or what it is made from."
+        for name, why in (errors or {}).items()
+    ]
     values.update(default_paths(values))
     return values, sentences
 

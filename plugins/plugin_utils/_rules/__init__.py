@@ -29,6 +29,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import (
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import Rule
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, of
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import did_not_run, remedy_of_silence
 
 TOPICS = (settings, listeners, urls, tls, redis, releases, secrets)
 RULES: list[Rule] = [
@@ -55,16 +56,11 @@ def node_refusals(hosts: Sequence[Host]) -> list[Sentence]:
             )
             refusals.append(Sentence((host.name,), text))
         elif host.in_play and host.info is None and host.is_reached:
-            text = (
-                f"kas_info did not run on this host ({host.unreachable.rstrip('.')}); make sure that it has Python"
-                " 3.9 or later, and that the user may become root there."
-            )
-            refusals.append(Sentence((host.name,), text))
+            refusals.append(Sentence((host.name,), did_not_run("kas_info", host.unreachable)))
         elif host.in_play and host.info is None:
             text = (
                 f"this host of group {' and '.join(sorted(host.groups))} does not answer"
-                f" ({host.unreachable.rstrip('.')}); correct its name or address in the inventory, or take it out of"
-                " the group."
+                f" ({host.unreachable.rstrip('.')}); {remedy_of_silence(host.unreachable)}."
             )
             refusals.append(Sentence((host.name,), text, is_unreachable=True))
         elif host.in_play:

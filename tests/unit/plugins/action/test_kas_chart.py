@@ -50,7 +50,8 @@ def test_the_play_and_templates_have_a_say(stage, warned):
             [
                 "kas1: kas_redis.port is 0; set a port from 1 to 65535.",
                 "kas1: kas_chart_runs is 'all'; set both, kas or rails.",
-                "kas1: kas_chart_namespace cannot be evaluated ('nothing' is undefined); correct it.",
+                "kas1: kas_chart_namespace cannot be evaluated ('nothing' is undefined); correct it, or what it is"
+                " made from.",
             ],
         ),
         (

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _certificates
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import (
     CertificateError,
     Findings,
@@ -477,9 +478,14 @@ def test_run() -> None:
     assert run(["sh", "-c", "cat; id -un; exit 3"], b"in ") == Finished(3, f"in {ME}\n", "")
     with pytest.raises(CertificateError) as caught:
         run(["/nowhere/openssl"])
-    assert str(caught.value) == (
-        "/nowhere/openssl cannot be run ([Errno 2] No such file or directory: '/nowhere/openssl'); repair it."
-    )
+    assert str(caught.value) == "/nowhere/openssl cannot be run (No such file or directory); install it."
+
+
+def test_run_of_a_program_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_certificates, "_RUN_TIMEOUT_S", 0.05)
+    with pytest.raises(CertificateError) as caught:
+        run(["sleep", "20"])
+    assert str(caught.value) == ("sleep has not ended within 0.05 s; look at what slows the node down, and run again.")
 
 
 # Putting files in place

@@ -18,8 +18,8 @@ MOUNT = "36 25 0:32 / {} rw,relatime shared:1 - ext4 /dev/sda1 rw"
 FREE = {"f_bfree": 9, "f_bavail": 9, "f_frsize": 4096, "f_blocks": 9, "f_files": 9, "f_ffree": 9, "f_flag": 0}
 
 REMEDIES: list[tuple[int, int, str]] = [
-    (errno.EACCES, 1000, "run with become: true"),
-    (errno.EPERM, 1000, "run with become: true"),
+    (errno.EACCES, 4711, "run it as root (become: true); it ran as user 4711"),
+    (errno.EPERM, 4711, "run it as root (become: true); it ran as user 4711"),
     (
         errno.EPERM,
         0,
@@ -37,7 +37,9 @@ REMEDIES: list[tuple[int, int, str]] = [
     (errno.ELOOP, 0, "correct the symbolic links on its path, which lead in a circle"),
     (errno.ENOTDIR, 0, "correct the path, of which a part is no directory"),
     (errno.EIO, 0, "look for errors of the disk in dmesg"),
-    (errno.ETXTBSY, 0, "look for the cause in the system's log"),
+    (errno.ETXTBSY, 0, "it is a program that runs or is being written: wait for its end, and run again"),
+    (errno.ENOMEM, 0, "make room in its memory, which free -m shows"),
+    (errno.ENXIO, 0, "look for the cause in the system's log"),
 ]
 
 
@@ -115,9 +117,10 @@ def test_a_directory_that_is_not_there(gitlab_rb: Path) -> None:
 
 def test_a_directory_of_somebody_else(gitlab_rb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda *_arguments, **_options: False)
-    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("os.geteuid", lambda: 4711)
     assert refusal(gitlab_rb) == (
-        f"{gitlab_rb} cannot be replaced (Permission denied); run with become: true. The file is unchanged."
+        f"{gitlab_rb} cannot be replaced (Permission denied); run it as root (become: true); it ran as user 4711. The"
+        " file is unchanged."
     )
 
 

@@ -106,8 +106,7 @@ def test_run_of_a_missing_program() -> None:
     with pytest.raises(GitlabCtlError) as caught:
         run(["/nowhere/gitlab-ctl", "status"], 1)
     assert str(caught.value) == (
-        "/nowhere/gitlab-ctl cannot be run (No such file or directory); "
-        "repair the GitLab Linux package, and run with become: true."
+        "/nowhere/gitlab-ctl cannot be run (No such file or directory); install the GitLab Linux package once more."
     )
 
 
@@ -203,6 +202,9 @@ def test_start_does_not_wait_for_runsv_for_ever(root: Path) -> None:
     runner = FakeRunner(Finished(1, "fail: gitlab-kas: runsv not running\n", ""))
     with pytest.raises(GitlabCtlError) as caught:
         Package(runner, root=root, pause=lambda _seconds: None).start("gitlab-kas")
+    assert str(caught.value) == (
+        "gitlab-ctl start gitlab-kas failed (fail: gitlab-kas: runsv not running); run systemctl start gitlab-runsvdir."
+    )
     assert caught.value.lines == ["fail: gitlab-kas: runsv not running"]
 
 
@@ -210,7 +212,10 @@ def test_start_fails(root: Path) -> None:
     runner = FakeRunner(Finished(1, "timeout: down: gitlab-kas: 1s, normally up, want up\n", ""))
     with pytest.raises(GitlabCtlError) as caught:
         Package(runner, root=root).start("gitlab-kas")
-    assert str(caught.value) == (f"gitlab-ctl start gitlab-kas failed; read {root}/var/log/gitlab/gitlab-kas/current.")
+    assert str(caught.value) == (
+        "gitlab-ctl start gitlab-kas failed (timeout: down: gitlab-kas: 1s, normally up, want up); read"
+        f" {root}/var/log/gitlab/gitlab-kas/current."
+    )
     assert caught.value.lines == ["timeout: down: gitlab-kas: 1s, normally up, want up"]
 
 
@@ -261,11 +266,22 @@ def test_restart_fails(root: Path) -> None:
     with pytest.raises(GitlabCtlError) as caught:
         Package(runner, root=root, pause=runner.paused.append).restart("gitlab-kas")
     assert str(caught.value) == (
-        f"gitlab-kas has not restarted within 300 s ({STOPS}); see who is still connected, wait until it has "
-        "ended, and run this again."
+        f"gitlab-kas has not restarted within 300 s ({STOPS}); it waits for its clients to end: see who is still"
+        " connected, wait, and run this again."
     )
     assert caught.value.lines == ["timeout: run: gitlab-kas: (pid 812) 45s, got TERM"]
     assert len(runner.paused) == 300
+
+
+def test_restart_of_a_kas_that_does_not_come_up_again(root: Path) -> None:
+    enable(root)
+    runner = Restarting(RUN, DOWN)
+    with pytest.raises(GitlabCtlError) as caught:
+        Package(runner, root=root, pause=runner.paused.append).restart("gitlab-kas")
+    assert str(caught.value) == (
+        f"gitlab-kas has not restarted within 300 s ({DOWN}); it has ended and does not come up again: read"
+        f" {root}/var/log/gitlab/gitlab-kas/current."
+    )
 
 
 # Reconfigure

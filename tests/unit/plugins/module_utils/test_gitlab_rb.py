@@ -443,7 +443,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "too deep": (
         f"gitlab_kas['x'] = {'[' * 300}{']' * 300}\n",
         ENABLE,
-        "the text cannot be outlined since it is nested too deeply; simplify it.",
+        "/etc/gitlab/gitlab.rb cannot be read, since it is nested too deeply; simplify it.",
     ),
     "a hash set in parts under a condition": (
         "gitlab_kas['env']['A'] ||= 1\n",

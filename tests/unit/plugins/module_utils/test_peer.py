@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import socket
 import time
@@ -14,6 +15,7 @@ import jwt
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _peer
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._grpc import Client, encode
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._network import cause, remedy
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._peer import (
     INTERNAL_API,
     PRIVATE_API,
@@ -50,7 +52,7 @@ from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.servers import (
 SECRET, OTHER_SECRET = b"s" * 32, b"o" * 32
 REACHABLE = Reach(True, "reachable")
 ANSWERED = Reach(True, "reachable", answered=True)
-LOOK_THERE = "make sure that KAS runs there and that no firewall is in between"
+NO_ANSWER = "make sure that that host is up, and that no firewall drops the packets on the way there or back"
 LOOK_WHAT = "check what listens there, and correct the URL or the listener"
 
 
@@ -86,18 +88,51 @@ def test_reach_a_peer_that_says_nothing() -> None:
     begin = time.monotonic()
     with serving(silent) as address:
         reached = reach(f"grpc://{address}", credentials=credentials(), timeout=0.2)
-    assert reached == Reach(False, "no answer within 0.2 s", LOOK_THERE)
+    assert reached == Reach(False, "no answer within 0.2 s", NO_ANSWER)
     assert time.monotonic() - begin < 5
 
 
 def test_reach_a_closed_port() -> None:
     reached = reach(f"grpc://127.0.0.1:{free_port()}", credentials=credentials(), timeout=5)
-    assert reached == Reach(False, "connection refused", LOOK_THERE)
+    assert reached == Reach(
+        False,
+        "connection refused",
+        "make sure that KAS runs there and listens on that address, and that no firewall rejects it",
+    )
 
 
 def test_reach_an_unknown_name() -> None:
     reached = reach("grpc://kas1.invalid:8155", timeout=5)
-    assert reached == Reach(False, "the name kas1.invalid is not known", LOOK_THERE)
+    assert reached == Reach(
+        False,
+        "the name kas1.invalid is not known",
+        "let this node know the name, by DNS or in /etc/hosts, or correct the URL",
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "what_to_do"),
+    [
+        (
+            socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
+            "the name kas1 cannot be resolved: Temporary failure in name resolution",
+            "make sure that the name servers in /etc/resolv.conf of this node answer",
+        ),
+        (
+            OSError(errno.EHOSTUNREACH, "No route to host"),
+            "no route to the host",
+            "make sure that that host is up, and that no firewall rejects it",
+        ),
+        (
+            OSError(errno.ENETUNREACH, "Network is unreachable"),
+            "network unreachable",
+            "give this node a route to it, or let the URL name an address to which it has one",
+        ),
+        (OSError(errno.EMFILE, "Too many open files"), "too many open files", LOOK_WHAT),
+    ],
+)
+def test_why_a_host_is_not_reached(error: OSError, text: str, what_to_do: str) -> None:
+    assert (cause(error, 5, "kas1"), remedy(error)) == (text, what_to_do)
 
 
 def test_reach_a_socket(tmp_path: Path) -> None:
@@ -437,7 +472,7 @@ def test_reach_with_tls_a_peer_that_closes(authority: Authority) -> None:
 def test_reach_with_tls_a_peer_that_says_nothing(authority: Authority) -> None:
     with serving(silent) as address:
         reached = reach(f"grpcs://{address}", ca_dir=authority.trusted, timeout=0.2)
-    assert reached == Reach(False, "no answer within 0.2 s", LOOK_THERE)
+    assert reached == Reach(False, "no answer within 0.2 s", NO_ANSWER)
 
 
 def test_reach_without_tls_where_there_is_one(authority: Authority) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
     NO_LITERAL,
+    NoRubyError,
     Ruby,
     RubyError,
     Symbol,
@@ -189,17 +190,49 @@ def test_find_ruby(tmp_path: Path) -> None:
     with pytest.raises(RubyError) as error:
         find_ruby("/nowhere/ruby")
     assert str(error.value) == (
-        "There is no Ruby at /nowhere/ruby, so gitlab.rb cannot be checked; install the GitLab Linux package or set "
-        "ruby."
+        "There is no Ruby at /nowhere/ruby, so gitlab.rb cannot be checked; give the path of a Ruby 2.7 or later with"
+        " its libraries (the module's option ruby)."
     )
 
 
-def test_what_is_not_ruby(tmp_path: Path) -> None:
-    false = tmp_path / "false"
-    false.write_text("#!/bin/sh\nexit 1\n")
-    false.chmod(0o755)
-    with pytest.raises(RubyError) as error, Ruby(str(false)) as ruby:
+GIVE = "give the path of a Ruby 2.7 or later with its libraries (the module's option ruby)"
+BROKEN: list[tuple[str, str]] = [
+    ("exit 1", f"ended with exit code 1 while it read gitlab.rb (it said nothing); {GIVE}."),
+    (
+        "exec ruby --disable=gems -e 'require %q(no_ripper)'",
+        "ended with exit code 1 while it read gitlab.rb (-e:1:in `require': cannot load such file -- no_ripper"
+        f" (LoadError)); {GIVE}.",
+    ),
+    (  # the dynamic linker, where a library of the package is gone
+        "echo 'ruby: error while loading shared libraries: libruby.so.3: cannot open shared object file' >&2;exit 127",
+        "ended with exit code 127 while it read gitlab.rb (ruby: error while loading shared libraries: libruby.so.3:"
+        f" cannot open shared object file); {GIVE}.",
+    ),
+    (  # in the midst of an answer
+        "head -n 1 >/dev/null; printf '{\"statements\": ['; kill -9 $$",
+        "was ended by signal 9 while it read gitlab.rb (it said nothing); look in dmesg for the reason, such as a lack"
+        " of memory, and run again.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("script", "expected"), BROKEN)
+def test_what_a_broken_ruby_says_is_told(tmp_path: Path, script: str, expected: str) -> None:
+    path = tmp_path / "ruby"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    with pytest.raises(NoRubyError) as error, Ruby(str(path)) as ruby:
         ruby.outline(b"a 1\n")
+    assert str(error.value) == f"{path} {expected}"
+
+
+def test_what_the_system_says_of_a_ruby_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "ruby"
+    path.write_text("no program")
+    path.chmod(0o755)
+    with pytest.raises(NoRubyError) as error, Ruby(str(path)):
+        pass
     assert str(error.value) == (
-        f"{false} gave no outline of the text; it must be Ruby 2.7 or later with its libraries."
+        f"{path} cannot be started (Exec format error); it is no program of this kind of machine: install the one that"
+        " is."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 import tempfile
 from pathlib import Path
@@ -167,8 +168,8 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], type[Exception], str]] = {
         BEFORE,
         {"ruby": "/nowhere/ruby"},
         RubyError,
-        "There is no Ruby at /nowhere/ruby, so gitlab.rb cannot be checked; install the GitLab Linux package or set "
-        "ruby.",
+        "There is no Ruby at /nowhere/ruby, so gitlab.rb cannot be checked; give the path of a Ruby 2.7 or later with"
+        " its libraries (the module's option ruby).",
     ),
 }
 
@@ -205,7 +206,8 @@ def test_unreadable_file(gitlab_rb: Path) -> None:
     with pytest.raises(FileError) as raised:
         run(params(gitlab_rb), check_mode=False, diff=False)
     assert str(raised.value) == (
-        f"{gitlab_rb} cannot be read (Permission denied); run with become: true, or correct its mode."
+        f"{gitlab_rb} cannot be read (Permission denied); run it as root (become: true); it ran as"
+        f" {pwd.getpwuid(os.geteuid()).pw_name}."
     )
 
 

@@ -300,8 +300,8 @@ def test_a_failed_restart_stays_owed(tls: Node, certificate: str) -> None:
     result = run_tls(tls)
     assert result["failed"] is True
     assert result["msg"] == (
-        "gitlab-kas has not restarted within 300 s (run: gitlab-kas: (pid 2) 1s); see who is still connected, wait"
-        " until it has ended, and run this again."
+        "gitlab-kas has not restarted within 300 s (run: gitlab-kas: (pid 2) 1s); it waits for its clients to end: see"
+        " who is still connected, wait, and run this again."
     )
     assert result["lines"] == ["timeout: run: gitlab-kas"]
     assert result["restarted"] is False
@@ -375,7 +375,10 @@ def test_a_kas_that_does_not_start(node: Node) -> None:
     node.enable()
     node.starts = False
     result = node.run()
-    assert result["msg"] == (f"gitlab-ctl start gitlab-kas failed; read {node.root}/var/log/gitlab/gitlab-kas/current.")
+    assert result["msg"] == (
+        "gitlab-ctl start gitlab-kas failed (timeout: down: gitlab-kas: 1s); read"
+        f" {node.root}/var/log/gitlab/gitlab-kas/current."
+    )
     assert result["lines"] == ["timeout: down: gitlab-kas: 1s"]
     assert result["started"] is False
     assert node.run()["reason"] is None

@@ -560,6 +560,19 @@ def test_included_files_count_as_gitlab_rb(node: Node) -> None:
     assert node.look()["reconfigure_pending"] == f"{missing} has appeared since the last successful reconfigure."
 
 
+@pytest.mark.parametrize("pattern", ["*.rb", "{a,kas}.rb", "**/*.rb", "k?s.rb"])
+def test_a_file_that_a_pattern_no_longer_finds(node: Node, pattern: str) -> None:
+    kas_rb = node.write("etc/gitlab/conf.d/kas.rb", "gitlab_kas['x'] = 1\n")
+    node.gitlab_rb.write_text(f"Dir.glob('{kas_rb.parent}/{pattern}').sort.each {{ |file| from_file file }}\n")
+    applied = AppliedState(node.package)
+    kas = node.look()
+    assert kas["included_files"] == [f"{kas_rb.parent}/{pattern}", str(kas_rb)]
+    applied.note(applied.snapshot([str(node.gitlab_rb), *kas["included_files"]]))
+    assert node.look()["reconfigure_pending"] is None
+    kas_rb.unlink()
+    assert node.look()["reconfigure_pending"] == f"{kas_rb} has vanished since the last successful reconfigure."
+
+
 HEAD = "# This file is managed by Puppet\n"
 OURS = "# BEGIN kasops.gitlab_kas\nfrom_file '$K'\n# END kasops.gitlab_kas\n"
 

@@ -94,7 +94,7 @@ def test_a_file_in_the_way(node: Node) -> None:
     node.path.touch()
     with pytest.raises(FileError) as caught:
         node.run("present")
-    assert str(caught.value) == f"{node.path} cannot be created (File exists); fix the cause, or set kas_socket_dir."
+    assert str(caught.value) == f"{node.path} cannot be created (File exists); move away what is there."
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])

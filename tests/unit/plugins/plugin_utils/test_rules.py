@@ -125,7 +125,8 @@ def test_what_is_asked(rules, roles, spoken, hosts_of, monkeypatch):
             {"kas1": {}, "kas2": {"info": None, "unreachable": "Could not resolve hostname kas2."}},
             [
                 "kas2: this host of group gitlab_kas and gitlab_rails does not answer (Could not resolve hostname"
-                " kas2); correct its name or address in the inventory, or take it out of the group."
+                " kas2); let the controller know that name, by DNS or with ansible_host, or correct it in the"
+                " inventory."
             ],
         ),
         (
