@@ -62,7 +62,7 @@ def written(host: Host, deployment: Deployment) -> Iterator[str]:
 @refusal(where="all", roles=())
 def one_value(host: Host, deployment: Deployment) -> Iterator[str]:
     for name, value in host.values["kas_secrets_values"].items():
-        first = next(other for other in deployment.hosts if name in other.values["kas_secrets_values"])
+        first, *_others = (other for other in deployment.hosts if name in other.values["kas_secrets_values"])
         if value != first.values["kas_secrets_values"][name]:
             yield (
                 f"kas_secrets_values.{name} is not that of {first.name}; set one value for all hosts, in"
