@@ -29,8 +29,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         self.validate_argument_spec({})
         name = str(task_vars["inventory_hostname"])
-        given, errors = HostVariables(task_vars, self._loader).evaluate(NAMES)
-        chart, wrong = _chart.read_chart(name, given, errors)
+        variables = HostVariables(task_vars, self._loader)
+        given, errors = variables.evaluate(NAMES)
+        chart, wrong = _chart.read_chart(name, given, errors, variables.misspelt())
         refusals = wrong or _chart.refusals(chart)
         if refusals:
             return {**result, "failed": True, "msg": "\n".join(refusals), "refusals": refusals}

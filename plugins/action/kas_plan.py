@@ -16,7 +16,8 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import Fi
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _report, _report_data
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables, plain, waits_for_all
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS, KAS_GROUP, RAILS_GROUP
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, misspelt
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployments import misnamed_groups
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, Plan, plan
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._tags import tag_problem
@@ -62,6 +63,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if args["stages"]:
             asked, skipped = (plain((task_vars or {})[f"ansible_{kind}_tags"]) for kind in ("run", "skip"))
             self._refuse(made, gathered, tag_problem(asked, skipped))
+        groups = {str(name): list(map(str, hosts)) for name, hosts in (task_vars or {})["groups"].items()}
+        for text in misnamed_groups(groups):
+            self._refuse(made, gathered, text)
         started = time.time()
         report = self._report(gathered, made, started)
         if made.report_path:
@@ -128,6 +132,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 in_play=name in batch,
                 variables=values,
                 errors=errors,
-                misspelt=misspelt(variables[name].names()),
+                misspelt=variables[name].misspelt(),
                 result=results.get(name),
             )

@@ -11,7 +11,7 @@ because it has neither the variables of the play (and so of import_playbook) nor
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,14 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.task import Task
 from ansible.template import Templar
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import mask_line
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import misspelt
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import DEFAULTS
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import cause
 from jinja2 import Undefined, UndefinedError
 
 # What the playbook disable sets: not kas_enabled, which an extra variable, such as the answer of a survey, would beat.
 _DISABLE = "__kas_disable"
+_MAGIC = ("hostvars", "vars", "groups")  # all variables of all hosts, no templates of the user's
 _OMITTED = "__omit_place_holder__"  # what `omit` is before ansible-core 2.19
 
 
@@ -60,9 +62,25 @@ class HostVariables:
         there = manager._inventory.get_host(host)
         return cls(manager.get_vars(play=task.get_play(), host=there, task=task), loader)
 
-    def names(self) -> list[str]:
-        """Every variable that is set."""
-        return list(map(str, self._variables))
+    def misspelt(self) -> dict[str, str]:
+        """The variables whose names are almost ours, and which; not those that the user's own templates use."""
+        return {name: near for name, near in misspelt(self._variables).items() if not self._is_used(name)}
+
+    def _is_used(self, name: str) -> bool:
+        """Whether another variable mentions this one."""
+        word = re.compile(rf"\b{re.escape(name)}\b")
+        return any(word.search(text) for other in self._variables if other not in _MAGIC for text in self._texts(other))
+
+    def _texts(self, name: str) -> Iterator[str]:
+        left = [self._variables[name]]
+        while left:
+            value = left.pop()
+            if isinstance(value, str):
+                yield value
+            elif isinstance(value, dict):
+                left += value.values()
+            elif isinstance(value, (list, tuple)):
+                left += value
 
     def get(self, name: str) -> Any:
         """The value in Python's own types; None if it is not set. Raises VariableError."""

@@ -30,9 +30,11 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     Tree,
     proxy_url,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import meant, misspelt_refusals
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.urls import cookie_out_of_reach, slash_missing
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import (
     CHART_VARIABLES,
+    NAMES,
     VARIABLES,
     normalise,
     shown,
@@ -116,13 +118,17 @@ class Chart:
 
 
 def read_chart(
-    host: str, given: Mapping[str, object], errors: Mapping[str, str] | None = None
+    host: str,
+    given: Mapping[str, object],
+    errors: Mapping[str, str] | None = None,
+    misspelt: Mapping[str, str] | None = None,
 ) -> tuple[Chart, list[str]]:
     """What one host's variables say of the chart, and a sentence for each that cannot be what it takes.
 
-    errors: variables that cannot be evaluated, and why.
+    errors: variables that cannot be evaluated, and why. misspelt: names that are almost ours, and ours.
     """
     values, wrong = normalise(given, {**VARIABLES, **CHART_VARIABLES}, errors)
+    wrong += misspelt_refusals(meant(misspelt or {}, NAMES, given, errors or {}))
     return Chart(host, values), [f"{host}: {text}" for text in wrong]
 
 

@@ -9,7 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import combinations
 
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import KAS_GROUP, RAILS_GROUP, Host
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._spelling import nearest
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
+    GROUPS,
+    KAS_GROUP,
+    RAILS_GROUP,
+    Host,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
@@ -55,6 +61,18 @@ def deployment_refusals(hosts: Sequence[Host]) -> list[Sentence]:
             )
             found.append(_of_both(one, other, text))
     return found
+
+
+def misnamed_groups(groups: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The inventory's groups whose names are almost ours, with hosts that are not in ours, as sentences."""
+    for name in sorted(groups):
+        meant = nearest(name, GROUPS)
+        hosts = [host for host in groups[name] if meant and host not in groups.get(meant, ())]
+        if hosts:
+            yield (
+                f"the inventory has a group {name} with {', '.join(hosts)}, which is not {meant}, so it does nothing;"
+                f" name it {meant}, or put its hosts into that one, too."
+            )
 
 
 def inventory_refusals(hosts: Sequence[Host], slice_of: str = "") -> list[Sentence]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,12 +15,10 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api imp
     ip_version,
     parse_url,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._spelling import nearest
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Host
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._facts import private_api_addresses
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import NAMES, normalise, shown
-
-# A name that differs from one of ours in a letter or two is a typing error; a user's own kas_ variable is not.
-_SIMILARITY = 0.9
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import NAMES, VARIABLES, normalise, shown
 
 
 @dataclass(frozen=True)
@@ -36,11 +33,17 @@ class Gathered:
     misspelt: Mapping[str, str] = field(default_factory=dict)  # names that are almost ours, and ours
     result: Mapping[str, Any] | None = None  # what kas_node_info returned; None if it was not run
 
+    @property
+    def meant(self) -> dict[str, str]:
+        """The misspelt names that are refused; of the others a warning does."""
+        return meant(self.misspelt, VARIABLES, self.variables, self.errors)
+
 
 def read(gathered: Gathered) -> tuple[Host, list[str]]:
     """The host of the deployment, and a sentence for each variable that cannot be what it is."""
     name = gathered.name
     values, wrong = normalise(gathered.variables, errors=gathered.errors)
+    wrong += misspelt_refusals(gathered.meant)
     result = gathered.result or {}
     info = result.get("kas")
     candidates: Sequence[str] | None = None
@@ -84,12 +87,30 @@ def _addresses(urls: Sequence[str]) -> Iterator[str]:
 
 
 def misspelt(names: Collection[str], known: Collection[str] = NAMES) -> dict[str, str]:
-    """Of the names of variables, those that are almost one of ours, and which."""
-    found = {}
-    for name in sorted(set(names) - set(known)):
-        near = difflib.get_close_matches(name, known, n=1, cutoff=_SIMILARITY) if name.startswith("kas") else []
-        found.update({name: near[0]} if near else {})
-    return found
+    """Of the names of variables, those that are almost one of ours, and which; a user's own kas_ variable is not."""
+    others = [name for name in sorted(set(names) - set(known)) if name.casefold().startswith("kas")]
+    found = {name: nearest(name, known) for name in others}
+    return {name: near for name, near in found.items() if near}
+
+
+def meant(
+    misspelt: Mapping[str, str], variables: Collection[str], given: Mapping[str, Any], errors: Mapping[str, str]
+) -> dict[str, str]:
+    """Of the misspelt names those that somebody most likely meant for one of these variables, which is not set."""
+    return {
+        name: near
+        for name, near in misspelt.items()
+        if near in variables and given.get(near) is None and near not in errors
+    }
+
+
+def misspelt_refusals(names: Mapping[str, str]) -> list[str]:
+    """A sentence for each of these names, which would have no effect."""
+    return [
+        f"{name} is not a variable of this collection, so it would do nothing; write {near}, or give a variable of your"
+        " own another name."
+        for name, near in names.items()
+    ]
 
 
 def _cause(result: Mapping[str, Any]) -> str:

@@ -78,17 +78,18 @@ def plan(
     slice_of: the job template of AWX of which this job is a slice; '' if it is none. Nothing is planned before every
     node answers and every variable can be what it is.
     """
-    unset = _unset(gathered)
+    doubts = _unset(gathered)
     found = [(each, *read(each)) for each in gathered]
     everybody = [host for _each, host, _wrong in found]
     parts = deployments(everybody)
     hosts = [host for part in parts.values() for host in part]
+    doubts += [sentence for each, host, _wrong in found if host in hosts for sentence in _misspelt(each)]
     refusals = [sentence for _each, host, wrong in found if host in hosts for sentence in of(host.name, wrong)]
     path, differing = report_path(hosts)
     refusals += inventory_refusals(everybody, slice_of)
     refusals += _rules.node_refusals(hosts) + deployment_refusals(everybody) + differing
     if refusals:
-        return Plan(refusals=_refused(refusals, everybody), warnings=unset, report_path=path)
+        return Plan(refusals=_refused(refusals, everybody), warnings=joined(doubts), report_path=path)
     if "kas_certificates" in roles:
         refusals += [
             Sentence((host.name,), f"{text}.") for host in hosts if host.in_play for text in certificate_refusals(host)
@@ -96,20 +97,11 @@ def plan(
     made = _joined([make_plan(part, roles, random=random) for part in parts.values()])
     refusals += made.refusals or url_refusals(hosts, made.own_urls)
     if refusals:
-        return Plan(_refused(refusals, everybody), unset, made.upgrade, report_path=path)
-    misspelt = [
-        Sentence(
-            (each.name,),
-            f"{name} is not a variable of this collection, so it does nothing; if you mean {near}, correct it.",
-        )
-        for each, host, _wrong in found
-        if host in hosts
-        for name, near in each.misspelt.items()
-    ]
+        return Plan(_refused(refusals, everybody), joined(doubts), made.upgrade, report_path=path)
     of_nodes = [
         Sentence((host.name,), text) for host in hosts if host.in_play for text in host.reported.get("warnings") or []
     ]
-    made.warnings = joined([*unset, *misspelt, *made.warnings, *of_nodes])
+    made.warnings = joined([*doubts, *made.warnings, *of_nodes])
     made.nodes = {host.name: _node(host, made) for host in hosts}
     made.serial = next(host.values["kas_serial"] for host in hosts if host.in_play)
     made.report_path = path
@@ -126,6 +118,17 @@ def _unset(gathered: Sequence[Gathered]) -> list[Sentence]:
         " imports a playbook of this collection."
     )
     return [Sentence(tuple(each.name for each in gathered if each.in_play), text)]
+
+
+def _misspelt(gathered: Gathered) -> list[Sentence]:
+    return of(
+        gathered.name,
+        (
+            f"{name} is not a variable of this collection, so it does nothing; if you mean {near}, correct it."
+            for name, near in gathered.misspelt.items()
+            if name not in gathered.meant
+        ),
+    )
 
 
 def _refused(refusals: Sequence[Sentence], hosts: Sequence[Host]) -> list[Sentence]:

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._characters import invisible, strange
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import host_port
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS
 
@@ -183,6 +184,23 @@ SYNTAXES: dict[str, Syntax] = {
     "kas_probe_timeout_s": SECONDS,
     "kas_chart_api_port": PORT,
 }
+
+
+# Texts of the user's own, in which any character may be meant: files, what they hold, and what KAS alone reads.
+_FREE = ("kas_env", "kas_expected_nodes", "kas_report_path", "kas_settings", "kas_ca_certificates")
+_FREE_ENDS = ("_src", "_content")
+# Texts in which any character may be meant that can be seen.
+_VISIBLE = (
+    *("kas_deployment", "kas_extra_config_command", "kas_sentry_environment"),
+    *(f"kas_redis.{option}" for option in ("username", "password", "sentinels_password", "sentinels_master_name")),
+)
+
+
+def unmeant(name: str, text: str) -> list[str]:
+    """The characters in the text of a variable, or of an option within one, that only look right; each once."""
+    if name.startswith(_FREE) or name.endswith(_FREE_ENDS):
+        return []
+    return invisible(text) if name in _VISIBLE else strange(text)
 
 
 def either(words: Sequence[str]) -> str:

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._spelling import nearest
 
 STAGES = ("preflight", "deploy", "verify")
 _OF_ANSIBLE = ("all", "always", "tagged")
-_SIMILARITY = 0.7  # of two letters in the wrong order, or of one that is missing
 
 
 def tag_problem(asked: Sequence[str], skipped: Sequence[str]) -> str:
@@ -20,7 +20,7 @@ def tag_problem(asked: Sequence[str], skipped: Sequence[str]) -> str:
     """
     wrong = [tag for tag in asked if tag not in (*STAGES, *_OF_ANSIBLE)]
     for tag in skipped:
-        if tag not in STAGES and difflib.get_close_matches(tag, STAGES, cutoff=_SIMILARITY):
+        if nearest(tag, STAGES):
             wrong.append(tag)
     if not wrong:
         return ""

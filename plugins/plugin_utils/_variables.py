@@ -22,6 +22,9 @@ from typing import Any
 
 import yaml
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import default_paths
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._characters import instead
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._characters import shown as shown_characters
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._spelling import nearest
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._syntax import (
     SYNTAXES,
     Syntax,
@@ -30,6 +33,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._syntax import (
     is_blank,
     loaded_text,
     texts,
+    unmeant,
 )
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -163,6 +167,8 @@ class _Reading:
             if not variable.is_required:
                 return variable.default
             given = None
+        if isinstance(given, str) and variable.type not in ("dict", "list") and self._only_look_right(name, given):
+            return variable.default
         try:
             if variable.syntax:
                 return variable.syntax(given)
@@ -180,9 +186,16 @@ class _Reading:
     def _refuse(self, name: str, variable: Variable, given: object, remedy: str) -> None:
         self.wrong.append(f"{name} is {_kind_of(given) if variable.is_secret else shown(given)}; {remedy}.")
 
+    def _only_look_right(self, name: str, text: str) -> bool:
+        bad = unmeant(name, text)
+        if bad:
+            looks = "look" if len(bad) > 1 else "looks"
+            self.wrong.append(f"{name} holds {shown_characters(bad)}, which only {looks} right; {instead(bad)}.")
+        return bool(bad)
+
     def _list(self, name: str, item: Variable, given: Any) -> list[Any]:
         if item.type != "dict":
-            return texts(given)
+            return [text for text in texts(given) if not self._only_look_right(name, text)]
         loaded = loaded_text(given)
         if not isinstance(loaded, (list, tuple)):
             needed = [option for option, each in item.options.items() if each.is_required]
@@ -200,8 +213,10 @@ class _Reading:
         if not options:
             return dict(loaded)
         for key in loaded:
-            if key not in options:
-                self._refuse(f"{name}.{key}", variable, loaded[key], f"{name} takes only {', '.join(options)}")
+            if key not in options and not self._only_look_right(f"a name in {name}", key):
+                near = nearest(key, options)
+                remedy = f"write {near}" if near else f"{name} takes only {', '.join(options)}"
+                self._refuse(f"{name}.{key}", variable, loaded[key], remedy)
         values = {key: self.value(f"{name}.{key}", option, loaded.get(key)) for key, option in options.items()}
         return {key: value for key, value in values.items() if is_set(value) and value != []}
 

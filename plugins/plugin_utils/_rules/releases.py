@@ -11,10 +11,10 @@ What was read in the package's code, or seen to fail, is refused; what is only l
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import host_port, ip_version, parse_url
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._spelling import nearest
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     PRIVATE_API_PORT,
     VARIABLE_OF_KEY,
@@ -265,9 +265,9 @@ def settings_without_effect(host: Host, deployment: Deployment) -> Iterator[str]
     for key in host.values["kas_settings"]:
         name, known = f"kas_settings.{key}", KEYS.get(key)
         if known is None:
-            near = [VARIABLE_OF_KEY.get(each, f"kas_settings.{each}") for each in get_close_matches(key, KEYS, n=1)]
-            nearest = f"; the nearest name is {near[0]}" if near else ""
-            yield f"{name} is no setting that the Linux package is known to read; it may have no effect{nearest}"
+            near = nearest(key, KEYS)
+            meant = f"; the nearest name is {VARIABLE_OF_KEY.get(near, f'kas_settings.{near}')}" if near else ""
+            yield f"{name} is no setting that the Linux package is known to read; it may have no effect{meant}"
         elif known.not_yet(host.version):
             yield _too_old(host, name, "set", known, key)
         elif known.no_longer(host.version):

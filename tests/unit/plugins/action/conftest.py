@@ -89,3 +89,11 @@ def stage(tmp_path, _loaders):
         return Stage(tmp_path / "inventory.json", hosts, groups, **more)
 
     return make
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    """The warnings that were shown."""
+    found = []
+    monkeypatch.setattr("ansible.utils.display.Display.warning", lambda _self, text, **_options: found.append(text))
+    return found

@@ -11,14 +11,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.action.kas_chart import HEADE
 GIVEN = {"kas_chart_gitlab_url": "https://gitlab.example.com", "kas_external_url": "wss://kas.gitlab.example.com"}
 
 
-@pytest.fixture
-def warned(monkeypatch):
-    """The warnings that were shown."""
-    found = []
-    monkeypatch.setattr("ansible.utils.display.Display.warning", lambda _self, text, **_options: found.append(text))
-    return found
-
-
 def test_values(stage, warned):
     made = stage({"kas1": {**GIVEN, "kas_other": "{{ nothing }}"}}).run(ActionModule, "kas1")
     assert made["chart_values"]["global"]["kas"] == {
@@ -52,6 +44,17 @@ def test_the_play_and_templates_have_a_say(stage, warned):
                 "kas1: kas_chart_runs is 'all'; set both, kas or rails.",
                 "kas1: kas_chart_namespace cannot be evaluated ('nothing' is undefined); correct it, or what it is"
                 " made from.",
+            ],
+        ),
+        (
+            {"kas_chart_namespaces": "gitlab", "kas_redsi": "x"},
+            [
+                f"kas1: {name} is not a variable of this collection, so it would do nothing; write {near}, or give a"
+                " variable of your own another name."
+                for name, near in (
+                    ("kas_chart_namespaces", "kas_chart_namespace"),
+                    ("kas_redsi", "kas_redis"),
+                )
             ],
         ),
         (

@@ -277,29 +277,78 @@ def test_variables_of_somebody_else(plan):
 @pytest.mark.parametrize(
     ("name", "near"),
     [
-        ("kas_own_private_api_cird", "kas_own_private_api_cidr"),
-        ("kas_own_private_api_cidrs", "kas_own_private_api_cidr"),
-        ("kas_chart_namespaces", "kas_chart_namespace"),
+        ("kas_redsi", "kas_redis"),
+        ("kas_enable", "kas_enabled"),
+        ("KAS_User", "kas_user"),
+        ("kas_own_private_api_urls", "kas_own_private_api_url"),
         ("kas_redis_host", None),
         ("kas_backup_dir", None),
         ("mykas_enabled", None),
     ],
 )
-def test_a_misspelt_variable(name, near, plan, monkeypatch):
-    warned = []
-    monkeypatch.setattr("ansible.utils.display.Display.warning", lambda _self, text, **_options: warned.append(text))
-    plan(kas1={**CIDR, name: "x"})
-    assert warned == (
-        [f"kas1: {name} is not a variable of this collection, so it does nothing; if you mean {near}, correct it."]
-        if near
-        else []
+def test_a_misspelt_variable(name, near, plan, warned):
+    made = plan(kas1={**CIDR, name: "x"})
+    said = (
+        f"{name} is not a variable of this collection, so it would do nothing; write {near}, or give a variable of your"
+        " own another name."
     )
+    assert refusals(made) == ([f"kas1: {said}"] if near else [])
+    assert warned == []
 
 
-def test_what_a_node_says_of_its_gitlab_rb(plan, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        pytest.param("kas_own_private_api_cidrs", "kas_own_private_api_cidr", id="that one is set, too"),
+        pytest.param("kas_chart_namespaces", "kas_chart_namespace", id="of Kubernetes, which is not in this play"),
+    ],
+)
+def test_what_may_be_a_misspelt_variable(name, near, plan, warned):
+    made = plan(kas1={**CIDR, name: "x"})
+    assert refusals(made) == []
+    assert warned == [
+        f"kas1: {name} is not a variable of this collection, so it does nothing; if you mean {near}, correct it."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_used"),
+    [
+        ({"kas_env": {"HOME": "{{ kas_users[0] }}"}}, True),
+        ({"other": ["{% if kas_users %}x{% endif %}"]}, True),
+        ({"other": "{{ all_kas_users }} {{ kas_users_of }}"}, False),
+    ],
+)
+def test_a_name_of_the_users_own_that_is_used(value, is_used, plan, warned):
+    made = plan(kas1={**CIDR, "kas_users": ["git"], **value})
+    assert bool(refusals(made)) is not is_used
+    assert warned == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hosts", "meant"),
+    [
+        ("gitlab-rails", ["kas2", "kas1"], "gitlab_rails"),
+        ("gitlab_rail", ["kas2"], "gitlab_rails"),
+        ("GitLabKAS", ["kas2"], "gitlab_kas"),
+        ("gitlab_kas_2", ["kas1"], None),
+        ("gitlab_kas2", ["kas1"], None),
+        ("gitlab_kas_eu", ["kas2"], None),
+        ("kas", ["kas2"], None),
+    ],
+)
+def test_a_group_whose_name_is_almost_ours(name, hosts, meant, plan):
+    """Not one whose hosts are in ours, too."""
+    made = plan(groups={"gitlab_kas": ["kas1"], name: hosts}, batch=["kas1"])
+    said = (
+        f"kas1: the inventory has a group {name} with {', '.join(hosts)}, which is not {meant}, so it does nothing;"
+        f" name it {meant}, or put its hosts into that one, too."
+    )
+    assert refusals(made) == ([said] if meant else [])
+
+
+def test_what_a_node_says_of_its_gitlab_rb(plan, warned):
     """Its warnings are the plan's, and a change of what it includes makes a reconfigure pending."""
-    warned = []
-    monkeypatch.setattr("ansible.utils.display.Display.warning", lambda _self, text, **_options: warned.append(text))
     found = info(1)
     found["kas"].update(warnings=["gitlab.rb is somebody else's."], included_files=["/a.rb", "/etc/gitlab/kas.rb"])
     made = plan(kas1={**CIDR, "kas_gitlab_rb_include": "/etc/gitlab/kas.rb"}, infos={"kas1": found})

@@ -371,7 +371,82 @@ def test_certificates_from_elsewhere_have_a_path(given, expected):
 
 def test_unknown_option_of_redis_does_not_show_its_value():
     _values, sentences = normalise({"kas_redis": {"pasword": "hunter2"}})
-    assert sentences[0].startswith("kas_redis.pasword is text; kas_redis takes only host, port, socket,")
+    assert sentences == ["kas_redis.pasword is text; write password."]
+    _values, sentences = normalise({"kas_redis": {"cluster": "hunter2"}})
+    assert sentences[0].startswith("kas_redis.cluster is text; kas_redis takes only host, port, socket,")
+
+
+ZERO_WIDTH = "U+200B ZERO WIDTH SPACE"
+NO_BREAK = "U+00A0 NO-BREAK SPACE"
+EN_DASH = "\u2013 (U+2013 EN DASH)"
+QUOTES = "\u201c (U+201C LEFT DOUBLE QUOTATION MARK) and \u201d (U+201D RIGHT DOUBLE QUOTATION MARK)"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            {"kas_external_url": "\u201cwss://kas.example.com/\u201d"},
+            f'kas_external_url holds {QUOTES}, which only look right; write " instead.',
+        ),
+        (
+            {"kas_own_private_api_cidr": "10.0.0.0/8,fd00::\u00a0/8"},
+            f"kas_own_private_api_cidr holds {NO_BREAK}, which only looks right; write a plain space instead.",
+        ),
+        (
+            {"kas_own_private_api_cidr": ["10.0.0.0/8", "fd00::\u2215"]},
+            "kas_own_private_api_cidr holds \u2215 (U+2215 DIVISION SLASH), which only looks right; remove it.",
+        ),
+        (
+            {"kas_own_private_api_port": "\uff1815\uff15"},
+            "kas_own_private_api_port holds \uff18 (U+FF18 FULLWIDTH DIGIT EIGHT) and \uff15 (U+FF15 FULLWIDTH DIGIT"
+            " FIVE), which only look right; write 8 and 5 instead.",
+        ),
+        (
+            {"kas_enabled": "true\u200b"},
+            f"kas_enabled holds {ZERO_WIDTH}, which only looks right; remove it.",
+        ),
+        (
+            {"kas_redis": {"host": "redis\u2013a.internal"}},
+            f"kas_redis.host holds {EN_DASH}, which only looks right; write - instead.",
+        ),
+        (
+            {"kas_redis": {"password": "hunter2\u200b"}},
+            f"kas_redis.password holds {ZERO_WIDTH}, which only looks right; remove it.",
+        ),
+        (
+            {"kas_redis": {"\u201chost\u201d": "redis.internal"}},
+            f'a name in kas_redis holds {QUOTES}, which only look right; write " instead.',
+        ),
+        (
+            {"kas_redis": {"sentinels": [{"host": "s\u200b1"}], "sentinels_master_name": "gitlab-redis"}},
+            f"kas_redis.sentinels[0].host holds {ZERO_WIDTH}, which only looks right; remove it.",
+        ),
+        (
+            {"kas_secrets_values": {"api_secret_key": "aGVsbG8\u2013"}},
+            f"kas_secrets_values.api_secret_key holds {EN_DASH}, which only looks right; write - instead.",
+        ),
+    ],
+)
+def test_characters_that_only_look_right(given, sentence):
+    assert normalise(given)[1] == [sentence]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"kas_external_url": "wss://kas.gitlab.m\u00fcnchen.example/"},
+        {"kas_deployment": "EU \u2013 \u201cprod\u201d"},
+        {"kas_redis": {"host": "redis", "password": "p\u2013\u00e4\u20ac\u201c"}},
+        {"kas_env": {"NOTE": "a\u00a0b"}},
+        {"kas_settings": {"log_level": "\u2013"}},
+        {"kas_certificate_src": "Zertifikat\u00a0\u2013 neu.crt"},
+        {"kas_certificate_content": "\ufeff-----BEGIN CERTIFICATE-----"},
+        {"kas_ca_certificates": [{"name": "ca\u2013neu", "src": "ca\u00a0neu.crt"}]},
+    ],
+)
+def test_characters_that_may_be_meant(given):
+    assert normalise(given)[1] == []
 
 
 def test_every_wrong_variable_is_named():
