@@ -229,7 +229,7 @@ class GitlabRb(Document):
                 why, remedy = f"this line may set {show(path)} after {file}", f"remove it, or include {file} after it"
                 if state.kind == "blocked":
                     why = f"{show(path)} {state.why}, so {file} may set it without effect"
-                    remedy = "assign it once, unconditionally, before that file is included"
+                    remedy = f"{state.remedy}, and include {file} after it"
                 self.refuse(state.event.line, why, remedy, file=state.event.file)
         for path in names_in(remove):
             state = self.state(path)

@@ -25,6 +25,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
     BOM,
     NO_LITERAL,
+    Mention,
     NoRubyError,
     Outline,
     Ruby,
@@ -89,6 +90,7 @@ READS = ("read", "peek")
 _RETURNS = ("return", "return0")
 _RUNS = ("runs", "may run")
 _FILE = "\0file"  # in the place of a setting's name
+HANDED_ON = "is handed on to other code"
 
 _INSIDE = {
     "if": "an if",
@@ -128,6 +130,7 @@ class Event(NamedTuple):
     deferred: bool = False
     file: str | None = None  # of a file that is included
     value: Value | None = None
+    remedy: str = ""  # what to do there, for a setting that cannot be edited because of it
 
     def concerns(self, path: Path) -> bool:
         return all(mine is None or mine == theirs for mine, theirs in zip(self.path, path))
@@ -140,7 +143,8 @@ class State(NamedTuple):
     event: Event | None = None
     value: Value | None = None
     rest: Path = ()  # of the path, below ``value``
-    why: str = ""
+    why: str = ""  # nothing is known: what follows the name in a sentence
+    remedy: str = ""  # what to do in that line
 
 
 class Reading(NamedTuple):
@@ -235,17 +239,18 @@ class Document:
         state = _UNSET
         stuck = ended = None
         for event in itertools.takewhile(lambda event: event is not before, self.events(path)):
-            why = _sticks(event, path, state)
+            why, remedy = _sticks(event, path, state)
             if why:
-                stuck = State("blocked", event, why=why)
+                stuck = State("blocked", event, why=why, remedy=remedy)
             elif event.kind == "return":
                 ended = ended or event
             elif event.kind in ("include", "unknown"):
                 state = state if state.kind == "blocked" else State("beyond", event)
             elif event.kind == "touch":
-                state = State("blocked", event, why=event.how)
+                state = State("blocked", event, why=event.how, remedy=event.remedy)
             elif event.kind == "set" and ended:
-                state = State("blocked", event, why=f"is assigned after line {ended.line}, which may end the file")
+                why = f"is assigned after line {ended.line}, which may end the file"
+                state = State("blocked", event, why=why, remedy="assign it before that line")
             elif event.kind == "set" and event.value:
                 state = _assigned(state, event, event.value, path)
         return stuck or state
@@ -392,17 +397,17 @@ class Document:
     def _events_in(self, statement: Statement, where: Statement, files: tuple[str, ...]) -> Iterator[Event]:
         file = files[-1] if files else None
         for mention in statement.mentions:
-            kind, how = _classify(mention.name, mention.access, mention.via, statement.type)
+            kind, how, remedy = _classify(mention, statement.type)
             everything = kind in ("unknown", "return")
             if kind == "unknown" and file and not mention.deferred:
                 kind = "include"  # it has run when the file has
             path = () if everything else mention.path
-            yield Event(kind, path, mention.line, where, how, mention.deferred, file)
+            yield Event(kind, path, mention.line, where, how, mention.deferred, file, remedy=remedy)
         for run in statement.runs:
             yield from self._included(run, where, files)
         if statement.name in _REFLECTION:
-            how = f"may be set through `{statement.name}`"
-            yield Event("include" if file else "unknown", (), statement.line, where, how, file=file)
+            how, remedy = _through(statement.name)
+            yield Event("include" if file else "unknown", (), statement.line, where, how, file=file, remedy=remedy)
         elif statement.name:
             yield Event("set", statement.path, statement.line, where, file=file, value=statement.value)
 
@@ -412,7 +417,8 @@ class Document:
         if self._alone:
             return
         if run.deferred:
-            yield Event("unknown", (), run.line, where, f"may be set through `{run.name}`", True, file)
+            how, remedy = _through(run.name)[0], f"call `{run.name}` outside of any method or block"
+            yield Event("unknown", (), run.line, where, how, True, file, remedy=remedy)
             return
         try:
             for name, outline in self._files(run, files):
@@ -470,33 +476,51 @@ def _perhaps(event: Event, how: str) -> Event:
     return event._replace(kind="include", how=how, value=None)
 
 
-def _classify(name: str, access: str, via: str | None, statement: str) -> tuple[str, str]:
-    """The kind of event that a mention is, and how to say it."""
+def _classify(mention: Mention, statement: str) -> tuple[str, str, str]:
+    """The kind of event that a mention is, how to say it, and what to do about it."""
+    name, access, via = mention.name, mention.access, mention.via
     if name == "return":
-        return "return", ""
+        return "return", "", ""
     if name in _REFLECTION:
-        return "unknown", f"may be set through `{name}`"
+        return ("unknown", *_through(name))
     if access == "read":
-        return "read", ""
+        return "read", "", ""
     if via in _PURE:
-        return "peek", ""
-    if access == "write":
-        return "touch", f"is assigned inside {_INSIDE.get(statement, 'an expression')}"
-    if access == "call":
-        return "touch", f"is called inside {_INSIDE.get(statement, 'an expression')}"
-    return "touch", f"is changed by `{via}`" if via else "is defined as a method"
+        return "peek", "", ""
+    if access == "write" and None in mention.keys:
+        return "touch", "may be what a computed key names", "write that key out"
+    if access in ("write", "call"):
+        inside = _INSIDE.get(statement, "a block" if mention.deferred else "an expression")
+        verb = "assigned" if access == "write" else "called"
+        outside = re.sub("^an? ", "the ", inside)
+        return "touch", f"is {verb} inside {inside}", f"assign it outside of {outside}, on a line of its own"
+    if via:
+        remedy = "assign its whole value with = there" if mention.keys else f"write {name}['key'] = value there"
+        return "touch", f"is changed by `{via}`", remedy
+    return "touch", "is defined as a method", "take that method away"
 
 
-def _sticks(event: Event, path: Path, state: State) -> str:
-    """Why no later assignment makes a setting known again; empty where one does."""
+def _through(name: str) -> tuple[str, str]:
+    """What may set anything at any time, and what to do about it."""
+    return f"may be set through `{name}`", f"do without `{name}` there"
+
+
+def _sticks(event: Event, path: Path, state: State) -> tuple[str, str]:
+    """Why no later assignment makes a setting known again, and what to do about it; empty where one does."""
     if event.kind == "read":
         # What was handed on may be changed where it went.
         plain = state.kind == "found" and state.value is not None and state.value.type in ("string", "scalar")
-        return "is handed on to other code" if len(event.path) < len(path) + (not plain) else ""
-    if event.kind == "set":
+        if len(event.path) < len(path) + (not plain) and event.statement.type == "massign":
+            return "stands in a multiple assignment", "give each setting a line of its own"
+        if len(event.path) < len(path) + (not plain):
+            return HANDED_ON, f"do without `{show(event.path)}` there"
+    elif event.kind == "set":
         # The section is a plain Hash from then on, to which symbols are not strings.
-        return "is set with its whole section" if len(event.path) == 1 < len(path) else ""
-    return event.how if event.kind == "unknown" or (event.kind == "touch" and event.deferred) else ""
+        if len(event.path) == 1 < len(path):
+            return "is set with its whole section", f"write {path[0]}['key'] = value for each key instead"
+    elif event.kind == "unknown" or (event.kind == "touch" and event.deferred):
+        return event.how, event.remedy
+    return "", ""
 
 
 def _assigned(state: State, event: Event, value: Value, path: Path) -> State:
@@ -510,7 +534,8 @@ def _assigned(state: State, event: Event, value: Value, path: Path) -> State:
         and len(event.path) > len(path) - len(state.rest)
     ):
         # The same hash may be another setting's, too.
-        return State("blocked", state.event, why="belongs to a hash that is computed")
+        why = "belongs to a hash that is computed"
+        return State("blocked", state.event, why=why, remedy="write that hash out, with its keys and values")
     return descend(value, path[len(event.path) :])._replace(event=event)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import (
+    HANDED_ON,
     READS,
     SECTION_BEGIN,
     SECTION_END,
@@ -75,7 +76,7 @@ class Editor:
             self._document.refuse(
                 state.event.line,
                 f"{show(path)} {state.why}, so it cannot be edited safely",
-                "assign it once, unconditionally, or manage it manually",
+                f"{state.remedy}, or manage it manually",
                 file=state.event.file,
             )
         self._refuse_deferred_reads(path)
@@ -90,7 +91,7 @@ class Editor:
         for event in document.events(path):
             may_set = event.kind in ("touch", "include", "unknown")
             if may_set or (event.kind == "read" and len(event.path) <= len(path)):
-                why = event.how or "is handed on to other code"
+                why = event.how or HANDED_ON
                 document.refuse(
                     event.line,
                     f"{show(path)} {why}, so it cannot be removed safely",
@@ -178,7 +179,7 @@ class Editor:
                 self._document.refuse(
                     parent.event.line,
                     f"{show(path[:size])} {parent.why}, so {show(path)} cannot be set in it",
-                    "assign it once, unconditionally, as a hash",
+                    f"{parent.remedy}, or manage it manually",
                     file=parent.event.file,
                 )
             if is_set(parent, {}):

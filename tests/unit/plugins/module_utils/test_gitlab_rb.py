@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -282,7 +283,7 @@ def test_one_way_gives_way_to_another(ruby: Ruby) -> None:
     assert change.names == ("gitlab_kas['env']['OWN_PRIVATE_API_CIDR']", "gitlab_kas['env']['OWN_PRIVATE_API_URL']")
 
 
-HAND = "; assign it once, unconditionally, or manage it manually."
+HAND = "or manage it manually."
 FILE = "/etc/gitlab/gitlab.rb"
 
 REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -370,27 +371,32 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "inside an if": (
         "if true\n  gitlab_kas['enable'] = false\nend\n",
         ENABLE,
-        f"{FILE}, line 2: gitlab_kas['enable'] is assigned inside an if, so it cannot be edited safely{HAND}",
+        f"{FILE}, line 2: gitlab_kas['enable'] is assigned inside an if, so it cannot be edited safely; assign it "
+        f"outside of the if, on a line of its own, {HAND}",
     ),
     "with a trailing unless": (
         "gitlab_kas['enable'] = false unless false\n",
         ENABLE,
-        f"{FILE}, line 1: gitlab_kas['enable'] is assigned inside an unless, so it cannot be edited safely{HAND}",
+        f"{FILE}, line 1: gitlab_kas['enable'] is assigned inside an unless, so it cannot be edited safely; assign it "
+        f"outside of the unless, on a line of its own, {HAND}",
     ),
     "or-equals": (
         "gitlab_kas['enable'] ||= false\n",
         ENABLE,
-        f"{FILE}, line 1: gitlab_kas['enable'] is changed by `||=`, so it cannot be edited safely{HAND}",
+        f"{FILE}, line 1: gitlab_kas['enable'] is changed by `||=`, so it cannot be edited safely; assign its whole "
+        f"value with = there, {HAND}",
     ),
     "merge!": (
         "gitlab_kas['env'] = {}\ngitlab_kas['env'].merge!('B' => 1)\n",
         ENV_B,
-        f"{FILE}, line 2: gitlab_kas['env']['B'] is changed by `merge!`, so it cannot be edited safely{HAND}",
+        f"{FILE}, line 2: gitlab_kas['env']['B'] is changed by `merge!`, so it cannot be edited safely; assign its "
+        f"whole value with = there, {HAND}",
     ),
     "an alias": (
         "kas = gitlab_kas\n",
         ENABLE,
-        f"{FILE}, line 1: gitlab_kas['enable'] is handed on to other code, so it cannot be edited safely{HAND}",
+        f"{FILE}, line 1: gitlab_kas['enable'] is handed on to other code, so it cannot be edited safely; do "
+        f"without `gitlab_kas` there, {HAND}",
     ),
     "read by another setting": (
         "gitlab_kas['listen_address'] = 'a'\nregistry['x'] = gitlab_kas['listen_address']\n",
@@ -433,7 +439,8 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a key of a section in call form": (
         "gitlab_kas({ enable: false })\ngitlab_kas['enable'] = false\n",
         ENABLE,
-        f"{FILE}, line 1: gitlab_kas['enable'] is set with its whole section, so it cannot be edited safely{HAND}",
+        f"{FILE}, line 1: gitlab_kas['enable'] is set with its whole section, so it cannot be edited safely; write "
+        f"gitlab_kas['key'] = value for each key instead, {HAND}",
     ),
     "a control character that ends the file": (
         "a = 1\n\x1a\n",
@@ -449,12 +456,13 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "gitlab_kas['env']['A'] ||= 1\n",
         ENV_B,
         f"{FILE}, line 1: gitlab_kas['env'] is changed by `||=`, so gitlab_kas['env']['B'] cannot be set in it; assign "
-        "it once, unconditionally, as a hash.",
+        f"its whole value with = there, {HAND}",
     ),
     "a section in call form": (
         "gitlab_kas({ enable: false })\n",
         ENABLE,
-        f"{FILE}, line 1: gitlab_kas['enable'] is set with its whole section, so it cannot be edited safely{HAND}",
+        f"{FILE}, line 1: gitlab_kas['enable'] is set with its whole section, so it cannot be edited safely; write "
+        f"gitlab_kas['key'] = value for each key instead, {HAND}",
     ),
     "a name that is none": (
         "",
@@ -498,6 +506,76 @@ def test_refusal(ruby: Ruby, text: str, settings: dict[str, Any], message: str) 
     with pytest.raises(GitlabRbError) as error:
         GitlabRb(text.encode(), ruby).change(settings)
     assert str(error.value) == message
+
+
+OUTSIDE = "assign it outside of the {}, on a line of its own"
+VALUE = "assign its whole value with = there"
+# What stands there, why it cannot be edited, what to do, and the same text after that was done.
+REMEDIES: list[tuple[str, str, str, str]] = [
+    ("$ENABLE if x\n", "is assigned inside an if", OUTSIDE.format("if"), "$ENABLE\n"),
+    ("case x\nwhen 1 then $ENABLE\nend\n", "is assigned inside a case", OUTSIDE.format("case"), "$ENABLE\n"),
+    ("while x do $ENABLE end\n", "is assigned inside a loop", OUTSIDE.format("loop"), "$ENABLE\n"),
+    ("[1].each do |n|\n  $ENABLE\nend\n", "is assigned inside a block", OUTSIDE.format("block"), "$ENABLE\n"),
+    ("f = -> { $ENABLE }\n", "is assigned inside a block", OUTSIDE.format("block"), "f = -> {}\n$ENABLE\n"),
+    ("def f\n  $ENABLE\nend\n", "is assigned inside a method", OUTSIDE.format("method"), "def f\nend\n$ENABLE\n"),
+    (
+        "begin\n  $ENABLE\nrescue\nend\n",
+        "is assigned inside begin … end",
+        "assign it outside of begin … end, on a line of its own",
+        "$ENABLE\n",
+    ),
+    ("a = $ENABLE\n", "is assigned inside an expression", OUTSIDE.format("expression"), "a = 1\n$ENABLE\n"),
+    (
+        "gitlab_kas['enable'], a = false, 1\n",
+        "stands in a multiple assignment",
+        "give each setting a line of its own",
+        "$ENABLE\na = 1\n",
+    ),
+    ("gitlab_kas['enable'] ||= false\n", "is changed by `||=`", VALUE, "$ENABLE\n"),
+    (
+        "gitlab_kas.merge!(x)\n",
+        "is changed by `merge!`",
+        "write gitlab_kas['key'] = value there",
+        "gitlab_kas['a'] = x\n",
+    ),
+    ("gitlab_kas[x] = false\n", "may be what a computed key names", "write that key out", "gitlab_kas['x'] = false\n"),
+    ("kas = gitlab_kas\n", "is handed on to other code", "do without `gitlab_kas` there", "\n"),
+    (
+        "gitlab_kas({ enable: false })\n",
+        "is set with its whole section",
+        "write gitlab_kas['key'] = value for each key instead",
+        "$ENABLE\n",
+    ),
+    ("k = self\n", "may be set through `self`", "do without `self` there", "\n"),
+    (
+        "def f\n  eval 'x'\nend\n",
+        "may be set through `eval`",
+        "call `eval` outside of any method or block",
+        "def f\nend\neval 'x'\n",
+    ),
+    (
+        "f = -> { from_file '/nowhere' }\n",
+        "may be set through `from_file`",
+        "call `from_file` outside of any method or block",
+        "from_file '/nowhere'\n",
+    ),
+    (
+        "exit if x\nreturn if x\n$ENABLE\n",
+        "is assigned after line 2, which may end the file",
+        "assign it before that line",
+        "exit if x\n$ENABLE\nreturn if x\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "why", "remedy", "followed"), REMEDIES)
+def test_a_remedy_works_where_it_is_followed(ruby: Ruby, text: str, why: str, remedy: str, followed: str) -> None:
+    before, after = (each.replace("$ENABLE", "gitlab_kas['enable'] = false").encode() for each in (text, followed))
+    with pytest.raises(GitlabRbError) as error:
+        GitlabRb(before, ruby).change(ENABLE)
+    said = re.sub(r"^.*line \d+: ", "", str(error.value))
+    assert said == f"gitlab_kas['enable'] {why}, so it cannot be edited safely; {remedy}, {HAND}"
+    assert b"gitlab_kas['enable'] = true\n" in GitlabRb(after, ruby).change(ENABLE).text
 
 
 def test_set_and_remove_contradict(ruby: Ruby) -> None:

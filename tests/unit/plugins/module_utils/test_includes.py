@@ -152,7 +152,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
         {"gitlab_kas": {"enable": True}},
         {},
         "gitlab.rb, line 1: gitlab_kas['enable'] may be set through `from_file`, so it cannot be "
-        "edited safely; assign it once, unconditionally, or manage it manually.",
+        "edited safely; call `from_file` outside of any method or block, or manage it manually.",
     ),
     "the ground of a later line": (
         "gitlab_kas['env']['A'] = 1\nfrom_file '$D/others.rb'\ngitlab_kas['env']['B'] = 2\n",

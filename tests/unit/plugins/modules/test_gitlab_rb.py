@@ -155,7 +155,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], type[Exception], str]] = {
         {},
         GitlabRbError,
         "{path}, line 2: gitlab_kas['enable'] is assigned inside an if, so it cannot be edited safely; "
-        "assign it once, unconditionally, or manage it manually.",
+        "assign it outside of the if, on a line of its own, or manage it manually.",
     ),
     "a mapping where a string belongs": (
         "gitlab_kas['enable'] = 'x'\n",

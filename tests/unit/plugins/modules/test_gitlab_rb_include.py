@@ -286,7 +286,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         "at_exit { gitlab_kas['enable'] = false }\n",
         {},
         "$D/gitlab.rb, line 1: gitlab_kas['enable'] is assigned inside a block, so $D/gitlab.kas.custom.rb may set "
-        "it without effect; assign it once, unconditionally, before that file is included.",
+        "it without effect; assign it outside of the block, on a line of its own, and include $D/gitlab.kas.custom.rb"
+        " after it.",
     ),
     "a line that reads it behind it": (
         "from_file '$D/gitlab.kas.custom.rb'\nnginx['x'] = gitlab_kas['enable']\n",

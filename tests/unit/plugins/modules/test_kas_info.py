@@ -319,8 +319,7 @@ def test_a_file_of_our_own(node: Node) -> None:
         file.write("gitlab_kas['enable'] = true if x\n")
     assert node.look(include=str(own))["blocking_errors"] == [
         f"{node.gitlab_rb}, line 13: gitlab_kas['enable'] is assigned inside an if, so {own} may set it without"
-        " effect; "
-        "assign it once, unconditionally, before that file is included."
+        f" effect; assign it outside of the if, on a line of its own, and include {own} after it."
     ]
 
 
