@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -43,15 +44,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "path": host.values["kas_gitlab_rb_path"],
             **({"include": include} if include else {}),
             "listen_hosts": host.listen_hosts,
+            "ports": host.listen_ports,
             "secret_values": args["secret_values"],
             "wait_s": host.values["kas_ready_timeout_s"] if waits else 0,
             **inputs(host),
         }
+        asked = time.time()
         info, cut_off = answer(
             lambda: self._execute_module(
                 module_name="kasops.gitlab_kas.kas_info", module_args=arguments, task_vars=task_vars
             )
         )
+        if "kas" in info:
+            info["kas"] = {**info["kas"], **_ahead(info["kas"].get("time"), asked, time.time())}
         is_silent = bool(info.get("unreachable"))
         if cut_off:  # the plan makes a sentence of it
             info["msg"] = did_not_run("kas_info", cut_off) if args["wait_until_ready"] else cut_off
@@ -75,3 +80,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             left = not_over(name, task_vars["groups"], task_vars["ansible_play_batch"])
             info["msg"] = "\n".join([f"{name}: {info['msg']}", *left])
         return {**result, **info}
+
+
+def _ahead(there: float | None, asked: float, answered: float) -> dict[str, list[float]]:
+    """By how many seconds the node's clock is ahead of the controller's, at least and at most."""
+    return {"ahead_s": [there - answered, there - asked]} if there is not None else {}

@@ -196,12 +196,16 @@ class Package:
             raise GitlabCtlError(f"{manifest} names no build_version; repair the GitLab Linux package.")
         return match[0]
 
+    def supervises(self, name: str) -> bool:
+        """Whether runit supervises the service."""
+        return (self.root / "opt/gitlab/service" / name).is_symlink()
+
     def service(self, name: str) -> Service:
-        """Look whether runit supervises and runs the service.
+        """Look whether runit supervises the service and runs it.
 
         For a service that is not enabled, gitlab-ctl says nothing and exits with 0: only "run:" is running.
         """
-        if not (self.root / "opt/gitlab/service" / name).is_symlink():
+        if not self.supervises(name):
             return Service(enabled=False, running=False, text="")
         finished = self._gitlab_ctl("status", name, timeout_s=_STATUS_TIMEOUT_S)
         text = (_lines(finished.stdout) or _lines(finished.stderr) or [""])[0]

@@ -56,6 +56,12 @@ options:
     type: list
     elements: str
     default: []
+  ports:
+    description:
+      - TCP ports on which KAS is to listen. RV(kas.ports) says which other programs do.
+    type: list
+    elements: int
+    default: []
   wait_s:
     description:
       - How many seconds to wait for an enabled KAS to get ready.
@@ -191,6 +197,22 @@ kas:
       type: dict
       sample:
         kas1.internal: {address: 127.0.1.1, problem: null}
+    ports:
+      description:
+        - The programs other than KAS that listen on O(ports), with the C(address) and C(port) of each. C(program) is
+          its name, empty if that is not known.
+      type: list
+      elements: dict
+      sample:
+        - {address: 127.0.0.1, port: 8080, program: puma}
+    redis:
+      description: Whether the package supervises a Redis here.
+      type: bool
+      sample: true
+    time:
+      description: The node's clock when it was asked, in seconds since 1970.
+      type: float
+      sample: 1764000000.5
     reconfigure_pending:
       description: Why a reconfigure is pending; null if none is.
       type: str
@@ -204,7 +226,7 @@ kas:
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -247,6 +269,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas_log import 
     start_failure,
     start_log_lines,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ports import Taken, taken
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby, RubyError, find_ruby
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
     GITLAB_RB,
@@ -276,6 +299,8 @@ class Sources(NamedTuple):
     ready: Callable[[Listener], Readiness] = readiness
     pause: Callable[[float], None] = time.sleep
     listening: Callable[[str], Listening] = listening
+    taken: Callable[[Collection[int]], list[Taken]] = taken
+    clock: Callable[[], float] = time.time
 
 
 def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
@@ -299,6 +324,9 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "included_files": [],
         "addresses": [],
         "listen_hosts": {host: sources.listening(host)._asdict() for host in params["listen_hosts"]},
+        "ports": [each._asdict() for each in sources.taken(params["ports"]) if each.program != SERVICE],
+        "redis": sources.package.supervises("redis"),
+        "time": sources.clock(),
         "reconfigure_pending": None,
         "restart_pending": None,
     }
@@ -503,6 +531,7 @@ def main() -> None:
             "inputs": {"type": "list", "elements": "path", "default": []},
             "restart_inputs": {"type": "list", "elements": "path", "default": []},
             "listen_hosts": {"type": "list", "elements": "str", "default": []},
+            "ports": {"type": "list", "elements": "int", "default": []},
             "wait_s": {"type": "int", "default": 0},
             "secret_values": {"type": "bool", "default": False, "no_log": False},
         },

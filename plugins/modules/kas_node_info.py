@@ -45,7 +45,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 kas:
-  description: What M(kasops.gitlab_kas.kas_info) returns.
+  description:
+    - What M(kasops.gitlab_kas.kas_info) returns.
+    - C(ahead_s) says by how many seconds the node's clock is ahead of the controller's, at least and at most.
   returned: success
   type: dict
 network_facts:

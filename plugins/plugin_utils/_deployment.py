@@ -191,6 +191,12 @@ class Host:
         given = (host_port(self.values[name]) for name in LISTEN_ADDRESSES) if self.runs_kas else ()
         return list(dict.fromkeys(each.host for each in given if each and not each.is_wildcard))
 
+    @property
+    def listen_ports(self) -> list[int]:
+        """The ports on which its KAS is told to listen."""
+        given = (host_port(self.values[name]) for name in LISTEN_ADDRESSES) if self.runs_kas else ()
+        return list(dict.fromkeys(each.port for each in given if each))
+
     def found_at(self, listener: HostPort | None) -> Mapping[str, Any]:
         """What becomes of a listener on the node, as kas_info says; empty if that is not known."""
         found = self.reported.get("listen_hosts") or {}

@@ -90,7 +90,7 @@ def plan(
     refusals += _rules.node_refusals(hosts) + deployment_refusals(everybody) + differing
     if refusals:
         return Plan(refusals=_refused(refusals, everybody), warnings=joined(doubts), report_path=path)
-    if "kas_certificates" in roles:
+    if {"kas", "kas_certificates"}.intersection(roles):
         refusals += [
             Sentence((host.name,), f"{text}.") for host in hosts if host.in_play for text in certificate_refusals(host)
         ]

@@ -15,6 +15,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api imp
     unreachable_reason,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
+    INTERNAL_API_PORT,
     LISTEN_ADDRESSES,
     PRIVATE_API_PORT,
     PRIVATE_API_VARIABLES,
@@ -32,6 +33,15 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables impor
 
 SOCKET_PATH_BYTES = 107  # Linux's sockaddr_un holds 108, the last of them a NUL
 
+# The package's own (attributes/default.rb).
+_DEFAULT_PORTS = {
+    "kas_listen_address": 8150,
+    "kas_observability_listen_address": 8151,
+    "kas_internal_api_listen_address": INTERNAL_API_PORT,
+    "kas_kubernetes_api_listen_address": 8154,
+    "kas_private_api_listen_address": PRIVATE_API_PORT,
+}
+
 _OTHER_IP_VERSION = {"tcp4": 6, "tcp6": 4}
 
 
@@ -41,10 +51,11 @@ def unix_sockets(host: Host, deployment: Deployment) -> Iterator[str]:
     if not values["kas_unix_sockets"]:
         return
     if deployment.several:
-        others = ", ".join(kas.name for kas in deployment.kas if kas is not host)
         yield (
-            f"kas_unix_sockets is true, but the other KAS nodes ({others}) cannot reach a UNIX socket; set it to false"
+            "kas_unix_sockets is true, but KAS runs on several nodes, and none reaches the UNIX socket of another; set"
+            " it to false"
         )
+        return
     for name in (*PRIVATE_API_VARIABLES, "kas_internal_api_listen_address", "kas_internal_api_listen_network"):
         if values[name]:
             yield f"kas_unix_sockets is true, and {name} is {shown(listed(values[name]))}; set only one of them"
@@ -91,6 +102,50 @@ def known_to_the_node(host: Host, deployment: Deployment) -> Iterator[str]:
             f" {f'is {where}, which ' if is_other else ''}{found['problem']}, so KAS would not start; {remedy}, or a"
             f" wildcard, such as 0.0.0.0:{listener.port}"
         )
+
+
+@refusal()
+def ports(host: Host, deployment: Deployment) -> Iterator[str]:
+    """One port is for one listener: of KAS itself, and of all programs of the node, which the kernel knows."""
+    told = {name: where for name in LISTEN_ADDRESSES if (where := host_port(host.values[name]))}
+    default = {name: where for name, where in _defaults(host, deployment).items() if name not in told}
+    if host.values["kas_own_private_api_port"] and "kas_private_api_listen_address" in default:
+        told["kas_own_private_api_port"] = default.pop("kas_private_api_listen_address")
+    said: set[str] = set()
+    for name, where in told.items():
+        for other, there in {**default, **told}.items():
+            if other != name and other not in said and where.port == there.port and _overlap(where.host, there.host):
+                how = " by default" if other in default else ""
+                yield (
+                    f"{name} is {shown(host.values[name])}, but {other} is '{there}'{how}, and one port is for one"
+                    " listener; set another port"
+                )
+        said.add(name)
+        here = host.found_at(where).get("address") or where.host
+        for taken in host.reported.get("ports") or []:
+            if where.port == taken["port"] and _overlap(here, taken["address"]):
+                yield (
+                    f"{name} is {shown(host.values[name])}, but on this node {taken['program'] or 'another program'}"
+                    f" listens on {HostPort(taken['address'], taken['port'])} already, so KAS would not start; set"
+                    " another port"
+                )
+                break
+
+
+def _defaults(host: Host, deployment: Deployment) -> dict[str, HostPort]:
+    """Where KAS listens without being told."""
+    ports = {**_DEFAULT_PORTS, "kas_private_api_listen_address": host.own_port}
+    names = TCP_ADDRESSES if host.values["kas_unix_sockets"] else LISTEN_ADDRESSES
+    found = {name: HostPort("localhost", ports[name]) for name in names}
+    if deployment.several and "kas_private_api_listen_address" in found:
+        found["kas_private_api_listen_address"] = HostPort("0.0.0.0", host.own_port)
+    return found
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two listeners on the same port of these hosts would be in each other's way."""
+    hosts = {"127.0.0.1" if host in ("localhost", "::1") else host for host in (one, other)}
+    return len(hosts) == 1 or any(HostPort(host, 0).is_wildcard for host in hosts)
 
 
 def _socket_path(variable: str, path: str) -> Iterator[str]:

@@ -10,18 +10,25 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
+    HostPort,
+    PrivateApiError,
     ip_version,
+    unreachable_reason,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     Deployment,
     Host,
+    Unread,
     has_own_redis,
+    inherits_redis,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import refusal, warning
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
     half_pair,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
+
+_REDIS_PORT = 6379
 
 
 @refusal()
@@ -66,6 +73,64 @@ def settings(host: Host, deployment: Deployment) -> Iterator[str]:
             )
     yield from _redis_tls(redis, "ssl", "tls_")
     yield from _redis_tls(redis, "sentinels_ssl", "sentinels_tls_")
+
+
+@refusal()
+def shared(host: Host, deployment: Deployment) -> Iterator[str]:
+    """In Redis every KAS finds on which other one an agent is connected. One of them may run on a KAS node."""
+    own = {kas.name: found for kas in deployment.kas if (found := _own_redis(kas))}
+    if len(own) > 1 and host.name in own:
+        yield (
+            f"{own[host.name]}, which is the node's own Redis, but KAS runs on several nodes, and finds the agents of"
+            " the others only in one that all share; set kas_redis to the Redis of GitLab"
+        )
+
+
+@warning(where="kas")
+def on_each_node(host: Host, deployment: Deployment) -> Iterator[str]:
+    """The same where nothing is set: the package's default is the node's own Redis."""
+    own = [kas.name for kas in deployment.kas if kas.reported.get("redis") and not _redis_places(kas)]
+    if len(own) > 1 and host.name in own:
+        yield (
+            "no Redis is set, neither kas_redis nor gitlab_rails['redis_host'] in gitlab.rb, so KAS uses the node's"
+            " own, but it runs on several nodes, and finds the agents of the others only in one that all share; set"
+            " kas_redis to the Redis of GitLab"
+        )
+
+
+def _own_redis(host: Host) -> str:
+    """What leads a KAS to the Redis that the package runs on its node, as part of a sentence; '' if nothing does.
+
+    Without one, something else there may lead to the Redis that all share.
+    """
+    here = (host.name, *host.addresses)
+    for says, place in _redis_places(host).items() if host.reported.get("redis") else ():
+        if place.startswith("/") or place.strip("[]") in here or _leads_back(place):
+            return says
+    return ""
+
+
+def _leads_back(host: str) -> bool:
+    try:
+        return bool(unreachable_reason(f"grpc://{HostPort(host.strip('[]'), _REDIS_PORT)}")) if host else False
+    except PrivateApiError:  # a gitlab.rb may hold anything
+        return False
+
+
+def _redis_places(host: Host) -> dict[str, str]:
+    """What says where the Redis of a KAS is, and the host or socket, '' if that is not known or a Sentinel's answer."""
+    redis = host.values["kas_redis"]
+    if has_own_redis(host):
+        option = next(option for option in ("sentinels", "host", "socket") if redis.get(option))
+        return {f"kas_redis.{option} is {shown(redis[option])}": "" if option == "sentinels" else redis[option]}
+    sections = ["gitlab_rails"] if inherits_redis(host) else ["gitlab_kas"]
+    for section in sections:
+        for option in ("sentinels", "host", "socket"):
+            found = host.setting(section, f"redis_{option}")
+            if found or isinstance(found, Unread):
+                place = found if option != "sentinels" and isinstance(found, str) else ""
+                return {host.says(section, f"redis_{option}"): place}
+    return {}
 
 
 @warning(where="kas")

@@ -13,17 +13,12 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     Host,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import refusal
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
-    half_pair,
-)
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 
 @refusal()
 def pairs(host: Host, deployment: Deployment) -> Iterator[str]:
     values = host.values
-    for listener in ("kas", "kas_private_api", "kas_internal_api", "kas_kubernetes_api"):
-        yield from half_pair(values, f"{listener}_certificate", f"{listener}_key")
     url, certificate = values["kas_own_private_api_url"], values["kas_private_api_certificate"]
     scheme = urlsplit(url).scheme or host.own_scheme
     found = f"kas_own_private_api_url is {shown(url)}" if url else f"kas_own_private_api_scheme is '{scheme}'"

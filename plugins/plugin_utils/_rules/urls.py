@@ -69,16 +69,21 @@ def own_url(host: Host, deployment: Deployment) -> Iterator[str]:
             f" {shown(values['kas_own_private_api_query'])}, which KAS does not use; set discovery to 'url', or"
             " leave the query out"
         )
-    elif host.name in deployment.errors:
+    elif host.name in deployment.errors and not _is_socket_for_others(host, deployment):
         text = deployment.errors[host.name].sentence("kas_own_private_api_").rstrip(".")
         yield f"{source(host)}, but {text[:1].lower()}{text[1:]}"
-    elif way == "url" and len(deployment.urls[host.name]) > 1:
+    elif way == "url" and len(deployment.urls.get(host.name, ())) > 1:
         found = ", ".join(parse_url(url).host for url in deployment.urls[host.name])
         yield (
             f"kas_own_private_api_cidr is not set, and the host has several addresses ({found}), but its own URL takes"
             " one; set kas_own_private_api_cidr to a network that contains exactly one of them, or set"
             " kas_own_private_api_url"
         )
+
+
+def _is_socket_for_others(host: Host, deployment: Deployment) -> bool:
+    """A listener that no URL leads to; listeners.reach says so."""
+    return deployment.several and host.values["kas_private_api_listen_address"].startswith("/")
 
 
 @refusal()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import AppliedState, Finished, Package
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import Listener, Readiness
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ports import Taken
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
     SECRETS,
     SECRETS_JSON,
@@ -56,6 +57,7 @@ class Node:
         self.link.symlink_to("/opt/gitlab/sv/gitlab-kas")
         self.status = Finished(0, RUN, "")
         self.readiness = Readiness(True, "ok")
+        self.taken: list[Taken] = []
         self.asked: list[Listener] = []
         self.pauses: list[float] = []
         self.package = Package(self.gitlab_ctl, root=root)
@@ -84,12 +86,20 @@ class Node:
             "ruby": None,
             "include": None,
             "listen_hosts": [],
+            "ports": [],
             "inputs": [],
             "restart_inputs": [],
             "wait_s": 0,
             "secret_values": False,
         }
-        sources = Sources(self.package, self.addresses, self.ready, self.pauses.append)
+        sources = Sources(
+            self.package,
+            self.addresses,
+            self.ready,
+            self.pauses.append,
+            taken=lambda ports: [each for each in self.taken if each.port in ports],
+            clock=lambda: 1764000000.5,
+        )
         result = run({**defaults, **params}, sources)
         assert result.pop("changed") is False
         assert {path: path.lstat().st_mtime_ns for path in self.root.rglob("*")} == before
@@ -171,10 +181,23 @@ def test_a_healthy_node(node: Node) -> None:
         "unreadable": {},
         "addresses": ["10.0.0.1", "fd00::1"],
         "listen_hosts": {},
+        "ports": [],
+        "redis": False,
+        "time": 1764000000.5,
         "reconfigure_pending": None,
         "restart_pending": None,
     }
     assert node.asked == [Listener("tcp", "localhost:8151")]
+
+
+def test_ports_of_other_programs(node: Node) -> None:
+    node.taken = [Taken("127.0.0.1", 8150, "gitlab-kas"), Taken("0.0.0.0", 80, "nginx"), Taken("::", 81, "")]
+    assert node.look(ports=[80, 8150])["ports"] == [{"address": "0.0.0.0", "port": 80, "program": "nginx"}]
+
+
+def test_a_redis_of_the_node(node: Node) -> None:
+    node.link.with_name("redis").symlink_to("/opt/gitlab/sv/redis")
+    assert node.look()["redis"] is True
 
 
 def test_secret_values(node: Node) -> None:

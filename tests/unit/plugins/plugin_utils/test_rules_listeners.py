@@ -31,10 +31,9 @@ TABLES = {
             TWO,
             {"kas_unix_sockets": True},
             [
-                "kas1: kas_unix_sockets is true, but the other KAS nodes (kas2) cannot reach a UNIX socket; set it to"
-                " false.",
-                "kas2: kas_unix_sockets is true, but the other KAS nodes (kas1) cannot reach a UNIX socket; set it to"
-                " false.",
+                f"{name}: kas_unix_sockets is true, but KAS runs on several nodes, and none reaches the UNIX socket of"
+                " another; set it to false."
+                for name in TWO
             ],
         ),
         alone(
@@ -52,6 +51,65 @@ TABLES = {
             ],
         ),
         alone({"kas_unix_sockets": True, "kas_socket_dir": LONG[:87]}),
+    ],
+    listeners.ports: [
+        *(
+            alone(given, *(f"{said}, and one port is for one listener; set another port" for said in expected))
+            for given, expected in (
+                (
+                    {"kas_listen_address": "0.0.0.0:8154"},
+                    [
+                        "kas_listen_address is '0.0.0.0:8154', but kas_kubernetes_api_listen_address is"
+                        " 'localhost:8154' by default"
+                    ],
+                ),
+                (
+                    {"kas_private_api_listen_address": "localhost:8150"},
+                    [
+                        "kas_private_api_listen_address is 'localhost:8150', but kas_listen_address is"
+                        " 'localhost:8150' by default"
+                    ],
+                ),
+                (
+                    {"kas_listen_address": "10.0.0.1:9000", "kas_internal_api_listen_address": "0.0.0.0:9000"},
+                    ["kas_listen_address is '10.0.0.1:9000', but kas_internal_api_listen_address is '0.0.0.0:9000'"],
+                ),
+                ({"kas_listen_address": "10.0.0.1:8154"}, []),
+                ({"kas_listen_address": "0.0.0.0:8153", "kas_internal_api_listen_address": "localhost:9153"}, []),
+                ({"kas_unix_sockets": True, "kas_listen_address": "0.0.0.0:8153"}, []),
+                (
+                    {"kas_own_private_api_port": 8150},
+                    ["kas_own_private_api_port is 8150, but kas_listen_address is 'localhost:8150' by default"],
+                ),
+                ({"kas_own_private_api_port": 9155}, []),
+            )
+        ),
+        *(
+            alone(
+                {"kas_listen_address": address},
+                *(
+                    f"kas_listen_address is '{address}', but on this node {said} already, so KAS would not start; set"
+                    " another port"
+                    for said in expected
+                ),
+                ports=[
+                    {"address": "0.0.0.0", "port": 80, "program": "nginx"},
+                    {"address": "::", "port": 80, "program": "nginx"},
+                    {"address": "127.0.0.1", "port": 8080, "program": "puma"},
+                    {"address": "::1", "port": 8081, "program": ""},
+                ],
+                listen_hosts={"kas1.internal": {"address": "127.0.0.1", "problem": None}},
+            )
+            for address, expected in (
+                ("10.0.0.1:80", ["nginx listens on 0.0.0.0:80"]),
+                ("0.0.0.0:8080", ["puma listens on 127.0.0.1:8080"]),
+                ("localhost:8080", ["puma listens on 127.0.0.1:8080"]),
+                ("kas1.internal:8080", ["puma listens on 127.0.0.1:8080"]),
+                (":8081", ["another program listens on [::1]:8081"]),
+                ("10.0.0.1:8080", []),
+                ("0.0.0.0:8082", []),
+            )
+        ),
     ],
     listeners.addresses: [
         (

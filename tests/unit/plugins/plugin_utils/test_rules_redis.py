@@ -12,6 +12,7 @@ from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.plugin_utils.table
     KAS,
     RAILS,
     SENTINELS,
+    TWO,
     alone,
     check,
     rows,
@@ -19,6 +20,78 @@ from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.plugin_utils.table
 )
 
 TABLES = {
+    redis.shared: [
+        *(
+            (
+                {name: {"info": {"redis": True, "settings": settings}} for name in TWO},
+                {**CIDR, "kas_redis": given},
+                [
+                    f"{name}: {said}, which is the node's own Redis, but KAS runs on several nodes, and finds the"
+                    " agents of the others only in one that all share; set kas_redis to the Redis of GitLab."
+                    for name in TWO
+                ],
+            )
+            for given, settings, said in (
+                ({"host": "localhost"}, {}, "kas_redis.host is 'localhost'"),
+                ({"host": "127.0.0.1", "port": 6379}, {}, "kas_redis.host is '127.0.0.1'"),
+                ({"host": "[::1]"}, {}, "kas_redis.host is '[::1]'"),
+                ({"socket": "/run/redis.socket"}, {}, "kas_redis.socket is '/run/redis.socket'"),
+                (
+                    {},
+                    {"gitlab_rails": {"redis_host": "127.0.0.1"}},
+                    "gitlab_rails['redis_host'] in gitlab.rb is '127.0.0.1'",
+                ),
+                (
+                    {},
+                    {"gitlab_kas": {"redis_host": "localhost"}, "gitlab_rails": {"redis_host": "redis.internal"}},
+                    "gitlab_kas['redis_host'] in gitlab.rb is 'localhost'",
+                ),
+            )
+        ),
+        (
+            {name: {"info": {"redis": True}, "kas_redis": {"host": f"10.0.0.{name[-1]}"}} for name in TWO},
+            CIDR,
+            [
+                f"{name}: kas_redis.host is '10.0.0.{name[-1]}', which is the node's own Redis, but KAS runs on several"
+                " nodes, and finds the agents of the others only in one that all share; set kas_redis to the Redis of"
+                " GitLab."
+                for name in TWO
+            ],
+        ),
+        *(
+            ({name: {"info": {"redis": True, **info}} for name in TWO}, {**CIDR, "kas_redis": given}, [])
+            for given, info in (
+                ({"host": "10.0.0.1"}, {}),
+                ({"host": "localhost"}, {"redis": False}),
+                (SENTINELS, {}),
+                ({}, {"settings": {"gitlab_rails": {"redis_host": "redis.internal"}}}),
+                ({}, {"settings": {"gitlab_rails": {"redis_sentinels": [{"host": "localhost"}]}}}),
+                ({}, {"unreadable": {"gitlab_rails['redis_host']": "line 3"}}),
+                ({}, {"unreadable": {"*": "line 3"}}),
+                ({}, {"settings": {"gitlab_rails": {"redis_host": "not a host"}}}),
+            )
+        ),
+        ({"kas1": {"info": {"redis": True}}}, {"kas_redis": {"host": "localhost"}}, []),
+        (
+            {"kas1": {"info": {"redis": True}}, "kas2": {"kas_redis": {"host": "10.0.0.1"}, "info": {"redis": True}}},
+            {**CIDR, "kas_redis": {"host": "localhost"}},
+            [],
+        ),
+    ],
+    redis.on_each_node: [
+        (
+            {name: {"info": {"redis": True}} for name in TWO},
+            CIDR,
+            [
+                f"{name}: no Redis is set, neither kas_redis nor gitlab_rails['redis_host'] in gitlab.rb, so KAS uses"
+                " the node's own, but it runs on several nodes, and finds the agents of the others only in one that all"
+                " share; set kas_redis to the Redis of GitLab."
+                for name in TWO
+            ],
+        ),
+        ({"kas1": {"info": {"redis": True}}, "kas2": {"info": {"redis": False}}}, CIDR, []),
+        ({"kas1": {"info": {"redis": True}}}, {}, []),
+    ],
     redis.to_come: [
         *(
             (

@@ -17,14 +17,6 @@ from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.plugin_utils.table
 TABLES = {
     tls.pairs: [
         alone(
-            {**TLS, "kas_private_api_key": ""},
-            "kas_private_api_certificate is '/etc/gitlab/kas.crt', but kas_private_api_key is not set; set both",
-        ),
-        alone(
-            {"kas_internal_api_key": "/etc/gitlab/kas.key"},
-            "kas_internal_api_key is '/etc/gitlab/kas.key', but kas_internal_api_certificate is not set; set both",
-        ),
-        alone(
             {"kas_own_private_api_scheme": "grpcs"},
             "kas_own_private_api_scheme is 'grpcs', but kas_private_api_certificate is not set; set both, or grpc",
         ),
