@@ -91,6 +91,8 @@ _RETURNS = ("return", "return0")
 _RUNS = ("runs", "may run")
 _FILE = "\0file"  # in the place of a setting's name
 HANDED_ON = "is handed on to other code"
+_SETTING = re.compile(r"[a-z_][A-Za-z0-9_]*")
+_METHOD = "is defined as a method"
 
 _INSIDE = {
     "if": "an if",
@@ -145,6 +147,28 @@ class State(NamedTuple):
     rest: Path = ()  # of the path, below ``value``
     why: str = ""  # nothing is known: what follows the name in a sentence
     remedy: str = ""  # what to do in that line
+
+
+class Said(NamedTuple):
+    """One setting as a file says it: a literal in effect, or a place that only running the file would read."""
+
+    path: Path
+    """A section or hash stands for all of its keys that are not said; :data:`ANYTHING` for every other setting."""
+    value: Any
+    """In the terms of YAML; :data:`NO_LITERAL` where it cannot be read."""
+    line: int
+    file: str | None
+    """The included file in which the line stands."""
+    why: str
+    """Why it cannot be read, as what follows its name."""
+
+    @property
+    def name(self) -> str:
+        return show(self.path)
+
+    @property
+    def where(self) -> str:
+        return f"line {self.line} of {self.file}" if self.file else f"line {self.line}"
 
 
 class Reading(NamedTuple):
@@ -217,22 +241,47 @@ class Document:
         """What the file says of these sections and call forms: what is in neither part of the result is not set."""
         settings: Tree = {}
         unreadable: dict[str, str] = {}
+        for each in self.said(names):
+            if each.value is NO_LITERAL:
+                unreadable[each.name] = each.where
+            else:
+                put(settings, each.path, each.value)
+        return Reading(settings, unreadable)
+
+    def said(self, names: Iterable[str]) -> Iterator[Said]:
+        """The same setting by setting, each with its line; of a hash that is a literal all through, the whole."""
+        unreadable: dict[str, str] = {}
         mentioned = dict.fromkeys(path for name in names for path in self._mentioned(name))
         literals: set[Path] = set()
         for path in mentioned:
             state = self.state(path)
             if path[:-1] in literals:
                 literals.add(path)  # known with the whole hash
-            elif (value := _literal_of(path, state)) is not NO_LITERAL:
+            elif state.event and (value := _literal_of(path, state)) is not NO_LITERAL:
                 literals.add(path)
-                put(settings, path, _plain(value))
+                yield _said(path, state.event, state.value, _plain(value))
             elif (*path, _ANY_OTHER) in mentioned:
                 continue  # a hash: its keys are looked at one by one
             elif state.event and _is_unreadable(state):
-                where = _where(state.event, state.value)
-                if unreadable.get(unreadable_as(path, unreadable) or "") != where:
-                    unreadable[_name(path, state)] = where
-        return Reading(settings, unreadable)
+                found = _said(_named(path, state), state.event, state.value, NO_LITERAL, _why(state))
+                if unreadable.get(unreadable_as(path, unreadable) or "") != found.where:
+                    unreadable[found.name] = found.where
+                    yield found
+
+    def names(self) -> list[str]:
+        """The sections and call forms that the file sets, or may set by its name, and :data:`ANYTHING` for the rest."""
+        found: dict[str, None] = {}
+        methods: set[str] = set()
+        for event in self._all_events:
+            name = event.path[0] if event.path else None
+            if event.kind in ("peek", "runs", "may run") or not name or not _SETTING.fullmatch(name):
+                continue
+            if event.how == _METHOD:
+                methods.add(name)
+            elif len(event.path) > 1 or takes_one_value(name) or name not in methods:
+                found[name] = None
+        of_ruby = self._ruby.outline(b"", [(name, None) for name in found]).reserved  # such as puts
+        return [*(name for name in found if name not in of_ruby), ANYTHING]
 
     def state(self, path: Path, *, before: Event | None = None) -> State:
         """What the file makes of a setting, or has made of it before an event."""
@@ -497,7 +546,7 @@ def _classify(mention: Mention, statement: str) -> tuple[str, str, str]:
     if via:
         remedy = "assign its whole value with = there" if mention.keys else f"write {name}['key'] = value there"
         return "touch", f"is changed by `{via}`", remedy
-    return "touch", "is defined as a method", "take that method away"
+    return "touch", _METHOD, "take that method away"
 
 
 def _through(name: str) -> tuple[str, str]:
@@ -585,17 +634,24 @@ def _is_unreadable(state: State) -> bool:
     return state.kind in ("beyond", "blocked")
 
 
-def _name(path: Path, state: State) -> str:
-    """What a setting is called among those that cannot be read."""
+def _named(path: Path, state: State) -> Path:
+    """The name of a setting among those that cannot be read."""
     if state.event and not state.event.path:
-        return ANYTHING
-    return show(path[:-1] if path[-1] == _ANY_OTHER else path)
+        return (ANYTHING,)
+    return path[:-1] if path[-1] == _ANY_OTHER else path
 
 
-def _where(event: Event, value: Value | None) -> str:
-    """The line to look at."""
-    line = value.line if value else event.line
-    return f"line {line} of {event.file}" if event.file else f"line {line}"
+def _said(path: Path, event: Event, value: Value | None, literal_value: Any, why: str = "") -> Said:
+    return Said(path, literal_value, value.line if value else event.line, event.file, why)
+
+
+def _why(state: State) -> str:
+    """Why a setting cannot be read."""
+    if state.kind == "missing":
+        return "may be in this hash, a part of which is computed"
+    if state.kind == "found":
+        return "is computed"
+    return state.why or (state.event.how if state.event else "")
 
 
 def show(path: Sequence[str | None]) -> str:

@@ -4,7 +4,7 @@
 """docs/gitlab-rb.md shows what Ansible really does: every task in it is run, and what follows is what came out.
 
 A comment before a block says what it is: ``before``, the gitlab.rb of the tasks behind it, each on a copy of its own;
-``task``; ``after``, the file that the task leaves; ``message`` and ``diff``, what it says.
+``task``; ``after``, the file that the task leaves; ``message``, ``diff`` and ``returned``, what it says.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import pytest
 import yaml
 
 GUIDE = Path(__file__).resolve().parent.parent.parent / "docs/gitlab-rb.md"
-BLOCK = re.compile(r"<!-- (before|task|after|message|diff) -->\n```\w*\n(.*?)```\n", re.DOTALL)
+BLOCK = re.compile(r"<!-- (before|task|after|message|diff|returned) -->\n```\w*\n(.*?)```\n", re.DOTALL)
 
 
 class Example(NamedTuple):
     before: str
     task: str
-    what: str  # after, message or diff
+    what: str  # after, message, diff or returned
     shown: str
 
 
@@ -58,7 +58,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
             "diff": False,
         }
         tasks += [{**task, "register": "result", "ignore_errors": True}, result]
-        tasks[-2]["module_defaults"] = {"kasops.gitlab_kas.gitlab_rb": {"path": f"{folder}/gitlab.rb"}}
+        path = {"path": f"{folder}/gitlab.rb"}
+        tasks[-2]["module_defaults"] = {f"kasops.gitlab_kas.{name}": path for name in ("gitlab_rb", "gitlab_rb_info")}
         folders.append(folder)
     playbook = folders[0] / "playbook.yml"
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
@@ -74,6 +75,7 @@ def _outcome(folder: Path) -> dict[str, str]:
     said = {
         "after": (folder / "gitlab.rb").read_text(),
         "message": f"{result.get('msg', '')}\n",
+        "returned": json.dumps(result.get("gitlab_rb")),
         "diff": result["diff"].get("prepared", "") if isinstance(result.get("diff"), dict) else "",
     }
     return {what: text.replace(str(folder), "/etc/gitlab") for what, text in said.items()}
@@ -81,8 +83,13 @@ def _outcome(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_example(outcomes: list[dict[str, str]], number: int) -> None:
-    assert outcomes[number][EXAMPLES[number].what] == EXAMPLES[number].shown
+    example = EXAMPLES[number]
+    found = outcomes[number][example.what]
+    if example.what == "returned":
+        assert json.loads(found) == yaml.safe_load(example.shown)
+    else:
+        assert found == example.shown
 
 
 def test_there_are_examples_of_each_kind() -> None:
-    assert {example.what for example in EXAMPLES} == {"after", "message", "diff"}
+    assert {example.what for example in EXAMPLES} == {"after", "message", "diff", "returned"}

@@ -95,15 +95,19 @@ class Court:
         return self._referee.evaluate(text, self._path).settings
 
     def read(self, file: GeneratedFile) -> None:
-        """What the module reads without running the file is what comes of running it."""
-        real = self.settings(file.text)
-        if real is None:
+        """What the module reads without running the file is what comes of running it, of all that the file names."""
+        real, nothing = self.settings(file.text), self.settings(b"")
+        if real is None or nothing is None:
             reject()
         note(file.text.decode())
-        reading = self._document(file.text).read((*SECTIONS, *CALLS))
-        for name in (*SECTIONS, *CALLS):
-            wrong = misread(reading.settings.get(name, {}), real[name], name) + overlooked(reading, real[name], (name,))
-            assert not wrong, "\n".join(wrong)
+        document = self._document(file.text)
+        names = document.names()
+        for asked in ((*SECTIONS, *CALLS), names):
+            reading = document.read(asked)
+            for name in real if asked is names else asked:
+                wrong = misread(reading.settings.get(name, {}), real[name], name)
+                wrong += overlooked(reading, real[name], (name,)) if real[name] != nothing.get(name) else []
+                assert not wrong, "\n".join(wrong)
 
     def hear(self, file: GeneratedFile, wanted: Settings, remove: Settings) -> None:
         before = self.settings(file.text)
