@@ -13,6 +13,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import inputs
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._steps import DIRECTORIES
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import did_not_run
@@ -45,6 +46,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             **({"include": include} if include else {}),
             "listen_hosts": host.listen_hosts,
             "ports": host.listen_ports,
+            "directories_record": DIRECTORIES,
             "secret_values": args["secret_values"],
             "wait_s": host.values["kas_ready_timeout_s"] if waits else 0,
             **inputs(host),

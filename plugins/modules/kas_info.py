@@ -62,6 +62,10 @@ options:
     type: list
     elements: int
     default: []
+  directories_record:
+    description:
+      - The record that M(kasops.gitlab_kas.kas_socket_directory) keeps, for RV(kas.directories_on_record).
+    type: path
   wait_s:
     description:
       - How many seconds to wait for an enabled KAS to get ready.
@@ -213,6 +217,11 @@ kas:
       description: The node's clock when it was asked, in seconds since 1970.
       type: float
       sample: 1764000000.5
+    directories_on_record:
+      description: The directories that were made for sockets, and not removed since, by O(directories_record).
+      type: list
+      elements: str
+      sample: []
     reconfigure_pending:
       description: Why a reconfigure is pending; null if none is.
       type: str
@@ -270,6 +279,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas_log import 
     start_log_lines,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ports import Taken, taken
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import Record
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby, RubyError, find_ruby
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
     GITLAB_RB,
@@ -327,6 +337,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "ports": [each._asdict() for each in sources.taken(params["ports"]) if each.program != SERVICE],
         "redis": sources.package.supervises("redis"),
         "time": sources.clock(),
+        "directories_on_record": [],
         "reconfigure_pending": None,
         "restart_pending": None,
     }
@@ -338,6 +349,9 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
 
     with _noted(note):
         kas["addresses"] = _addresses(sources)
+    with _noted(note):
+        if params["directories_record"]:
+            kas["directories_on_record"] = [path for (path,) in Record(params["directories_record"]).changes]
     with _noted(note):
         kas["gitlab_version"] = _version(package, Path(params["path"]))
     if not package.installed:
@@ -532,6 +546,7 @@ def main() -> None:
             "restart_inputs": {"type": "list", "elements": "path", "default": []},
             "listen_hosts": {"type": "list", "elements": "str", "default": []},
             "ports": {"type": "list", "elements": "int", "default": []},
+            "directories_record": {"type": "path"},
             "wait_s": {"type": "int", "default": 0},
             "secret_values": {"type": "bool", "default": False, "no_log": False},
         },

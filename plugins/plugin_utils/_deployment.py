@@ -274,6 +274,11 @@ class Host:
         return self._socket("internal-api.socket")
 
     @property
+    def directories_on_record(self) -> list[str]:
+        """The directories that the collection has made here for sockets."""
+        return self.reported.get("directories_on_record") or []
+
+    @property
     def needs_socket_dir(self) -> bool:
         """Whether a KAS here has its sockets in kas_socket_dir, or would have if it were on."""
         listeners = (self.values[f"kas_{api}_listen_address"] for api in ("private_api", "internal_api"))

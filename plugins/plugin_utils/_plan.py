@@ -245,7 +245,9 @@ def make_plan(hosts: Sequence[Host], roles: Collection[str] = WRITERS, *, random
         spare_dirs={
             host.name: host.values["kas_socket_dir"]
             for host in hosts
-            if KAS_GROUP in host.groups and not host.needs_socket_dir
+            if KAS_GROUP in host.groups
+            and not host.needs_socket_dir
+            and host.values["kas_socket_dir"] in host.directories_on_record
         },
     )
 

@@ -24,7 +24,7 @@ Node = Mapping[str, Any]
 
 _PROBE = "kasops.gitlab_kas.kas_probe"
 _SOCKET_DIRECTORY = "kasops.gitlab_kas.kas_socket_directory"
-_DIRECTORIES = f"{RECORDS}/directories.json"
+DIRECTORIES = f"{RECORDS}/directories.json"
 
 
 class StepError(Exception):
@@ -126,7 +126,7 @@ def _socket_directory(node: Node, modules: Modules) -> None:
             f"kas_user is '{user}', and the node has no such user, who must own {node['socket_dir']}; run gitlab-ctl"
             " reconfigure there once, or set kas_user."
         )
-    modules.run(_SOCKET_DIRECTORY, {"path": node["socket_dir"], "user": user, "record": _DIRECTORIES})
+    modules.run(_SOCKET_DIRECTORY, {"path": node["socket_dir"], "user": user, "record": DIRECTORIES})
 
 
 def _certificates(node: Node, modules: Modules, contents: Contents) -> None:
@@ -168,7 +168,7 @@ def reconfigure(node: Node, written: Mapping[str, Any], modules: Modules, *, is_
 def tidy(node: Node, roles: Collection[str], modules: Modules) -> None:
     """Remove what KAS needs no more, now that it runs without it."""
     if "kas" in roles and node["spare_dir"]:
-        modules.run(_SOCKET_DIRECTORY, {"path": node["spare_dir"], "state": "absent", "record": _DIRECTORIES})
+        modules.run(_SOCKET_DIRECTORY, {"path": node["spare_dir"], "state": "absent", "record": DIRECTORIES})
     if "kas_certificates" in roles and node["state"] != "present":
         _revert_certificates("server", modules)
 

@@ -33,7 +33,7 @@ def test_few_runs_of_modules_and_little_to_read(tmp_path: Path, playbook: str, m
     assert not re.search("skipping|WARNING|changed=[1-9]", shown), shown
 
 
-CHANGES = ["gitlab_rb", "gitlab_reconfigure", "kas_info", "kas_socket_directory"]
+CHANGES = ["gitlab_rb", "gitlab_reconfigure", "kas_info"]
 
 
 @pytest.mark.parametrize("pending", [["node1", "node2", "node3"], ["node3"]])

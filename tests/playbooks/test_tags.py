@@ -30,7 +30,7 @@ sys.path.append(str(ROOT / "tests" / "bench"))
 import simulated  # noqa: E402
 
 LOOK = ["kas_info", "gitlab_rb"]
-CHANGE = ["gitlab_rb", "gitlab_reconfigure", "kas_info", "kas_socket_directory"]
+CHANGE = ["gitlab_rb", "gitlab_reconfigure", "kas_info"]
 CALL = ["kas_probe"]
 NO_PLAN = "There is no plan, and nothing is done without; leave out --skip-tags always, and plan before anything else."
 

@@ -11,6 +11,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.action import kas_node, kas_n
 
 CIDR = {"kas_own_private_api_cidr": "10.0.0.0/8"}
 HEALTHY = {
+    "directories_on_record": ["/run/kas"],
     "blocking_errors": [],
     "problems": [],
     "gitlab_version": "19.3.0",
@@ -112,7 +113,7 @@ TURNS = {name: ["kas1", "kas2", "kas3"] for name in ("gitlab_kas", "gitlab_rails
 )
 def test_a_failed_turn_says_what_is_not_done(step, is_said, planned):
     """Of reach, a failure is that of one call; nothing is left undone."""
-    on_stage = planned({"kas1": {}, "kas2": {}, "kas3": {}}, groups=TURNS)
+    on_stage = planned({name: {"kas_socket_dir": "/run/kas"} for name in ("kas1", "kas2", "kas3")}, groups=TURNS)
     on_stage.batch = ["kas2"]
     on_stage.register("kas2", __kas_dry_run={"pending": ["roles"]})
     silent = {"unreachable": True, "msg": "No route."}

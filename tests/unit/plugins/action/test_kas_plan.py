@@ -76,7 +76,7 @@ def test_a_plan(plan):
         "secrets": list(SECRETS),
         "user": "git",
         "socket_dir": "",
-        "spare_dir": "/var/opt/gitlab/gitlab-kas/sockets",
+        "spare_dir": "",
         "certificates": [],
         "min_valid_days": 30,
         "reconfigure": {"inputs": [], "restart_inputs": [], "timeout_s": 3600},

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import AppliedState, Finished, Package
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import Listener, Readiness
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ports import Taken
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import NOTHING, Mark, Record
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
     SECRETS,
     SECRETS_JSON,
@@ -87,6 +88,7 @@ class Node:
             "include": None,
             "listen_hosts": [],
             "ports": [],
+            "directories_record": None,
             "inputs": [],
             "restart_inputs": [],
             "wait_s": 0,
@@ -184,6 +186,7 @@ def test_a_healthy_node(node: Node) -> None:
         "ports": [],
         "redis": False,
         "time": 1764000000.5,
+        "directories_on_record": [],
         "reconfigure_pending": None,
         "restart_pending": None,
     }
@@ -202,6 +205,22 @@ def test_a_redis_of_the_node(node: Node) -> None:
 
 def test_secret_values(node: Node) -> None:
     assert node.look(secret_values=True)["secret_values"] == {**IN_JSON, "api_secret_key": IN_RB}
+
+
+def test_directories_on_record(node: Node) -> None:
+    path = str(node.root / "directories.json")
+    assert node.look(directories_record=path)["directories_on_record"] == []
+    record = Record(path)
+    record.note(("/run/kas",), NOTHING, Mark("a directory"))
+    record.save()
+    assert node.look(directories_record=path)["directories_on_record"] == ["/run/kas"]
+
+
+def test_a_damaged_record_is_told_before_anything_changes(node: Node) -> None:
+    path = node.write("directories.json", "{")
+    assert node.look(directories_record=str(path))["blocking_errors"] == [
+        f"{path} is damaged, so the changes made on this node are no longer known; move it away to continue without it."
+    ]
 
 
 # Nodes that are healthy, but different

@@ -185,6 +185,7 @@ def test_own_url_of_a_kas_alone(row, expected, hosts_of):
     ("extra", "needed", "spare"),
     [
         pytest.param({}, {}, True, id="TCP"),
+        pytest.param({"info": {"directories_on_record": ["/run/other"]}}, {}, False, id="TCP, and not made by us"),
         pytest.param({"kas_unix_sockets": True}, {"kas1": "/run/kas"}, False, id="sockets"),
         pytest.param({"kas_unix_sockets": True, "kas_enabled": False}, {}, False, id="sockets, but off"),
         pytest.param({"kas_unix_sockets": True, "kas_state": "absent"}, {}, True, id="sockets, but absent"),
@@ -197,7 +198,8 @@ def test_own_url_of_a_kas_alone(row, expected, hosts_of):
     ],
 )
 def test_socket_dirs(extra, needed, spare, hosts_of):
-    plan = make_plan(hosts_of({"kas1": {"kas_socket_dir": "/run/kas"}}, **extra), random=made_random)
+    host = {"kas_socket_dir": "/run/kas", "info": {"directories_on_record": ["/run/kas"]}, **extra}
+    plan = make_plan(hosts_of({"kas1": host}), random=made_random)
     assert plan.refusals == []
     assert plan.socket_dirs == needed
     assert plan.spare_dirs == ({"kas1": "/run/kas"} if spare else {})
