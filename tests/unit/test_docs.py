@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 from pathlib import Path
@@ -31,11 +32,45 @@ def script(name: str) -> Any:
     return module
 
 
-@pytest.mark.parametrize("name", ["variables", "surveys"])
-def test_what_is_made_of_the_specs(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize("name", ["variables", "surveys", "messages"])
+def test_what_a_script_makes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.syspath_prepend(ROOT / "scripts")  # one of them calls the other
     module = script(name)
     assert module.DOCUMENT.read_text() == module.document(), f"run: python scripts/{name}.py"
+
+
+def test_every_message_is_in_the_list() -> None:
+    """And the list holds no other."""
+    problems = script("messages").problems()
+    assert problems == [], "\n".join(problems)
+
+
+MESSAGES = """
+DOCUMENTATION = "What an option does; it is no message."
+why = f"is changed by `{via}`"
+
+def listener_problem(host):
+    \"\"\"A docstring; it is no message.\"\"\"
+    return f"is {host} itself"
+
+def said(path, error, warn):
+    warn("Too short.")
+    warn(f"{self._path}, line {line}: {show(path)} is empty{why}; {remedy(error)}.")
+    warn("plain words without a remedy are no message")
+    raise FileError(f"{path} cannot be read ({error.strerror})")
+"""
+
+
+def test_what_counts_as_a_message() -> None:
+    module = script("messages")
+    finder = module.Finder()
+    finder.visit(ast.parse(MESSAGES))
+    assert [text for text, _line in finder.found] == [
+        "is changed by `VIA`",
+        "is HOST itself",
+        "PATH, line LINE: SETTING is empty…; REMEDY.",
+        "PATH cannot be read (CAUSE)",
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
