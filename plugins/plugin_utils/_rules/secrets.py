@@ -88,5 +88,24 @@ def replaced(host: Host, deployment: Deployment) -> Iterator[str]:
             yield f"gitlab_kas['{name}'] ({found['computed']}), which is computed, {by}"
 
 
+@warning()
+def left_with_others(host: Host, deployment: Deployment) -> Iterator[str]:
+    """A node outside of the play keeps what it has. Where KAS is not enabled yet, nobody calls it."""
+    if host.in_play or not (host.in_rails or host.reported.get("enabled")):
+        return
+    agreed = deployment.choice.secrets
+    shared = {name for other in deployment.hosts if other.in_play for name in secret_names(other, deployment)}
+    names = [
+        name
+        for name in secret_names(host, deployment)
+        if name in shared and _found_secret(host, name).get("fingerprint") not in (None, fingerprint(agreed[name]))
+    ]
+    if names:
+        yield (
+            f"it is outside of this play and keeps another {' and '.join(names)} than the nodes of the play get, so"
+            " calls between it and them are refused; run the playbook deploy on it, too"
+        )
+
+
 def _found_secret(host: Host, name: str) -> Mapping[str, Any]:
     return (host.reported.get("secrets") or {}).get(name) or {}

@@ -35,6 +35,13 @@ def secret(problem=None, value=SECRET, source="gitlab.rb"):
     return {"info": {"secrets": {"api_secret_key": found}}, "secrets": {"api_secret_key": value}}
 
 
+def outside(value, source="gitlab.rb", *, enabled=None, groups="kr", name="api_secret_key"):
+    """A node outside of the play that has this secret."""
+    found = {"fingerprint": fingerprint(value), "source": source, "problem": None}
+    info = {"secrets": {name: found}, "enabled": enabled}
+    return {"in": groups, "in_play": False, "info": info, "secrets": {name: value}}
+
+
 TABLES = {
     secrets.not_answering: [
         (
@@ -127,6 +134,50 @@ TABLES = {
             [
                 "kas1: gitlab_kas['api_secret_key'] (line 7), which is computed, is replaced by"
                 f" {fingerprint(SECRET)}, which is given."
+            ],
+        ),
+    ],
+    secrets.left_with_others: [
+        *(
+            (
+                {"kas1": {}, "kas2": row},
+                {**CIDR, "kas_secrets_values": GIVEN},
+                [
+                    "kas2: it is outside of this play and keeps another api_secret_key than the nodes of the play"
+                    " get, so calls between it and them are refused; run the playbook deploy on it, too."
+                ]
+                if is_told
+                else [],
+            )
+            for row, is_told in (
+                (outside(OTHER), True),
+                (outside(OTHER, source="gitlab-secrets.json"), True),
+                (outside(OTHER, enabled=True, groups="k"), True),
+                (outside(OTHER, enabled=False, groups="k"), False),
+                (outside(SECRET), False),
+                ({"in_play": False}, False),
+            )
+        ),
+        (
+            {"kas1": {}, "kas2": {**secret(value=OTHER), "in_play": False}, "kas3": {**secret(), "in_play": False}},
+            CIDR,
+            [
+                "kas3: it is outside of this play and keeps another api_secret_key than the nodes of the play get, so"
+                " calls between it and them are refused; run the playbook deploy on it, too."
+            ],
+        ),
+        # Rails without KAS gets but one of them
+        (
+            {"rails1": RAILS, "kas1": outside(OTHER, name="private_api_secret_key")},
+            {**CIDR, "kas_secrets_values": GIVEN},
+            [],
+        ),
+        (
+            {"kas1": KAS, "rails1": {**outside(OTHER), **RAILS}},
+            {**CIDR, "kas_secrets_values": GIVEN},
+            [
+                "rails1: it is outside of this play and keeps another api_secret_key than the nodes of the play get,"
+                " so calls between it and them are refused; run the playbook deploy on it, too."
             ],
         ),
     ],
