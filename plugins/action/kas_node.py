@@ -24,7 +24,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import ModuleError, Modules
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import NO_PLAN, PLAN, ROLES
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, failure
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over, turns
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over, rescued, turns
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import did_not_run
 
 # What the role keeps.
@@ -36,6 +36,7 @@ REPORT = "__kas_report"
 
 TURN = ("write", "reconfigure", "tidy")
 STEPS = ("check", "dry_run", *TURN, "reach", "judge")
+LATER = ("check", "reach")  # what goes wrong in these is told by a step that follows: dry_run, judge
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -69,10 +70,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             failed = {"failed": True, "msg": str(error)}
         else:
             return {**result, **self._modules.result(), **returned}
+        if args["step"] in LATER:
+            return {**result, "error": failed}
         lines = [f"{self._name}: {failed['msg']}"] if "msg" in failed else []
         if args["step"] in TURN:
             lines += not_over(self._name, self._task_vars["groups"], self._task_vars["ansible_play_batch"])
-        return {**result, **failed, **({"msg": "\n".join(lines)} if lines else {})}
+        failed |= {"msg": "\n".join(lines)} if lines else {}
+        return {**result, **rescued(failed, self._task_vars)}
 
     def _failure(self, sentences: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return failure(self._name, [Sentence(**each) for each in sentences])
@@ -88,6 +92,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _dry_run(self, roles: list[str]) -> dict[str, Any]:
         hostvars, groups = self._task_vars["hostvars"], self._task_vars["groups"]
+        own = plain(self._task_vars.get(CHECKED) or {})
+        if "error" in own:
+            raise ModuleError(own["error"])
         checked = {
             str(name): plain(hostvars[name][CHECKED]).get("certificates", [])
             for name in self._task_vars["ansible_play_hosts"]

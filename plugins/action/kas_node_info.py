@@ -14,7 +14,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import inputs
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._steps import DIRECTORIES
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over, rescued
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import did_not_run
 
@@ -81,7 +81,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if args["wait_until_ready"] and "msg" in info:
             left = not_over(name, task_vars["groups"], task_vars["ansible_play_batch"])
             info["msg"] = "\n".join([f"{name}: {info['msg']}", *left])
-        return {**result, **info}
+        return {**result, **(rescued(info, task_vars) if args["wait_until_ready"] else info)}
 
 
 def _ahead(there: float | None, asked: float, answered: float) -> dict[str, list[float]]:

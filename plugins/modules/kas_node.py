@@ -25,12 +25,13 @@ options:
       - V(check) fails the node with what the plan refuses of it, and ends where anything else is refused; if not, it
         opens every certificate of the node, wherever it comes from. For a task with C(any_errors_fatal=true), so that
         no host goes on, and only those are marked as failed or unreachable that a sentence is about.
-      - V(dry_run) refuses certificates that cannot work or that the node does not trust, and says what V(write) would
-        change; for a task with C(check_mode=true).
+      - V(dry_run) refuses certificates that cannot work or that the node does not trust, fails where V(check) could
+        not open one, and says what V(write) would change; for a task with C(check_mode=true).
       - V(write) puts directories, certificates and settings in place.
       - V(reconfigure) lets take effect what is pending, as M(kasops.gitlab_kas.gitlab_reconfigure) does.
       - V(tidy) removes what KAS needs no more.
-      - V(reach) calls every other KAS, and on a Rails node the KAS that Rails was told of.
+      - V(reach) calls every other KAS, and on a Rails node the KAS that Rails was told of. If the node does not answer,
+        V(judge) says so.
       - V(judge) fails the node with what M(kasops.gitlab_kas.kas_report) found wrong with it.
     type: str
     required: true
@@ -77,6 +78,14 @@ certificates:
   returned: for V(check)
   type: list
   elements: dict
+error:
+  description: How it failed, where a later step is to say that.
+  returned: for V(check) and V(reach)
+  type: dict
+is_lost:
+  description: The node does not answer any more; V(judge) then marks it as unreachable.
+  returned: on failure, in plays with a rescue
+  type: bool
 reason:
   description: Why a reconfigure was run; further keys as M(kasops.gitlab_kas.gitlab_reconfigure) returns them.
   returned: for V(reconfigure)

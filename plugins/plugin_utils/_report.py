@@ -48,8 +48,9 @@ class Checked:
     seconds: float | None = None  # how long the reconfigure took
     deployment: str = ""  # the part of the inventory that it belongs to
     is_present: bool = True  # by kas_state
-    is_pending: bool = False  # it needs a turn, and has had none
+    is_pending: bool | None = False  # it needs a turn, and has had none; None if that is not known
     failures: Sequence[str] = ()  # what failed there, or that it does not answer any more
+    is_lost: bool = False  # it does not answer any more
 
     @property
     def urls(self) -> Sequence[str]:
@@ -94,7 +95,8 @@ def checked(name: str, node: Mapping[str, Any], results: Results, *, is_check: b
         done.append("restarted")
     elif reconfigured.get("started"):
         done.append("started")
-    failed = [each for each in vars(results).values() if each.get("failed") or each.get("unreachable")]
+    told = [each.get("error", each) for each in vars(results).values()]
+    failed = [each for each in told if each.get("failed") or each.get("unreachable")]
     return Checked(
         name=name,
         runs_kas=node["runs_kas"],
@@ -108,8 +110,9 @@ def checked(name: str, node: Mapping[str, Any], results: Results, *, is_check: b
         seconds=reconfigured.get("duration_s"),
         deployment=node["deployment"],
         is_present=node["state"] == "present",
-        is_pending=bool(results.dry_run.get("pending")) and not written,
+        is_pending=False if written else bool(results.dry_run["pending"]) if "pending" in results.dry_run else None,
         failures=[str(each.get("msg", "It failed.")).replace(f"{name}: ", "", 1) for each in failed],
+        is_lost=any(each.get("unreachable") or each.get("is_lost") for each in failed),
     )
 
 
@@ -189,7 +192,7 @@ def findings(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[Sentenc
 
 def failures(nodes: Sequence[Checked]) -> list[Sentence]:
     """What failed on each node."""
-    return [sentence for node in nodes for sentence in of(node.name, node.failures)]
+    return [Sentence((node.name,), text, node.is_lost) for node in nodes for text in node.failures]
 
 
 def _reached(peers: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:

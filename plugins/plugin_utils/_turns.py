@@ -6,10 +6,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS
 
 PENDING = "__kas_pending"  # the group of the nodes that have a turn
+
+# A variable of plays in which what fails is reported by a rescue, which also marks the nodes.
+RESCUES = "__kas_rescues"
+
+
+def rescued(result: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """A failed result as a rescue takes it: of a node that does not answer any more, Ansible would run none.
+
+    The report then says which hosts are unreachable, and the step judge marks them as such.
+    """
+    if not (result.get("unreachable") and variables.get(RESCUES)):
+        return dict(result)
+    return {**{key: value for key, value in result.items() if key != "unreachable"}, "failed": True, "is_lost": True}
 
 
 def turns(groups: Mapping[str, Sequence[str]]) -> list[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import sys
 from pathlib import Path
@@ -64,6 +65,21 @@ def test_ansible_warns_of_nothing(tmp_path: Path, arguments: list[str]) -> None:
     folder = tmp_path / "nodes"
     shown = run(arguments[0], simulated.make(folder, 3, ["node1"]), *arguments[1:])
     assert not re.search("WARN|DEPRECAT", shown), shown
+
+
+def test_a_node_outside_of_the_limit_that_keeps_another_secret(tmp_path: Path) -> None:
+    """Known from the question that it is asked anyway; named, and never shown."""
+    folder, secret = tmp_path / "nodes", base64.b64encode(b"o" * 32).decode()
+    info = simulated.kas_infos(2)["node2"]
+    info["kas"]["secret_values"] = {**info["kas"]["secret_values"], "private_api_secret_key": secret}
+    found = {**info["kas"]["secrets"]["private_api_secret_key"], "fingerprint": "0123456789ab"}
+    info["kas"]["secrets"] = {**info["kas"]["secrets"], "private_api_secret_key": found}
+    shown = run("deploy", simulated.make(folder, 2, answers={"node2.kas_info": info}), "--limit", "node1", "-vvv")
+    assert re.search(
+        r"WARNING\]: node2: it is outside of this play and keeps another private_api_secret_key than", shown
+    )
+    assert secret not in shown
+    assert simulated.module_runs(folder)["node2"] == ["kas_info"]
 
 
 @pytest.mark.parametrize(("serial", "batches"), [("2", 2), ("", 3)])

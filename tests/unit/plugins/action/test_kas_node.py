@@ -93,31 +93,40 @@ def test_a_failure_has_the_words_of_the_module(planned):
 
 
 @pytest.mark.parametrize("answer", [{"unreachable": True, "msg": "No route."}, AnsibleConnectionFailure("No route.")])
-@pytest.mark.parametrize("step", ["write", "reach"])
-def test_a_node_that_does_not_answer_is_unreachable(step, answer, planned):
+@pytest.mark.parametrize(
+    ("step", "rescues", "expected"),
+    [
+        ("write", False, {"unreachable": True, "msg": "kas1: No route."}),
+        ("write", True, {"failed": True, "is_lost": True, "msg": "kas1: No route."}),
+        ("dry_run", True, {"failed": True, "is_lost": True, "msg": "kas1: No route."}),
+        ("reach", True, {"error": {"unreachable": True, "msg": "No route."}}),
+    ],
+)
+def test_a_node_that_does_not_answer(step, rescues, answer, expected, planned):
     def there(_arguments):
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     on_stage = planned({"kas1": {}, "kas2": {}})
+    on_stage.register("kas1", __kas_rescues=rescues)
     result = on_stage.run(kas_node.ActionModule, "kas1", {"gitlab_rb": there, "kas_probe": there}, step=step)
-    assert (result.get("failed"), result["unreachable"], result["msg"]) == (None, True, "kas1: No route.")
+    assert result == expected
 
 
 TURNS = {name: ["kas1", "kas2", "kas3"] for name in ("gitlab_kas", "gitlab_rails", "__kas_pending")}
 
 
 @pytest.mark.parametrize(
-    ("step", "is_said"), [("write", True), ("reconfigure", True), ("tidy", True), ("reach", False)]
+    ("step", "is_said"), [("write", True), ("reconfigure", True), ("tidy", True), ("dry_run", False)]
 )
 def test_a_failed_turn_says_what_is_not_done(step, is_said, planned):
-    """Of reach, a failure is that of one call; nothing is left undone."""
+    """With a dry-run, no turn has begun."""
     on_stage = planned({name: {"kas_socket_dir": "/run/kas"} for name in ("kas1", "kas2", "kas3")}, groups=TURNS)
     on_stage.batch = ["kas2"]
     on_stage.register("kas2", __kas_dry_run={"pending": ["roles"]})
     silent = {"unreachable": True, "msg": "No route."}
-    modules = ("gitlab_rb", "gitlab_reconfigure", "kas_socket_directory", "kas_probe")
+    modules = ("gitlab_rb", "gitlab_reconfigure", "kas_socket_directory")
     answers = dict.fromkeys(modules, silent)
     lines = on_stage.run(kas_node.ActionModule, "kas2", answers, step=step)["msg"].splitlines()
     assert lines[0] == "kas2: No route."
@@ -196,8 +205,13 @@ def test_a_file_beside_the_inventory(place, planned, tmp_path):
 )
 def test_a_file_that_is_nowhere(variables, expected, planned, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = planned({"kas1": variables}).run(kas_node.ActionModule, "kas1", {}, step="check")
+    on_stage = planned({"kas1": variables})
+    checked = on_stage.run(kas_node.ActionModule, "kas1", {}, step="check")
+    assert "failed" not in checked
+    on_stage.register("kas1", __kas_certificates=checked)
+    result = on_stage.run(kas_node.ActionModule, "kas1", {}, step="dry_run")
     assert (result["failed"], result["msg"]) == (True, f"kas1: {expected.format(path=tmp_path)}")
+    assert on_stage.modules == []
 
 
 def test_bad_certificates_are_refused(planned, displayed):

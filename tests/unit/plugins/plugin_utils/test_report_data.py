@@ -97,7 +97,10 @@ def test_the_whole():
 @pytest.mark.parametrize(
     ("node", "result", "special"),
     [
-        (row(), "unverified", {"peers": None, "reached": None, "rails_reached": None, "changed": [], "pending": False}),
+        (row(), "unverified", {"peers": None, "reached": None, "rails_reached": None, "changed": [], "pending": None}),
+        (row(dry_run={"pending": []}), "unverified", {"pending": False}),
+        (row(dry_run={"failed": True, "msg": "kas1: Broken."}), "failed", {"failed": True, "pending": None}),
+        (row(reached={"error": {"unreachable": True, "msg": "No route."}}), "failed", {"failed": True}),
         (row(), "planned", {"changed": None, "pending": None}),
         (row(dry_run={"pending": ["roles"]}), "unverified", {"pending": True}),
         (row(plan=RAILS), "ok", {"runs_kas": False, "ready": None, "own_urls": [], "secrets": "same"}),
