@@ -45,7 +45,9 @@ class Awx:
         self.writes: list[str] = []
         self.create("organizations", {"name": "Default"})
         self.create("credential_types", {"name": "Machine", "kind": "ssh", "inputs": {}, "injectors": {}})
+        self.create("credential_types", {"name": "Galaxy", "kind": "galaxy", "inputs": {}, "injectors": {}})
         self.create("credentials", {"name": "Nodes", "organization": 1, "credential_type": 1})
+        self.create("credentials", {"name": "Ansible Galaxy", "organization": None, "credential_type": 2})
         self.create("inventories", {"name": "GitLab", "organization": 1})
         awx = self
 
@@ -53,7 +55,7 @@ class Awx:
             def do_GET(self) -> None:
                 self.answer()
 
-            do_POST = do_PATCH = do_GET
+            do_POST = do_PATCH = do_DELETE = do_GET
 
             def answer(self) -> None:
                 size = int(self.headers.get("Content-Length") or 0)
@@ -89,7 +91,7 @@ class Awx:
 
     def linked(self, kind: str, name: str, link: str) -> list[str]:
         """The names of what an object is tied to."""
-        other = "credentials" if link == "credentials" else "workflow_job_template_nodes"
+        other = "credentials" if link.endswith("credentials") else "workflow_job_template_nodes"
         ids = self.links.get((kind, self.named(kind, name)["id"], link), [])
         return [self.objects[other][number].get("name") or self.objects[other][number]["identifier"] for number in ids]
 
@@ -104,6 +106,11 @@ class Awx:
         kind, number = parts[0], int(parts[1])
         if number not in self.objects[kind]:
             return 404, {"detail": "Not found."}
+        if method == "DELETE":
+            del self.objects[kind][number]
+            for linked in (ids for (of, _number, _link), ids in self.links.items() if of == kind):
+                linked[:] = [each for each in linked if each != number]
+            return 204, None
         if len(parts) == 2:
             return 200, self.objects[kind][number] if method == "GET" else self.change(kind, number, data)
         return self.below(method, kind, number, parts[2], data)
@@ -121,6 +128,8 @@ class Awx:
             node["unified_job_template"] = made["id"]
             node["related"]["unified_job_template"] = made["url"]
             return 201, made
+        if name == "update" and kind == "inventory_sources":
+            return 202, {"id": 1, "status": "pending", "url": "/api/v2/inventory_updates/1/"}
         if name not in SUBLISTS:
             return 404, {"detail": "Not found."}
         linked = self.links.setdefault((kind, number, name), [])
@@ -164,11 +173,13 @@ class Awx:
             "id": number,
             "url": url,
             "type": TYPES[kind],
-            "related": {"survey_spec": f"{url}survey_spec/"},
+            "related": {"survey_spec": f"{url}survey_spec/", "update": f"{url}update/"},
             "summary_fields": {},
         }
         if kind == "projects":
             made.update(status="successful", scm_revision="a1b2c3")  # AWX reads it at once
+        if kind == "inventory_sources":
+            made["organization"] = self.objects["inventories"][made["inventory"]]["organization"]
         self.check(kind, made)
         self.objects[kind][number] = made
         return made
@@ -180,7 +191,7 @@ class Awx:
         return changed
 
     def check(self, kind: str, made: Mapping[str, Any]) -> None:
-        if kind == "credential_types" and made["name"] != "Machine":
+        if kind == "credential_types" and made["kind"] not in ("ssh", "galaxy"):
             self.refuse(rules.credential_type(made["kind"], made["inputs"], made["injectors"]))
         elif kind == "job_templates" and made["playbook"] not in self.playbooks:
             raise Refused(f"Playbook not found for project: {made['playbook']}.")

@@ -26,8 +26,16 @@ PLAYBOOKS = ["deploy.yml", "disable.yml", "preflight.yml", "setup.yml", "verify.
 # What AWX passes on: a survey's answers and its own words in one file, a credential's in another.
 ANSWERS = {"kas_probe_call": "true", "kas_probe_timeout_s": 7, "kas_target_version": "", "awx_job_id": 4}
 SECRETS = {name: str(value) for name, value in simulated.kas_infos(1)["node1"]["kas"]["secret_values"].items()}
-BLANK = {"kas_secrets_values": dict.fromkeys(SECRETS, ""), "gitlab_kas_redis_password": ""}
-FILLED = {"kas_secrets_values": SECRETS, "gitlab_kas_redis_password": "sesame {{ 7 * 7 }}"}
+BLANK = {
+    "kas_secrets_values": dict.fromkeys(SECRETS, ""),
+    "gitlab_kas_redis_password": "",
+    "gitlab_kas_redis_sentinels_password": "",
+}
+FILLED = {
+    "kas_secrets_values": SECRETS,
+    "gitlab_kas_redis_password": "sesame {{ 7 * 7 }}",
+    "gitlab_kas_redis_sentinels_password": "open {{ 7 * 7 }}",
+}
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,9 @@ def changed(shown: str) -> int:
 
 def test_every_option_is_one_of_the_modules() -> None:
     used = [(name, task[name]) for task in tasks() for name in task if name.startswith("awx.awx.")]
-    assert len(used) == len(tasks())
+    assert [task["name"] for task in tasks() if not any(name.startswith("awx.awx.") for name in task)] == [
+        "Check that AWX has the organization"
+    ]
     done = subprocess.run(
         ["ansible-doc", "--json", "--type", "module", *{name for name, _given in used}],
         capture_output=True,
@@ -97,6 +99,7 @@ def test_what_is_there_afterwards_and_that_a_second_run_changes_nothing(awx: fak
     rc, shown = set_up(awx, *given)
     assert rc == 0, shown
     assert changed(shown) > 5
+    assert [write for write in awx.writes if "update/" in write] == ["POST /api/v2/inventory_sources/2/update/"]
     check_templates(awx)
     check_workflow(awx)
     assert "inputs" not in awx.named("credentials", "GitLab KAS secrets")  # filled in by hand
@@ -113,6 +116,7 @@ def check_templates(awx: fake_awx.Awx) -> None:
     inventory = awx.named("inventories", "Of the project")["id"]
     (source,) = awx.objects["inventory_sources"].values()
     assert (source["inventory"], source["source_path"]) == (inventory, "inventory.yml")
+    assert source["update_on_launch"] is False, "the inventory may change between check and deploy"
     assert sorted(each["name"] for each in awx.objects["job_templates"].values()) == TEMPLATES
     for name in TEMPLATES:
         template = awx.named("job_templates", name)
@@ -128,13 +132,51 @@ def check_workflow(awx: fake_awx.Awx) -> None:
     (workflow,) = awx.objects["workflow_job_templates"].values()
     assert workflow["name"] not in TEMPLATES, "its jobs would look like slices"
     nodes = "workflow_job_template_nodes"
-    steps = {name: awx.linked(nodes, name, "success_nodes") for name in ("check", "approve", "deploy", "verify")}
-    assert steps == {"check": ["approve"], "approve": ["deploy"], "deploy": ["verify"], "verify": []}
+    steps = {
+        each["identifier"]: awx.linked(nodes, each["identifier"], "success_nodes")
+        for each in awx.objects[nodes].values()
+    }
+    assert steps == {
+        "project": ["inventory"],
+        "inventory": ["check"],
+        "check": ["approve"],
+        "approve": ["deploy"],
+        "deploy": ["verify"],
+        "verify": [],
+    }
     assert {link for _kind, _number, link in awx.links} == {"credentials", "success_nodes"}
     jobs = {name: awx.named(nodes, name) for name in steps}
+    (source,) = awx.objects["inventory_sources"]
+    project = awx.named("projects", "GitLab KAS")["id"]
+    assert [jobs[name]["unified_job_template"] for name in ("project", "inventory")] == [project, source]
     assert jobs["check"]["job_type"] == "check"
     assert jobs["check"]["unified_job_template"] == jobs["deploy"]["unified_job_template"]
     assert awx.objects["workflow_approval_templates"][jobs["approve"]["unified_job_template"]]["timeout"] == 0
+
+
+def test_an_inventory_that_awx_has_is_not_updated_by_the_workflow(awx: fake_awx.Awx) -> None:
+    """Nor any more, where it was one of the project before."""
+    for given in (GIVEN, {}):
+        rc, shown = set_up(awx, "--extra-vars", json.dumps(given))
+        assert rc == 0, shown
+    nodes = awx.objects["workflow_job_template_nodes"].values()
+    assert sorted(node["identifier"] for node in nodes) == ["approve", "check", "deploy", "verify"]
+
+
+def test_an_organization_is_made_if_asked_for(awx: fake_awx.Awx) -> None:
+    given = {**GIVEN, "gitlab_kas_awx_organization": "Operations", "gitlab_kas_awx_credentials": []}
+    rc, shown = set_up(awx, "--extra-vars", json.dumps(given))
+    assert (rc, awx.writes) == (2, [])
+    assert (
+        "AWX has no organization 'Operations'; correct gitlab_kas_awx_organization, or set"
+        " gitlab_kas_awx_make_organization to true." in shown
+    )
+    given = ("--extra-vars", json.dumps({**given, "gitlab_kas_awx_make_organization": True}))
+    rc, shown = set_up(awx, *given)
+    assert rc == 0, shown
+    assert awx.linked("organizations", "Operations", "galaxy_credentials") == ["Ansible Galaxy"]
+    rc, shown = set_up(awx, *given)
+    assert (rc, changed(shown)) == (0, 0), shown
 
 
 def test_what_awx_refuses_is_shown(awx: fake_awx.Awx) -> None:

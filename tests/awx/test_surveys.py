@@ -117,7 +117,7 @@ def test_rules_of_answers(question: dict[str, Any], answer: Any, sentence: str |
 # The credential type
 
 SECRETS = ("api_secret_key", "private_api_secret_key", "websocket_token_secret_key")
-FIELDS = (*SECRETS, "redis_password")
+FIELDS = (*SECRETS, "redis_password", "redis_sentinels_password")
 
 
 def test_awx_takes_the_credential_type() -> None:
@@ -134,6 +134,7 @@ def test_what_a_job_gets(given: dict[str, str]) -> None:
     assert variables == {
         "kas_secrets_values": {name: values[name] for name in SECRETS},
         "gitlab_kas_redis_password": values["redis_password"],
+        "gitlab_kas_redis_sentinels_password": values["redis_sentinels_password"],
     }
 
 
@@ -141,7 +142,7 @@ def test_what_is_left_blank_counts_as_not_given() -> None:
     given = rules.injected(CREDENTIAL["injectors"], dict.fromkeys(FIELDS, ""))
     values, wrong = normalise({"kas_secrets_values": given["kas_secrets_values"]})
     assert (values["kas_secrets_values"], wrong) == ({}, [])
-    values, wrong = normalise({"kas_redis": {"host": "redis.internal", "password": ""}})
+    values, wrong = normalise({"kas_redis": {"host": "redis.internal", "password": "", "sentinels_password": ""}})
     assert (values["kas_redis"], wrong) == ({"host": "redis.internal"}, [])
 
 
