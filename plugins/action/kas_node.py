@@ -92,9 +92,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _dry_run(self, roles: list[str]) -> dict[str, Any]:
         hostvars, groups = self._task_vars["hostvars"], self._task_vars["groups"]
-        own = plain(self._task_vars.get(CHECKED) or {})
-        if "error" in own:
-            raise ModuleError(own["error"])
+        error = plain(self._task_vars.get(CHECKED) or {}).get("error")
+        if error:
+            raise ModuleError(error)
         checked = {
             str(name): plain(hostvars[name][CHECKED]).get("certificates", [])
             for name in self._task_vars["ansible_play_hosts"]
