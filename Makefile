@@ -45,7 +45,7 @@ molecule: setup ## Run Molecule's scenarios on three test hosts (SCENARIO="-s cl
 sanity: ## Run ansible-test sanity on each ansible-core from 2.16 to 2.21 (half an hour and more)
 	scripts/sanity.sh
 
-compat: ## Try each ansible-core, and on nodes each Python from 3.9 on (half an hour and more)
+compat: setup ## Try each ansible-core, and on nodes each Python from 3.9 on (an hour and more)
 	scripts/compat.sh
 
 execution-environment: setup ## Build the execution environment, and deploy the test hosts from within it

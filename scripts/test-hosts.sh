@@ -1,9 +1,17 @@
 #!/usr/bin/env bash
-# Run Molecule's scenarios from a clean state: every one, or `-s NAME`.
+# Run Molecule's scenarios from a clean state: every one, or `-s NAME`. With KAS_TEST_CORE, the bin directory of an
+# ansible-core (scripts/core.sh), its programs run the playbooks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/test-env.sh
 . scripts/test-env.sh
+if [ -n "${KAS_TEST_CORE:-}" ]; then # Molecule, pytest and testinfra stay those of the checkout
+  programs=$(mktemp -d)
+  trap 'rm -rf "$programs"' EXIT
+  ln -s "$KAS_TEST_CORE"/ansible* "$programs"
+  PATH="$programs:$PATH"
+  ansible-playbook --version | head -1
+fi
 molecule destroy --scenario-name default
 [ "${1:---all}" != --all ] || set -- --all --exclude secrets # it takes long: scripts/matrix.sh
 # package needs a real one: scripts/test-package.sh.

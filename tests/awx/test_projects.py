@@ -14,6 +14,7 @@ from typing import Any
 import ansible_runner
 import fake_awx
 import pytest
+import yaml
 from test_setup import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,9 +72,9 @@ def collections(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 class Job:
     """A job's private directory."""
 
-    def __init__(self, folder: Path, collections: Path) -> None:
+    def __init__(self, folder: Path, collections: Path, **special: Any) -> None:
         self.folder, self.nodes, self.collections = folder, folder / "nodes", collections
-        inventory = simulated.make(self.nodes, 3)
+        inventory = simulated.make(self.nodes, 3, **special)
         (folder / "inventory").mkdir()
         (folder / "env").mkdir()
         listed = ["ansible-inventory", "--inventory", inventory, "--list"]
@@ -83,8 +84,15 @@ class Job:
         script.write_text(f"#!/bin/sh\ncat {folder}/hosts.json\n")
         script.chmod(0o755)
 
-    def run(self, project: Path, playbook: str, credential: Mapping[str, Any], **environment: str) -> tuple[str, str]:
-        (self.folder / "env/extravars").write_text(json.dumps(ANSWERS))
+    def run(
+        self,
+        project: Path,
+        playbook: str,
+        credential: Mapping[str, Any],
+        answers: Mapping[str, Any] = ANSWERS,
+        **environment: str,
+    ) -> tuple[str, str]:
+        (self.folder / "env/extravars").write_text(json.dumps(answers))
         (self.folder / "credential").write_text(json.dumps(credential))
         done = ansible_runner.run(
             private_data_dir=str(self.folder),
@@ -103,6 +111,12 @@ class Job:
         )
         with done.stdout as shown:
             return done.status, shown.read()
+
+    def artifact(self) -> dict[str, Any]:
+        """The report, as AWX shows it among the job's artifacts."""
+        events = [json.loads(file.read_text()) for file in (self.folder / "artifacts").rglob("job_events/*.json")]
+        (stats,) = (each["event_data"] for each in events if each["event"] == "playbook_on_stats")
+        return dict(stats["artifact_data"]["gitlab_kas_report"])
 
 
 def test_playbooks_that_awx_lists(repository: Path) -> None:
@@ -129,3 +143,44 @@ def test_the_folder_alone_as_a_project(repository: Path, collections: Path, tmp_
     status, shown = job.run(project, "preflight.yml", BLANK)
     assert status == "successful", shown
     assert all(runs == ["kas_info", "gitlab_rb"] for runs in simulated.module_runs(job.nodes).values())
+
+
+def test_disable_disables_whatever_the_answer_says(repository: Path, collections: Path, tmp_path: Path) -> None:
+    off = {"enabled": False, "running": False, "ready": None, "own_private_api_urls": []}
+    infos = {f"{name}.kas_info": {"kas": {**info["kas"], **off}} for name, info in simulated.kas_infos(3).items()}
+    job = Job(tmp_path, collections, pending=["node1", "node2", "node3"], answers=infos)
+    answers = {**ANSWERS, "kas_enabled": "true"}
+    status, shown = job.run(repository, "awx/disable.yml", BLANK, answers, ANSIBLE_PIPELINING="true")
+    assert status == "successful", shown
+    found = {node["name"]: (node["runs_kas"], node["changed"]) for node in job.artifact()["nodes"]}
+    assert found == dict.fromkeys(("node1", "node2", "node3"), (False, ["gitlab.rb", "reconfigured"]))
+
+
+def test_the_collection_arrives_from_its_repository(repository: Path, tmp_path: Path) -> None:
+    """By awx/collections/requirements.yml, with a clone in place of the server."""
+    clone, requirements = tmp_path / "clone", repository / "awx/collections/requirements.yml"
+    (wanted,) = yaml.safe_load(requirements.read_text())["collections"]
+    shutil.copytree(repository, clone)
+    git = ["git", "-C", clone, "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for arguments in (
+        ["init", "--quiet", f"--initial-branch={wanted['version']}"],
+        ["add", "--all"],
+        ["commit", "-qm", "a"],
+    ):
+        subprocess.run([*git, *arguments], check=True)
+    instead = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{clone}.insteadOf",
+        "GIT_CONFIG_VALUE_0": wanted["name"],
+    }
+    done = subprocess.run(
+        ["ansible-galaxy", "collection", "install", "-r", requirements, "--collections-path", tmp_path / "installed"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**environment(), **instead, "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "installed")},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    installed = tmp_path / "installed/ansible_collections/kasops/gitlab_kas"
+    assert {"deploy.yml", "disable.yml"} <= {file.name for file in (installed / "playbooks").iterdir()}
+    assert (installed / "roles/kas/meta/argument_specs.yml").is_file()

@@ -75,6 +75,28 @@ def later(failed: str, *nodes: str) -> str:
         ),
         pytest.param(
             "deploy",
+            {"pending": ALL},
+            ["--extra-vars", "awx_job_template_name=KAS awx_workflow_job_name=KAS"],
+            dict.fromkeys(ALL, "failed"),
+            {
+                "node1": "node1, node2, node3, node4: this job is a slice of the job template 'KAS', so its",
+                **{name: f"{name}: what is said of node1 is about this host, too." for name in ALL[1:]},
+            },
+            id="a slice",
+        ),
+        pytest.param(
+            "deploy",
+            {"pending": ALL, "variables": {name: {"kas_expected_nodes": 6} for name in ALL}},
+            [],
+            dict.fromkeys(ALL, "failed"),
+            {
+                "node1": "node1, node2, node3, node4: kas_expected_nodes is 6, but the job's inventory has only 4",
+                **{name: f"{name}: what is said of node1 is about this host, too." for name in ALL[1:]},
+            },
+            id="a slice launched again",
+        ),
+        pytest.param(
+            "deploy",
             {"answers": {"node2.gitlab_rb": BROKEN}},
             [],
             {"node2": "failed"},
