@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 for version in ${KAS_TEST_CORES:-2.16 2.18 2.19 2.21}; do
   core=$(scripts/core.sh "$version")
-  "$core/ansible" --version | head -1
+  "$core/ansible" --version | sed -n 1p
   PATH="$core:$PATH" "$core/pytest" tests/unit/plugins/{action,filter,plugin_utils}
   KAS_TEST_CORE="$core" scripts/test-hosts.sh -s secrets
 done

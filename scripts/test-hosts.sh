@@ -10,7 +10,7 @@ if [ -n "${KAS_TEST_CORE:-}" ]; then # Molecule, pytest and testinfra stay those
   trap 'rm -rf "$programs"' EXIT
   ln -s "$KAS_TEST_CORE"/ansible* "$programs"
   PATH="$programs:$PATH"
-  ansible-playbook --version | head -1
+  ansible-playbook --version | sed -n 1p
 fi
 molecule destroy --scenario-name default
 [ "${1:---all}" != --all ] || set -- --all --exclude secrets # it takes long: scripts/matrix.sh
