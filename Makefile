@@ -48,7 +48,7 @@ sanity: ## Run ansible-test sanity on each ansible-core from 2.16 to 2.21 (half 
 compat: setup ## Try each ansible-core, and on nodes each Python from 3.9 on (an hour and more)
 	scripts/compat.sh
 
-execution-environment: setup ## Build the execution environment, and deploy the test hosts from within it
+execution-environment: setup ## Build the execution environment, and run scenario cluster from within it
 	scripts/execution-environment.sh build
 	scripts/execution-environment.sh run
 
