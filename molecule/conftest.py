@@ -79,6 +79,22 @@ class Node:
         """What becomes of Rails' call to KAS."""
         return self.host.check_output("PYTHONPATH=/opt/gitlab/embedded/lib python3 -m gitlab_kas.rails")
 
+    def asked(self, url: str, *options: str) -> str:
+        """The status of a web server's answer; its names are all this node, whatever its certificate says."""
+        curl = "curl --insecure --http1.1 --silent --output /dev/null --max-time 3 --write-out '%{http_code}'"
+        return self.host.run(" ".join([curl, "--connect-to ::localhost:", *options, url])).stdout
+
+    def upgraded(self, url: str) -> str:
+        """The status for a WebSocket as an agent opens it; its connection stays open until curl gives up."""
+        headers = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Protocol": "ws-tunnel",
+        }
+        return self.asked(url, *(f"--header '{name}: {value}'" for name, value in headers.items()))
+
     @property
     def rails_config(self) -> dict:
         text = self.host.file("/var/opt/gitlab/gitlab-rails/etc/gitlab.yml").content_string

@@ -103,3 +103,30 @@ def test_a_second_run_waits_for_the_first(node):
     both = node.run("gitlab-ctl reconfigure >/dev/null & sleep 0.4; gitlab-ctl reconfigure; wait")
     assert both.startswith("Chef Infra Client is running, will wait for it to finish and then run.\n")
     node.write("/opt/gitlab/etc/reconfigure_seconds", "0")
+
+
+def test_nginx_does_not_start_without_a_certificate(node, eventually):
+    """What reconfigure does not notice."""
+    run = node.reconfigure("gitlab_kas_external_url 'wss://kas.gitlab.example.com/'")
+    assert (run.rc, run.stdout.splitlines()[-1]) == (0, "gitlab Reconfigured!")
+    message = 'cannot load certificate "/etc/gitlab/ssl/kas.gitlab.example.com.crt": BIO_new_file() failed'
+    eventually(lambda: message in node.read("/var/log/gitlab/nginx/current"))
+    node.reconfigure()
+    eventually(lambda: node.host.run("gitlab-ctl status nginx").stdout.startswith("run: nginx: "))
+
+
+def test_lets_encrypt(node):
+    """It is on by itself where GitLab has no certificate, and goes on only if the authority has answered once."""
+    https, certificate = "external_url 'https://gitlab.example.com'", "/etc/gitlab/ssl/gitlab.example.com.crt"
+    run = node.reconfigure(https)
+    assert run.rc == 1
+    assert "letsencrypt_certificate had an error: Failed to open TCP connection to acme-" in run.stderr
+    assert "BEGIN CERTIFICATE" in node.read(certificate)
+    assert node.reconfigure(https).rc == 0
+    assert "letsencrypt" not in json.loads(node.read("/etc/gitlab/gitlab-secrets.json"))
+    node.run("rm -r /etc/gitlab/ssl; touch /opt/gitlab/etc/letsencrypt_answers")
+    assert node.reconfigure(f"{https}\ngitlab_kas_external_url 'wss://kas.gitlab.example.com/'").rc == 0
+    assert json.loads(node.read("/etc/gitlab/gitlab-secrets.json"))["letsencrypt"] == {"auto_enabled": True}
+    assert "DNS:kas.gitlab.example.com" in node.run(f"openssl x509 -in {certificate} -noout -text")
+    assert node.run("gitlab-ctl status nginx").startswith("run: nginx: ")
+    node.run("rm -r /etc/gitlab/ssl /opt/gitlab/etc/letsencrypt_answers")

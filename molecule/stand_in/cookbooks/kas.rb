@@ -41,7 +41,7 @@ module Kas
   class << self
     # In the order of the package, which decides what is complained of first.
     def derive
-      translate_nginx if Package.since?('19.2.0')
+      translate_nginx if Nginx.sections_are_new?
       kas = Gitlab['gitlab_kas']
       kas['gitlab_address'] ||= Gitlab['external_url']
       gitlab = Gitlab['external_url'].nil? ? nil : URI(Gitlab['external_url'])
@@ -94,7 +94,8 @@ module Kas
 
     # The section of old goes on working, below what the new one says.
     def translate_nginx
-      nginx = (Gitlab['gitlab_kas']['nginx'] ||= {})
+      Gitlab['gitlab_kas']['nginx'] ||= {}
+      nginx = Gitlab['gitlab_kas']['nginx']
       return if [nil, {}].include?(Gitlab['gitlab_kas_nginx'])
 
       Package.deprecations << "gitlab_kas_nginx has been deprecated. Please use gitlab_kas['nginx'] instead."
@@ -108,7 +109,7 @@ module Kas
         derive_rails('external_url', Gitlab['gitlab_kas_external_url'])
         derive_rails('external_k8s_proxy_url', "#{Gitlab['external_url']}/-/kubernetes-agent/k8s-proxy/")
       else
-        check_own_host(kas) if Gitlab['gitlab_rails']['gitlab_kas_external_url'].nil?
+        derive_own_host(kas, gitlab) if Gitlab['gitlab_rails']['gitlab_kas_external_url'].nil?
         derive_rails('external_url', kas.to_s)
         derive_rails('external_k8s_proxy_url', "#{kas.scheme == 'wss' ? 'https' : 'http'}://#{kas.host}/k8s-proxy/")
       end
@@ -121,10 +122,12 @@ module Kas
       "#{scheme}://#{gitlab.host}#{port}#{gitlab.path}/-/kubernetes-agent/"
     end
 
-    def check_own_host(kas)
+    def derive_own_host(kas, gitlab)
       raise 'gitlab_kas_external_url must include a scheme and FQDN, e.g. wss://kas.gitlab.example.com/' unless kas.host
       raise "gitlab_kas_external_url scheme must be 'ws' or 'wss'" unless %w[ws wss].include?(kas.scheme)
       raise "gitlab_kas['listen_websocket'] must be set to `true`" unless setting('listen_websocket')
+
+      Nginx.derive_kas(kas, gitlab)
     end
 
     # Nothing is looked at where Rails has an internal URL of its own.

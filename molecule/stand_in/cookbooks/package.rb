@@ -44,6 +44,11 @@ module Package
       Gitlab['user']['group'] || 'git'
     end
 
+    # The account that nginx runs as.
+    def web_user
+      Gitlab['web_server']['username'] || 'gitlab-www'
+    end
+
     # What is told when the run ends.
     def deprecations
       @deprecations ||= []

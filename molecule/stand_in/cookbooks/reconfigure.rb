@@ -11,6 +11,8 @@ require_relative 'certificates'
 require_relative 'redis'
 require_relative 'kas'
 require_relative 'rails'
+require_relative 'nginx'
+require_relative 'letsencrypt'
 
 module Reconfigure
   GITLAB_RB = '/etc/gitlab/gitlab.rb'
@@ -77,13 +79,15 @@ module Reconfigure
     Gitlab.from_file(Package.path(GITLAB_RB)) if File.exist?(Package.path(GITLAB_RB))
     Secrets.settle
     Roles.load
-    [Rails, Redis, Kas].each(&:derive)
+    [Rails, Letsencrypt, Redis, Kas].each(&:derive)
     Package.check_removed
   end
 
   def apply(run)
     run.account(Package.user, Package.group)
     [Certificates, Redis, Rails, Kas].each { |recipe| recipe.converge(run) }
+    Letsencrypt.prepare(run)
+    [Nginx, Letsencrypt].each { |recipe| recipe.converge(run) }
   end
 
   # What this run applied: a part for everybody, and the whole, secrets included, for root.

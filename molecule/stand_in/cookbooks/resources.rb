@@ -94,6 +94,17 @@ class Resources
     count("runit_service[#{name}] action restart", true)
   end
 
+  # One that ends as soon as it has started fails no run.
+  def restart_dying(name)
+    sv(name, 'restart')
+    count("runit_service[#{name}] action restart", true)
+  end
+
+  # The certificates that an authority on the internet would sign.
+  def ask_letsencrypt(host)
+    raise "letsencrypt_certificate had an error: Failed to open TCP connection to #{host}:443"
+  end
+
   def service_up?(name)
     File.symlink?(Package.path("/opt/gitlab/service/#{name}")) && sv(name, 'status').start_with?('run:')
   end

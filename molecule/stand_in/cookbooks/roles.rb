@@ -16,13 +16,13 @@ module Roles
     'monitoring' => [],
     'pgbouncer' => [],
     'consul' => [],
-    'pages' => [],
+    'pages' => %w[nginx],
     'spamcheck' => [],
     'gitaly' => %w[gitaly],
     'backup' => []
   }.freeze
   # A node without any other role runs these; where Rails is off, those of the application are left out.
-  DEFAULT = (SERVICES['application'] + %w[redis]).freeze
+  DEFAULT = (SERVICES['application'] + %w[redis nginx]).freeze
   # These come beside others: they do not say what the node is.
   BESIDE = %w[geo_primary geo_secondary backup].freeze
   # The services that a Geo secondary needs Rails for.
@@ -83,6 +83,7 @@ module Roles
       end
 
       @enabled += SERVICES[role]
+      Gitlab['nginx']['enable'] = true if role == 'application' && Gitlab['nginx']['enable'].nil?
       rails = Gitlab['gitlab_rails']
       rails['enable'] = rails_on?(role) if rails['enable'].nil?
     end

@@ -66,6 +66,8 @@ module Secrets
   def write
     known = HEX.merge('gitlab_kas' => kas_keys.keys)
     values = known.to_h { |section, keys| [section, keys.to_h { |key| [key, Gitlab[section][key]] }] }
+    # Once it was on by itself, it stays so with the certificates that it brought.
+    values['letsencrypt'] = { 'auto_enabled' => true } if Gitlab['letsencrypt']['auto_enabled']
     File.open(Package.path(PATH), 'w', 0o600) do |file|
       file.puts(JSON.pretty_generate(values))
       file.chmod(0o600)

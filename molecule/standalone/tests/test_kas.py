@@ -30,6 +30,10 @@ def test_gitlab_rb(node):
     assert "\nexternal_url 'https://kas.gitlab.example.com'\n" in node.gitlab_rb
 
 
+def test_agents_reach_kas_through_nginx(node):
+    assert node.upgraded("https://kas.gitlab.example.com/-/kubernetes-agent/") == "101"
+
+
 def test_redis_does_not_run(host):
     assert host.run("gitlab-ctl status redis").stdout == ""
     assert not host.process.filter(comm="redis-server")
