@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables, answer
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._nginx import named_files
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import inputs
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._steps import DIRECTORIES
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over, rescued
@@ -47,6 +48,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "listen_hosts": host.listen_hosts,
             "ports": host.listen_ports,
             "directories_record": DIRECTORIES,
+            "files": named_files(host),
             "secret_values": args["secret_values"],
             "wait_s": host.values["kas_ready_timeout_s"] if waits else 0,
             **inputs(host),

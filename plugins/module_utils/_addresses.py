@@ -39,6 +39,19 @@ _BUFFER_BYTES = 65536
 _TIMEOUT_SECONDS = 10
 
 
+def canonical_name(
+    *,
+    name: Callable[[], str] = socket.gethostname,
+    resolve: Callable[..., list[tuple[Any, ...]]] = socket.getaddrinfo,
+) -> str:
+    """The node's name as Chef's Ohai tells it (node['fqdn']); its plain name if that cannot be resolved."""
+    try:
+        found = resolve(name(), None, flags=socket.AI_CANONNAME)
+    except (OSError, UnicodeError):
+        return name()
+    return found[0][3] or name()
+
+
 class Listening(NamedTuple):
     """What a server finds that is told to listen on a name or address."""
 

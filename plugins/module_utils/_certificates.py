@@ -70,9 +70,8 @@ _WRONG_PURPOSE = 26
 
 _HOST_LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
-# Runs argv with this standard input, as this user and the group that is primary to it, or as who runs Ansible;
-# raises CertificateError if it cannot.
-Runner = Callable[[Sequence[str], bytes, "str | None"], Finished]
+# Runs argv with this standard input, as this account or as who runs Ansible; raises CertificateError if it cannot.
+Runner = Callable[[Sequence[str], bytes, "Account | None"], Finished]
 
 
 class CertificateError(Exception):
@@ -127,13 +126,31 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
 
 
+class Account(NamedTuple):
+    """Who KAS runs as: user['username'] and user['group'] of gitlab.rb."""
+
+    user: str = "git"
+    group: str | None = None  # None for the user's primary one
+
+    @property
+    def gid(self) -> int:
+        """The number of the group; raise CertificateError if there is no such user or group."""
+        try:
+            return grp.getgrnam(self.group).gr_gid if self.group else pwd.getpwnam(self.user).pw_gid
+        except KeyError:
+            missing = f"group {self.group}" if self.group else f"user {self.user}"
+            raise CertificateError(
+                f"There is no {missing} on this node; run gitlab-ctl reconfigure once, which makes it."
+            ) from None
+
+
 class Wanted(NamedTuple):
     """What a certificate must hold out against."""
 
     authority: bool = False  # it is one that others are verified with
     server_names: Sequence[str] = ()
     min_valid_days: int = 30
-    user: str = "git"
+    account: Account = Account()
 
 
 class Node(NamedTuple):
@@ -157,10 +174,10 @@ def default_paths(variables: Mapping[str, object]) -> dict[str, str]:
     return paths
 
 
-def run(argv: Sequence[str], stdin: bytes = b"", user: str | None = None) -> Finished:
+def run(argv: Sequence[str], stdin: bytes = b"", account: Account | None = None) -> Finished:
     """Run a program that ends by itself.
 
-    A user gets the primary group and no other, as KAS does: the package starts it with chpst -u git:git.
+    An account has its group and no other, as KAS does: the package starts it with chpst -u git:git.
     """
     try:
         finished = subprocess.run(  # pylint: disable=ansible-bad-function
@@ -169,9 +186,9 @@ def run(argv: Sequence[str], stdin: bytes = b"", user: str | None = None) -> Fin
             capture_output=True,
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
             cwd="/",
-            user=user,
-            group=group_of(user) if user else None,
-            extra_groups=[] if user else None,
+            user=account.user if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
             timeout=_RUN_TIMEOUT_S,
             check=False,
         )
@@ -180,22 +197,12 @@ def run(argv: Sequence[str], stdin: bytes = b"", user: str | None = None) -> Fin
             f"{argv[0]} has not ended within {_RUN_TIMEOUT_S} s; look at what slows the node down, and run again."
         ) from error
     except OSError as error:
-        who = f" as {user}" if user else ""
+        who = f" as {account.user}" if account else ""
         how = "install it" if error.errno == errno.ENOENT else remedy(error)
         raise CertificateError(f"{argv[0]} cannot be run{who} ({error.strerror}); {how}.") from error
     return Finished(
         finished.returncode, finished.stdout.decode(errors="replace"), finished.stderr.decode(errors="replace")
     )
-
-
-def group_of(user: str) -> int:
-    """The number of a user's primary group; raise CertificateError if there is no such user."""
-    try:
-        return pwd.getpwnam(user).pw_gid
-    except KeyError:
-        raise CertificateError(
-            f"There is no user {user} on this node; run gitlab-ctl reconfigure once, which makes it."
-        ) from None
 
 
 def find_openssl(package: Path = _OPENSSL) -> str:
@@ -242,7 +249,7 @@ def look(certificate: Item, key: Item | None, wanted: Wanted, node: Node) -> Fin
             found.chain_ok = chain is None
             found.problems += [chain] if chain else []
     with _noted(found):
-        _unless_blocked(certificate, wanted.user, node.run)
+        _unless_blocked(certificate, wanted.account, node.run)
     if key is None:
         return found
     with _noted(found):
@@ -252,7 +259,7 @@ def look(certificate: Item, key: Item | None, wanted: Wanted, node: Node) -> Fin
             found.problems += [] if found.matches_key else [mismatch(certificate, key)]
     found.key_readable = False
     with _noted(found):
-        _unless_blocked(key, wanted.user, node.run)
+        _unless_blocked(key, wanted.account, node.run)
         found.key_readable = True
         found.warnings += _openness(key)
     return found
@@ -518,24 +525,25 @@ def _chain_problem(item: Item, pem: bytes, certificate: Certificate, node: Node)
     return f"{item} cannot be verified, because of {whose}: {text}; have it issued anew."
 
 
-def _unless_blocked(item: Item, user: str, run: Runner) -> None:
+def _unless_blocked(item: Item, account: Account, run: Runner) -> None:
     """Raise CertificateError if the user cannot read the file, or cannot get to where it will be put."""
     if item.path is None:
         return
     directories = _directories(item.path)
     reads_file = item.content is None and item.path.exists()
     argv = ["test", "-r", str(item.path)] if reads_file else ["test", "-x", str(directories[-1])]
-    if run(argv, b"", user).exit_code == 0:
+    if run(argv, b"", account).exit_code == 0:
         return
     for directory in directories:
-        if run(["test", "-x", str(directory)], b"", user).exit_code != 0:
+        if run(["test", "-x", str(directory)], b"", account).exit_code != 0:
             raise CertificateError(
-                f"{item} cannot be reached by {user}, the user of KAS, who may not enter {directory}"
+                f"{item} cannot be reached by {account.user}, the user of KAS, who may not enter {directory}"
                 f" ({_mode(directory)}); let that user in, or keep the file in another directory."
             )
+    group = f"group {account.group}" if account.group else "that user's group"
     raise CertificateError(
-        f"{item} cannot be read by {user}, the user of KAS ({_mode(item.path)}); give it to that user's group with"
-        " mode 0640."
+        f"{item} cannot be read by {account.user}, the user of KAS ({_mode(item.path)}); give it to {group} with mode"
+        " 0640."
     )
 
 

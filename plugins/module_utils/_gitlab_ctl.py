@@ -60,6 +60,14 @@ _REPORT_END = re.compile(r"(?:Removal|Deprecation|Warning|Note)s:$|Running handl
 _NAMED_VALUE = re.compile(r"""(?P<name>[A-Za-z_]\w*)['"\])]*(?:\s*(?:=>|=|:)\s*|\s+(?=['"]))""")
 
 
+# The roles that say which services a node runs; without one it runs those of the whole GitLab. The package's others
+# (geo_primary, geo_secondary, backup) come beside them (package/libraries/config/gitlab.rb).
+SERVICE_ROLES = (
+    *("application", "sidekiq", "postgres", "patroni", "redis_sentinel", "redis_master", "redis_replica", "monitoring"),
+    *("pgbouncer", "consul", "pages", "spamcheck", "gitaly"),
+)
+
+
 class GitlabCtlError(Exception):
     """The package or gitlab-ctl does not do what was asked; lines is what it said, secrets masked."""
 

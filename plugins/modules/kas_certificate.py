@@ -65,6 +65,11 @@ options:
       - The user that KAS runs as.
     type: str
     default: git
+  group:
+    description:
+      - The group that KAS runs with, which has no other.
+      - The default is the primary group of O(user).
+    type: str
 seealso:
   - module: kasops.gitlab_kas.kas_certificate_info
 """
@@ -110,6 +115,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import (
+    Account,
     CertificateError,
     Item,
     Node,
@@ -117,7 +123,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates im
     access_of,
     check_pair,
     find_openssl,
-    group_of,
     put,
     remove,
     summary,
@@ -156,7 +161,7 @@ def _put(
     certificate = _item(params, "certificate")
     key = _item(params, "key") if params["key"] else None
     check_pair(certificate, key, node)
-    group = group_of(params["user"])
+    group = Account(params["user"], params["group"]).gid
     # The key first: a KAS that starts in between finds its old certificate with a key that does not fit, and is
     # started again by runit until both are there.
     for each, mode in ((key, KEY_MODE), (certificate, CERTIFICATE_MODE)):
@@ -210,6 +215,7 @@ def main() -> None:
             "key": {"type": "path", "no_log": False},
             "key_content": {"type": "str", "no_log": True},
             "user": {"type": "str", "default": "git"},
+            "group": {"type": "str"},
         },
         required_by={"key_content": ["key"]},
         required_if=[("state", "present", ["certificate"]), ("state", "reverted", ["record"])],

@@ -75,6 +75,11 @@ options:
       - The user that KAS runs as, and that must be able to read both files.
     type: str
     default: git
+  group:
+    description:
+      - The group that KAS runs with, which has no other.
+      - The default is the primary group of O(user).
+    type: str
   min_valid_days:
     description:
       - How many days the certificate must be valid for.
@@ -171,6 +176,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import (
+    Account,
     CertificateError,
     Findings,
     Item,
@@ -190,7 +196,7 @@ def run(params: Mapping[str, Any], find_node: Callable[[], Node]) -> dict[str, A
         authority=params["kind"] == "authority",
         server_names=params["server_names"],
         min_valid_days=params["min_valid_days"],
-        user=params["user"],
+        account=Account(params["user"], params["group"]),
     )
     try:
         node = find_node()
@@ -235,6 +241,7 @@ def main() -> None:
             "ca": {"type": "list", "elements": "str", "default": []},
             "server_names": {"type": "list", "elements": "str", "aliases": ["server_name"], "default": []},
             "user": {"type": "str", "default": "git"},
+            "group": {"type": "str"},
             "min_valid_days": {"type": "int", "default": 30},
         },
         required_one_of=[["certificate", "certificate_content"]],

@@ -66,6 +66,12 @@ options:
     description:
       - The record that M(kasops.gitlab_kas.kas_socket_directory) keeps, for RV(kas.directories_on_record).
     type: path
+  files:
+    description:
+      - Further files of which RV(kas.nginx) is to say whether they are there.
+    type: list
+    elements: path
+    default: []
   wait_s:
     description:
       - How many seconds to wait for an enabled KAS to get ready.
@@ -222,6 +228,17 @@ kas:
       type: list
       elements: str
       sample: []
+    nginx:
+      description:
+        - What there is on the node for the package's nginx.
+        - C(files) are the files in C(/etc/gitlab/ssl), the certificates and keys that the settings name, and O(files),
+          as far as they are there. C(fqdn) is the node's name, which the package gives the certificate of a virtual
+          host that has no other. C(letsencrypt) says whether the package once turned Let's Encrypt on by itself.
+      type: dict
+      sample:
+        files: [/etc/gitlab/ssl/gitlab.example.com.crt, /etc/gitlab/ssl/gitlab.example.com.key]
+        fqdn: gitlab-1.example.com
+        letsencrypt: false
     reconfigure_pending:
       description: Why a reconfigure is pending; null if none is.
       type: str
@@ -234,14 +251,17 @@ kas:
 
 import contextlib
 import json
+import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._addresses import (
     Listening,
+    canonical_name,
     kernel_addresses,
     listening,
 )
@@ -253,6 +273,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import (
     remedy,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
+    SERVICE_ROLES,
     AppliedState,
     GitlabCtlError,
     Package,
@@ -293,12 +314,22 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import 
 SERVICE = "gitlab-kas"
 _SURELY_UP_S = 60  # a KAS that cannot start has ended by then
 
-# What is read of gitlab.rb, and which keys of gitlab_rails: what Rails is told of KAS, and the Redis that KAS inherits.
+# Those of the package's nginx that decide whether it runs, and which files it does not start without.
+_NGINX = ("enable", "listen_https", "ssl_certificate", "ssl_certificate_key")
+# What is read of gitlab.rb.
 SETTINGS = (
     *("external_url", "gitlab_kas_external_url", "gitlab_kas", "gitlab_kas_nginx", "gitlab_rails", "roles", "user"),
     "git_data_dirs",  # GitLab 18.0 and later refuse to reconfigure with it
+    *("nginx", "letsencrypt", "package", *(f"{role}_role" for role in SERVICE_ROLES)),
 )
-RAILS_KEYS = ("gitlab_kas_", "redis_")
+# Of these sections only some keys: what Rails is told of KAS, the Redis that KAS inherits, and what is about nginx.
+KEYS = {
+    "gitlab_rails": ("gitlab_kas_*", "redis_*", "enable", "nginx"),
+    "nginx": _NGINX,
+    "letsencrypt": ("enable",),
+    "package": ("generate_secrets_json_file",),
+}
+_SSL = "etc/gitlab/ssl"  # where nginx looks for certificates, unless it is told better
 
 
 class Sources(NamedTuple):
@@ -311,6 +342,7 @@ class Sources(NamedTuple):
     listening: Callable[[str], Listening] = listening
     taken: Callable[[Collection[int]], list[Taken]] = taken
     clock: Callable[[], float] = time.time
+    fqdn: Callable[[], str] = canonical_name
 
 
 def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
@@ -338,6 +370,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "redis": sources.package.supervises("redis"),
         "time": sources.clock(),
         "directories_on_record": [],
+        "nginx": {"files": [], "fqdn": "", "letsencrypt": False},
         "reconfigure_pending": None,
         "restart_pending": None,
     }
@@ -362,6 +395,8 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         reading, gitlab_rb = _read_settings(params, note)
         kas["warnings"], kas["included_files"] = _warnings(gitlab_rb, params["include"]), gitlab_rb.included
         kas["settings"], kas["unreadable"] = mask(reading.settings), reading.unreadable
+    with _noted(note):
+        kas["nginx"] = _nginx(reading.settings, params["files"], sources)
     with _noted(note):
         found = _secrets(reading, package.root)
         kas["secrets"] = _describe(found, reading)
@@ -465,19 +500,49 @@ def _warnings(gitlab_rb: GitlabRb, include: str | None) -> list[str]:
 
 
 def _of_kas(reading: Reading) -> Reading:
-    """Without what Rails is told of other things: the rest of a gitlab.rb is nobody's business here."""
-    settings, unreadable = dict(reading.settings), reading.unreadable
-    rails = settings.get("gitlab_rails", {})
-    settings["gitlab_rails"] = {key: value for key, value in rails.items() if key.startswith(RAILS_KEYS)}
-    prefixes = tuple(f"gitlab_rails['{key}" for key in RAILS_KEYS)
-    others = [name for name in unreadable if name.startswith("gitlab_rails[") and not name.startswith(prefixes)]
-    return Reading(settings, {name: where for name, where in unreadable.items() if name not in others})
+    """Without what is said of other things: the rest of a gitlab.rb is nobody's business here."""
+    settings = {name: _kept(value, KEYS.get(name)) for name, value in reading.settings.items()}
+    rails = _section(settings, "gitlab_rails")
+    if "nginx" in rails:
+        settings["gitlab_rails"] = {**rails, "nginx": _kept(rails["nginx"], _NGINX)}
+    return Reading(settings, {name: where for name, where in reading.unreadable.items() if _is_kept(name)})
 
 
-def _section(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give KAS's part of the settings, or of the stored secrets."""
-    own = settings.get("gitlab_kas")
-    return own if isinstance(own, Mapping) else {}
+def _kept(section: Any, keys: Collection[str] | None) -> Any:
+    if keys is None or not isinstance(section, Mapping):
+        return section
+    return {key: value for key, value in section.items() if any(fnmatchcase(str(key), each) for each in keys)}
+
+
+def _is_kept(name: str) -> bool:
+    """Whether a setting that cannot be read, such as gitlab_rails['nginx']['enable'], is about KAS or nginx."""
+    section, *path = re.findall(r"[^\[\]']+", name)
+    keys = KEYS.get(section)
+    if section == "gitlab_rails" and path[:1] == ["nginx"] and len(path) > 1:
+        return path[1] in _NGINX
+    return keys is None or not path or any(fnmatchcase(path[0], each) for each in keys)
+
+
+def _nginx(settings: Mapping[str, Any], files: Sequence[str], sources: Sources) -> dict[str, Any]:
+    """What there is here for the package's nginx."""
+    root = sources.package.root
+    sections = [settings.get("nginx"), settings.get("gitlab_kas_nginx")]
+    sections += [section.get("nginx") for section in (_section(settings), _section(settings, "gitlab_rails"))]
+    named = [section.get(key) for section in sections if isinstance(section, Mapping) for key in _NGINX[2:]]
+    with contextlib.suppress(OSError):
+        named += [f"/{_SSL}/{file.name}" for file in (root / _SSL).iterdir()]
+    found = {path for path in (*named, *files) if isinstance(path, str) and (root / path.lstrip("/")).is_file()}
+    return {
+        "files": sorted(found),
+        "fqdn": sources.fqdn(),
+        "letsencrypt": bool(_section(_stored(root), "letsencrypt").get("auto_enabled")),
+    }
+
+
+def _section(settings: Mapping[str, Any], name: str = "gitlab_kas") -> Mapping[str, Any]:
+    """Give a part of the settings, or of the stored secrets."""
+    found = settings.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _secrets(reading: Reading, root: Path) -> dict[str, Found]:
@@ -486,6 +551,14 @@ def _secrets(reading: Reading, root: Path) -> dict[str, Found]:
     What gitlab.rb computes is not known: the stored one may be an older one. Where an included file may set it but
     does not say so, the stored one counts: the last reconfigure put there what was in effect.
     """
+    found = {}
+    for source, values in ((SECRETS_JSON, _section(_stored(root))), (GITLAB_RB, _section(reading.settings))):
+        found.update({name: Found(values[name], source) for name in SECRETS if values.get(name) is not None})
+    return {name: secret for name, secret in found.items() if not _computed(name, reading)}
+
+
+def _stored(root: Path) -> Mapping[str, Any]:
+    """What the package keeps beside gitlab.rb, whose settings go before it."""
     path = root / "etc/gitlab" / SECRETS_JSON
     try:
         stored = json.loads(_read(path) or b"{}")
@@ -493,10 +566,7 @@ def _secrets(reading: Reading, root: Path) -> dict[str, Found]:
         raise GitlabCtlError(f"{path} is not JSON ({error}); restore the file.") from error
     if not isinstance(stored, Mapping):
         raise GitlabCtlError(f"{path} is not a JSON object; restore the file.")
-    found = {}
-    for source, values in ((SECRETS_JSON, _section(stored)), (GITLAB_RB, _section(reading.settings))):
-        found.update({name: Found(values[name], source) for name in SECRETS if values.get(name) is not None})
-    return {name: secret for name, secret in found.items() if not _computed(name, reading)}
+    return stored
 
 
 def _computed(name: str, reading: Reading) -> str | None:
@@ -547,6 +617,7 @@ def main() -> None:
             "listen_hosts": {"type": "list", "elements": "str", "default": []},
             "ports": {"type": "list", "elements": "int", "default": []},
             "directories_record": {"type": "path"},
+            "files": {"type": "list", "elements": "path", "default": []},
             "wait_s": {"type": "int", "default": 0},
             "secret_values": {"type": "bool", "default": False, "no_log": False},
         },

@@ -38,6 +38,9 @@ options:
     description: The user of KAS.
     type: str
     default: git
+  group:
+    description: The group of KAS; the default is a group of that user's name.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -105,13 +108,15 @@ def main() -> None:
             "record": {"type": "path", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "user": {"type": "str", "default": "git"},
+            "group": {"type": "str"},
         },
         supports_check_mode=True,
     )
     user, path = module.params["user"], module.params["path"]
+    group = module.params["group"] or user
 
     def set_attributes(directory: str) -> bool:
-        options = {"path": directory, "owner": user, "group": user, "mode": "0700", "attributes": None}
+        options = {"path": directory, "owner": user, "group": group, "mode": "0700", "attributes": None}
         options.update(secontext=module.selinux_default_context(directory))
         return bool(module.set_fs_attributes_if_different(options, False))
 
@@ -120,7 +125,7 @@ def main() -> None:
     except FileError as error:
         module.fail_json(msg=str(error), changed=False)
     is_present = module.params["state"] == "present"
-    lines = {True: f"{path}, mode 0700, owner {user}\n", False: ""}
+    lines = {True: f"{path}, mode 0700, owner {user}:{group}\n", False: ""}
     diff = {"before": lines[not is_present], "after": lines[is_present]} if changed else {}
     module.exit_json(changed=changed, diff=diff)
 

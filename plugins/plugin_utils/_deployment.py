@@ -59,6 +59,10 @@ OWN_NAMES = ("URL", "CIDR", "PORT", "SCHEME", "HOST")
 TCP_ADDRESSES = ("kas_listen_address", "kas_kubernetes_api_listen_address", "kas_observability_listen_address")
 LISTEN_ADDRESSES = (*TCP_ADDRESSES, "kas_private_api_listen_address", "kas_internal_api_listen_address")
 
+# The package's user and group, and the settings of gitlab.rb that a variable of ours stands for.
+ACCOUNT = "git"
+ACCOUNT_KEYS = {"kas_user": "username", "kas_group": "group"}
+
 # With any of these set, the private API is described by variables, and nothing else may remain of it.
 PRIVATE_API_VARIABLES = (
     "kas_own_private_api_url",
@@ -264,6 +268,15 @@ class Host:
         """The port of a private API for which no listen address is set."""
         url = self.values["kas_own_private_api_url"]
         return (urlsplit(url).port if url else self.values["kas_own_private_api_port"]) or PRIVATE_API_PORT
+
+    @property
+    def account(self) -> tuple[str, str]:
+        """The user and the group that KAS runs as there; the rules say what is wrong with them."""
+        user, group = (
+            self.values[variable] or (found if isinstance(found, str) and found else ACCOUNT)
+            for variable, found in ((name, self.setting("user", key)) for name, key in ACCOUNT_KEYS.items())
+        )
+        return user, group
 
     @property
     def private_api_socket(self) -> str:

@@ -170,7 +170,7 @@ def _node(host: Host, plan: Plan) -> dict[str, Any]:
         "own_urls": plan.own_urls.get(host.name, []),
         "peer_urls": plan.peer_urls.get(host.name, []),
         "secrets": secrets,
-        "user": host.values["kas_user"],
+        **dict(zip(("user", "group"), host.account, strict=True)),
         "socket_dir": plan.socket_dirs.get(host.name, ""),
         "spare_dir": plan.spare_dirs.get(host.name, ""),
         "certificates": certificates(host, plan.tls_names.get(host.name, {})),

@@ -72,6 +72,7 @@ def check_certificates(node: Node, modules: Modules, contents: Contents) -> list
                 "ca": contents.authorities(),
                 "server_names": item["server_names"],
                 "user": node["user"],
+                "group": node["group"],
                 "min_valid_days": node["min_valid_days"],
             },
         )
@@ -123,10 +124,11 @@ def _socket_directory(node: Node, modules: Modules) -> None:
     entry = modules.run("ansible.builtin.getent", {"database": "passwd", "key": user, "fail_key": False})
     if entry["ansible_facts"]["getent_passwd"].get(user) is None:
         raise StepError(
-            f"kas_user is '{user}', and the node has no such user, who must own {node['socket_dir']}; run gitlab-ctl"
-            " reconfigure there once, or set kas_user."
+            f"the node has no user '{user}', who runs KAS and must own {node['socket_dir']}; run gitlab-ctl reconfigure"
+            " there once, which makes that user."
         )
-    modules.run(_SOCKET_DIRECTORY, {"path": node["socket_dir"], "user": user, "record": DIRECTORIES})
+    options = {"path": node["socket_dir"], "user": user, "group": node["group"], "record": DIRECTORIES}
+    modules.run(_SOCKET_DIRECTORY, options)
 
 
 def _certificates(node: Node, modules: Modules, contents: Contents) -> None:
@@ -140,6 +142,7 @@ def _certificates(node: Node, modules: Modules, contents: Contents) -> None:
                     "key": item["key"] or None,
                     "key_content": contents.key(item),
                     "user": node["user"],
+                    "group": node["group"],
                     "record": f"{RECORDS}/{item['kind']}.json",
                 },
             )

@@ -66,6 +66,7 @@ OWN_KEYS = (
 UNREADABLE = (
     *("*", "external_url", "gitlab_kas_external_url", "gitlab_kas", "gitlab_kas['env']", "gitlab_rails"),
     *(f"gitlab_kas['{key}']" for key in OWN_KEYS),
+    *("nginx['enable']", "gitlab_kas_nginx", "letsencrypt['enable']", "roles", "user", "user['group']"),
     *(f"gitlab_rails['{key}']" for key in (*RAILS_URLS, "redis_username")),
 )
 # Good and odd choices by the syntax of a variable, else by its type, the odd ones in the second place.
@@ -230,9 +231,18 @@ class _Generator:
             "addresses": [*(() if self._odd(True) else own), *self._odd(*ADDRESSES)],
             "own_private_api_urls": [self._url("grpc", "grpcs", "unix") for _turn in range(self._random.randint(0, 2))],
             "settings": mask(self._settings()),
+            **({"nginx": self._nginx()} if self._chance(2, 3) else {}),
             "unreadable": {
                 self._one(*UNREADABLE): "line 3" for _turn in range(self._random.choice((0, 0, 0, 0, 1, 2)))
             },
+        }
+
+    def _nginx(self) -> dict[str, Any]:
+        pairs = [f"/etc/gitlab/ssl/{host}gitlab.example.com.{kind}" for host in ("", "kas.") for kind in ("crt", "key")]
+        return {
+            "files": [file for file in pairs if not self._wildness or self._chance(3, 4)],
+            "fqdn": self._one("node.example.com", "localhost"),
+            "letsencrypt": self._chance(1, 4),
         }
 
     def _settings(self) -> dict[str, Any]:
@@ -240,6 +250,9 @@ class _Generator:
             "external_url": self._one("https://gitlab.example.com", "https://gitlab.example.com", self._url("https")),
             "gitlab_kas": self._some(self._own_setting, *OWN_KEYS),
             "gitlab_rails": self._some(lambda _key: self._url("grpc", "grpcs", "wss", "https"), *RAILS_URLS),
+            "nginx": self._some(lambda _key: self._one(True, False, None), "enable", "listen_https"),
+            "gitlab_kas_nginx": self._some(lambda _key: self._one(True, False, None), "enable", "listen_https"),
+            "user": self._some(lambda _key: self._one("git", None), "username", "group"),
         }
         if self._chance(1, 4):
             del found["external_url"]
@@ -249,6 +262,7 @@ class _Generator:
                 "gitlab_kas_external_url",
                 "gitlab_kas",
                 "gitlab_rails",
+                *("gitlab_kas_nginx", "nginx", "letsencrypt", "roles", "user"),
                 *self._odd("git_data_dirs"),
             )
             found[self._one(*names)] = self._one(*WRONG)

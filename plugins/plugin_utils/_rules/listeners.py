@@ -23,6 +23,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     Deployment,
     Host,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._nginx import PASSED_ON, serves_gitlab
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import refusal
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
     listed,
@@ -80,9 +81,10 @@ def addresses(host: Host, deployment: Deployment) -> Iterator[str]:
     for name in LISTEN_ADDRESSES:
         listener = host_port(host.values[name])
         if listener and ":" in listener.host:
+            wildcard = "0.0.0.0" if name in PASSED_ON and serves_gitlab(host) is not False else ""
             yield (
                 f"{name} is {shown(host.values[name])}, but the Linux package writes it into YAML without quotes, where"
-                f" it is no text; set ':{listener.port}', or a name and the port"
+                f" it is no text; set '{wildcard}:{listener.port}', or a name and the port"
             )
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._certificates import certificates
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
+    ACCOUNT,
+    ACCOUNT_KEYS,
     OWN_NAMES,
     OWN_PREFIX,
     RAILS_GROUP,
@@ -62,6 +65,24 @@ def raw(host: Host, deployment: Deployment) -> Iterator[str]:
             yield f"kas_env.{name} is set, but kas_{name.lower()} is the variable for it; set that one"
         elif value is None or isinstance(value, (Mapping, list, tuple)):
             yield f"kas_env.{name} is {'empty' if value is None else shown(value)}; set text"
+
+
+@refusal(roles=("kas", "kas_certificates"))
+def accounts(host: Host, deployment: Deployment) -> Iterator[str]:
+    """Who reads keys and owns sockets is who the package starts KAS as."""
+    has_files = host.needs_socket_dir or any(item["kind"] == "server" for item in certificates(host))
+    for variable, key in ACCOUNT_KEYS.items():
+        given, found = host.values[variable], host.setting("user", key)
+        if isinstance(found, Unread):
+            if found and has_files and not given:
+                yield f"{found}, and files for KAS are given to it; set {variable} to it"
+        elif given and given != (found or ACCOUNT):
+            why = host.says("user", key) if found else f"gitlab.rb does not set user['{key}']"
+            runs = "runs as" if key == "username" else "runs with group"
+            yield (
+                f"{variable} is {shown(given)}, but {why}, so KAS {runs} {shown(found or ACCOUNT)}; leave {variable}"
+                " out, or set that in gitlab.rb"
+            )
 
 
 @refusal()

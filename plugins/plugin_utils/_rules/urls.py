@@ -26,6 +26,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     stale_urls,
     underived_internal_url,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._nginx import runs_nginx, serves_gitlab
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import refusal, warning
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
     listed,
@@ -123,10 +124,12 @@ def slash_missing(host: Host) -> Iterator[str]:
 
 @refusal()
 def agents_path(host: Host, deployment: Deployment) -> Iterator[str]:
-    """On the host name of the node's own external_url nginx passes nothing but the agents' path to KAS.
+    """On the host name of the node's own external_url the package's nginx passes only the agents' path to KAS.
 
     It compares host names only (libraries/gitlab_kas.rb). Who lets a load balancer reach KAS itself needs no nginx.
     """
+    if serves_gitlab(host) is not True:
+        return
     agents = urlsplit(host.values["kas_external_url"])
     listener = host.values["kas_listen_address"]
     own = urlsplit(node_url(host, deployment))
@@ -235,7 +238,9 @@ def other_urls(host: Host, deployment: Deployment) -> Iterator[str]:
         (
             "gitlab_kas_external_url",
             False,
-            "remove it there, since the package then makes no virtual host for KAS, and set kas_external_url if needed",
+            "remove it there"
+            + (", since the package then makes no virtual host for KAS" if runs_nginx(host) is True else "")
+            + ", and set kas_external_url if needed",
         ),
     ):
         found = host.setting("gitlab_rails", key)

@@ -26,9 +26,9 @@ def test_values(stage, warned):
 
 def test_the_play_and_templates_have_a_say(stage, warned):
     """A variable of ours that is not set is its default in a template."""
-    given = {"kas_chart_values_path": "/srv/{{ kas_chart_namespace }}-{{ kas_user }}.yml", "kas_chart_host": ""}
+    given = {"kas_chart_values_path": "/srv/{{ kas_chart_namespace }}-{{ kas_cookie_check }}.yml", "kas_chart_host": ""}
     made = stage({"kas1": {**GIVEN, **given}}, play_vars={"kas_env": {"A": "b"}}).run(ActionModule, "kas1")
-    assert (made["path"], made["host"]) == ("/srv/gitlab-git.yml", "localhost")
+    assert (made["path"], made["host"]) == ("/srv/gitlab-warn.yml", "localhost")
     assert warned == [
         "kas1: kas_env is set, but does not reach KAS in Kubernetes; set gitlab.kas.extraEnv in values of your own."
     ]

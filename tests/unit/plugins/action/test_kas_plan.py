@@ -75,6 +75,7 @@ def test_a_plan(plan):
         "peer_urls": ["grpc://10.0.0.2:8155"],
         "secrets": list(SECRETS),
         "user": "git",
+        "group": "git",
         "socket_dir": "",
         "spare_dir": "",
         "certificates": [],
@@ -248,9 +249,10 @@ def test_disable_plans_without_kas_whatever_kas_enabled_says(answer, plan):
 
 
 def test_a_variable_that_is_not_set_is_its_default_in_a_template(plan):
-    given = {"kas_own_private_api_url": "grpc://{{ inventory_hostname }}.{{ kas_user }}:8155"}
+    given = {"kas_own_private_api_url": "grpc://{{ inventory_hostname }}.{{ kas_cookie_check }}:8155"}
     made = plan(kas1=given, kas2=given, batch=["kas1"])
-    assert [node["own_urls"] for node in made["nodes"].values()] == [["grpc://kas1.git:8155"], ["grpc://kas2.git:8155"]]
+    urls = [node["own_urls"] for node in made["nodes"].values()]
+    assert urls == [["grpc://kas1.warn:8155"], ["grpc://kas2.warn:8155"]]
 
 
 def test_a_variable_of_the_chart_is_none_of_a_deployment(plan):

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._addresses import (
     Listening,
+    canonical_name,
     kernel_addresses,
     listening,
     parse_answer,
@@ -172,3 +173,21 @@ def test_where_a_listener_would_be_here() -> None:
     assert listening("kas1..internal").address is None  # Python refuses it in a way of its own
     assert listening("127.0.0.1") == Listening("127.0.0.1", None)
     assert listening("192.0.2.1").problem == "cannot be listened on (Cannot assign requested address)"
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([(2, 1, 6, "kas1.example.com", ("10.0.0.1", 0)), (2, 2, 17, "", ("10.0.0.1", 0))], "kas1.example.com"),
+        ([(2, 1, 6, "", ("10.0.0.1", 0))], "kas1"),
+        (socket.gaierror(-2, "Name or service not known"), "kas1"),
+    ],
+)
+def test_the_name_of_the_node(found: Any, expected: str) -> None:
+    def resolve(name: str, port: None, flags: int) -> Any:
+        assert (name, flags) == ("kas1", socket.AI_CANONNAME)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    assert canonical_name(name=lambda: "kas1", resolve=resolve) == expected

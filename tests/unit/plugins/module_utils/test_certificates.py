@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _certificates
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import (
+    Account,
     CertificateError,
     Findings,
     Item,
@@ -21,7 +22,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates im
     covers,
     default_paths,
     find_openssl,
-    group_of,
     look,
     put,
     run,
@@ -50,11 +50,11 @@ class Here:
         self.key.write_bytes(key)
         self.key.chmod(0o640)
 
-    def run(self, argv: Sequence[str], stdin: bytes, user: str | None) -> Finished:
+    def run(self, argv: Sequence[str], stdin: bytes, account: Account | None) -> Finished:
         if argv[0] != "test":
-            assert user is None
+            assert account is None
             return run(argv, stdin)
-        assert user == "git"
+        assert account == Account()
         path = Path(argv[2])
         return Finished(int(not self.closed.isdisjoint({path, *path.parents})), "", "")
 
@@ -295,8 +295,8 @@ def test_chains(here: Here, pki: Any, make: Callable[[Any], tuple[bytes, bytes]]
 
 
 def test_a_verification_that_openssl_cannot_do(here: Here) -> None:
-    def run(argv: Sequence[str], stdin: bytes, user: str | None) -> Finished:
-        return Finished(1, "", "Error loading file trust\n…") if argv[1] == "verify" else here.run(argv, stdin, user)
+    def run(argv: Sequence[str], stdin: bytes, account: Account | None) -> Finished:
+        return Finished(1, "", "Error loading file trust\n…") if argv[1] == "verify" else here.run(argv, stdin, account)
 
     found = look(Item(here.certificate), None, Wanted(), Node(run, find_openssl(), here.trust, here.pki.now))
     assert found.problems == [
@@ -372,10 +372,16 @@ def test_a_key_that_is_open(here: Here) -> None:
     assert found.warnings == [f"{here.key} can be read by everybody ({owner(here.key.stat())}0644); give it mode 0640."]
 
 
+def test_the_group_of_kas() -> None:
+    group = grp.getgrall()[-1]
+    assert Account("nobody-here", group.gr_name).gid == group.gr_gid
+    assert Account(pwd.getpwuid(0).pw_name).gid == pwd.getpwuid(0).pw_gid
+
+
 def test_a_user_that_does_not_exist(here: Here) -> None:
     problem = "There is no user nobody-here on this node; run gitlab-ctl reconfigure once, which makes it."
     node = Node(run, find_openssl(), here.trust, here.pki.now)
-    found = look(Item(here.certificate), Item(here.key), Wanted(user="nobody-here"), node)
+    found = look(Item(here.certificate), Item(here.key), Wanted(account=Account("nobody-here")), node)
     assert (found.problems, found.key_readable) == ([problem], False)
 
 
@@ -493,7 +499,7 @@ def test_run_of_a_program_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_put(tmp_path: Path) -> None:
     path = tmp_path / "a/b/kas.key"
-    group = group_of(ME)
+    group = Account(ME).gid
     before = os.umask(0o077)
     try:
         assert put(path, b"key", group=group, mode=0o640, check_mode=True) is True

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import (
+    Account,
     Node,
     access,
     find_openssl,
-    group_of,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import run as run_program
 from ansible_collections.kasops.gitlab_kas.plugins.modules.kas_certificate import main, run
@@ -37,7 +37,14 @@ class Place:
         contents = {}
         if issued:
             contents = {"certificate_content": issued.certificate.decode(), "key_content": issued.key.decode()}
-        defaults = {"state": "present", "record": None, "certificate_content": None, "key_content": None, "user": ME}
+        defaults = {
+            "state": "present",
+            "record": None,
+            "certificate_content": None,
+            "key_content": None,
+            "user": ME,
+            "group": None,
+        }
         paths = {"certificate": str(self.certificate), "key": str(self.key)}
         result = run({**defaults, **paths, **contents, **params}, self.node, check_mode=check_mode)
         assert set(result) - {"failed", "msg"} == {"changed", "files_changed", "files_left", "diff"}
@@ -56,7 +63,7 @@ def test_put_and_put_again(place: Place, pki: Any) -> None:
     assert result["files_changed"] == [str(place.key), str(place.certificate)]
     assert (place.certificate.read_bytes(), place.key.read_bytes()) == (issued.certificate, issued.key)
     assert [path.stat().st_mode & 0o7777 for path in (place.certificate, place.key)] == [0o644, 0o640]
-    assert {path.stat().st_gid for path in (place.certificate, place.key)} == {group_of(ME)}
+    assert {path.stat().st_gid for path in (place.certificate, place.key)} == {Account(ME).gid}
     assert place.run(issued) == NOTHING_DONE
 
 
@@ -71,7 +78,7 @@ def test_diff(place: Place, pki: Any) -> None:
     old, new = pki.root.issue("old.internal"), pki.root.issue("kas.internal", days=(-1, 30))
     place.run(old)
     diff = place.run(new)["diff"]
-    mode = {number: access(group_of(ME), number) for number in (0o644, 0o640)}
+    mode = {number: access(Account(ME).gid, number) for number in (0o644, 0o640)}
     before, after = diff["before"].splitlines(), diff["after"].splitlines()
     assert [line.split(", public key ")[0] for line in (*before, *after)] == [
         f"{place.key}: private key",
@@ -99,7 +106,7 @@ def test_diff_over_something_else(place: Place, pki: Any) -> None:
     result = place.run(key_content=pki.root.issue("a").key.decode())
     assert result["msg"].startswith(f"{place.key} is not the key of {place.certificate}; ")
     issued = pki.root.issue("kas.internal")
-    mode = access(group_of(ME), 0o640)
+    mode = access(Account(ME).gid, 0o640)
     assert place.run(issued)["diff"]["before"].startswith(f"{place.key}: something else ({mode})\n")
 
 
@@ -130,6 +137,10 @@ def test_a_certificate_alone(place: Place, pki: Any) -> None:
         (
             lambda pki: {"user": "nobody-here"},
             "There is no user nobody-here on this node; run gitlab-ctl reconfigure once, which makes it.",
+        ),
+        (
+            lambda pki: {"group": "nobody-here"},
+            "There is no group nobody-here on this node; run gitlab-ctl reconfigure once, which makes it.",
         ),
     ],
 )

@@ -36,11 +36,20 @@ KEYS = {
 def params(**given: Any) -> dict[str, Any]:
     names = ("certificate", "key")
     empty = {f"{name}{suffix}": None for name in names for suffix in ("", "_content", "_title")}
-    return {**empty, "kind": "server", "ca": [], "server_names": [], "user": "git", "min_valid_days": 30, **given}
+    return {
+        **empty,
+        "kind": "server",
+        "ca": [],
+        "server_names": [],
+        "user": "git",
+        "group": None,
+        "min_valid_days": 30,
+        **given,
+    }
 
 
 def found(pki: Any, **given: Any) -> dict[str, Any]:
-    def run_as_anybody(argv: Any, stdin: bytes, user: str | None) -> Any:
+    def run_as_anybody(argv: Any, stdin: bytes, account: Any) -> Any:
         return run_program(argv, stdin)
 
     result = run(params(**given), lambda: Node(run_as_anybody, find_openssl(), pki.root.pem, pki.now))

@@ -91,6 +91,7 @@ class Node:
             "directories_record": None,
             "inputs": [],
             "restart_inputs": [],
+            "files": [],
             "wait_s": 0,
             "secret_values": False,
         }
@@ -101,6 +102,7 @@ class Node:
             self.pauses.append,
             taken=lambda ports: [each for each in self.taken if each.port in ports],
             clock=lambda: 1764000000.5,
+            fqdn=lambda: "gitlab-1.example.com",
         )
         result = run({**defaults, **params}, sources)
         assert result.pop("changed") is False
@@ -187,6 +189,7 @@ def test_a_healthy_node(node: Node) -> None:
         "redis": False,
         "time": 1764000000.5,
         "directories_on_record": [],
+        "nginx": {"files": [], "fqdn": "gitlab-1.example.com", "letsencrypt": False},
         "reconfigure_pending": None,
         "restart_pending": None,
     }
@@ -201,6 +204,57 @@ def test_ports_of_other_programs(node: Node) -> None:
 def test_a_redis_of_the_node(node: Node) -> None:
     node.link.with_name("redis").symlink_to("/opt/gitlab/sv/redis")
     assert node.look()["redis"] is True
+
+
+def test_what_is_there_for_nginx(node: Node) -> None:
+    for path in (
+        *("etc/gitlab/ssl/gitlab.example.com.crt", "etc/gitlab/ssl/old/x.crt", "srv/tls/kas.crt", "srv/tls/kas.key"),
+        *("srv/tls/wild.crt", "srv/other.crt", "srv/given.crt"),
+    ):
+        node.write(path, "PEM")
+    (node.root / "etc/gitlab/ssl/gone.key").symlink_to("nowhere")
+    node.secrets.write_text(json.dumps({"gitlab_kas": IN_JSON, "letsencrypt": {"auto_enabled": True}}))
+    node.gitlab_rb.write_text(
+        "external_url 'https://gitlab.example.com'\n"
+        "roles ['application_role']\n"
+        "monitoring_role['enable'] = false\n"
+        "letsencrypt['enable'] = nil\n"
+        "letsencrypt['contact_emails'] = ['hunter2']\n"
+        "package['generate_secrets_json_file'] = false\n"
+        "package['modify_kernel_parameters'] = 'hunter2'\n"
+        "nginx['custom_nginx_config'] = 'hunter2'\n"
+        "nginx['listen_https'] = https\n"
+        "nginx['gzip_enabled'] = gzip\n"
+        "nginx['ssl_certificate'] = '/srv/tls/wild.crt'\n"
+        "gitlab_rails['enable'] = true\n"
+        "gitlab_rails['nginx'] = { 'enable' => true, 'custom_gitlab_server_config' => 'hunter2' }\n"
+        "gitlab_kas_nginx['ssl_certificate'] = '/srv/tls/kas.crt'\n"
+        "gitlab_kas['nginx'] = { 'ssl_certificate_key' => '/srv/tls/kas.key', 'ssl_certificate' => '/srv/tls' }\n"
+    )
+    kas = node.look(files=["/srv/given.crt", "/srv/missing.crt"])
+    assert kas["nginx"] == {
+        "files": [
+            "/etc/gitlab/ssl/gitlab.example.com.crt",
+            "/srv/given.crt",
+            "/srv/tls/kas.crt",
+            "/srv/tls/kas.key",
+            "/srv/tls/wild.crt",
+        ],
+        "fqdn": "gitlab-1.example.com",
+        "letsencrypt": True,
+    }
+    assert kas["settings"] == {
+        "external_url": "https://gitlab.example.com",
+        "gitlab_kas": {"nginx": {"ssl_certificate": "/srv/tls", "ssl_certificate_key": "/srv/tls/kas.key"}},
+        "gitlab_kas_nginx": {"ssl_certificate": "/srv/tls/kas.crt"},
+        "gitlab_rails": {"enable": True, "nginx": {"enable": True}},
+        "letsencrypt": {"enable": None},
+        "monitoring_role": {"enable": False},
+        "nginx": {"ssl_certificate": "/srv/tls/wild.crt"},
+        "package": {"generate_secrets_json_file": False},
+        "roles": ["application_role"],
+    }
+    assert kas["unreadable"] == {"nginx['listen_https']": "line 9"}
 
 
 def test_secret_values(node: Node) -> None:
@@ -419,7 +473,6 @@ def test_settings_that_cannot_be_read(node: Node) -> None:
     kas = node.look()
     assert kas["settings"] == {
         "gitlab_kas": {"listen_address": "0.0.0.0:8150", "env": {"A": "a"}},
-        "gitlab_rails": {},
         "roles": ["application_role"],
     }
     assert kas["unreadable"] == {
@@ -428,6 +481,7 @@ def test_settings_that_cannot_be_read(node: Node) -> None:
         "gitlab_rails['gitlab_kas_external_url']": "line 4",
         "gitlab_rails['redis_host']": "line 5",
         "user['username']": "line 8",
+        "nginx['enable']": "line 9",
     }
 
 

@@ -99,17 +99,16 @@ def test_a_file_in_the_way(node: Node) -> None:
 
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_main(node: Node, state: str, capsys: pytest.CaptureFixture[str]) -> None:
-    user = getpass.getuser()
-    if grp.getgrgid(os.getgid()).gr_name != user:
-        pytest.skip("there is no group of the user's name")
+    user, group = getpass.getuser(), grp.getgrgid(os.getgid()).gr_name
     if state == "absent":
         node.run("present")
     arguments: dict[str, Any] = {"path": str(node.path), "record": str(node.record), "user": user, "state": state}
+    arguments["group"] = group
     with patch_module_args(arguments), pytest.raises(SystemExit) as caught:
         main()
     result = json.loads(capsys.readouterr().out)
     assert (caught.value.code, result["changed"]) == (0, True)
-    there, gone = f"{node.path}, mode 0700, owner {user}\n", ""
+    there, gone = f"{node.path}, mode 0700, owner {user}:{group}\n", ""
     assert result["diff"] == (
         {"before": gone, "after": there} if state == "present" else {"before": there, "after": gone}
     )

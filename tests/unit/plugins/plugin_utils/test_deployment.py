@@ -769,3 +769,19 @@ def test_names_in_the_certificate_of_the_private_api(hosts_of):
         {"kas1": {"kas_own_private_api_host": "one"}, "kas2": {"kas_own_private_api_host": "two"}, "kas3": {}}, **CIDR
     )
     assert tls_names(hosts[1], Deployment(hosts))["private_api"] == ["two", "one"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "variables", "expected"),
+    [
+        ({}, {}, ("git", "git")),
+        ({"user": {"username": "gitlab"}}, {}, ("gitlab", "git")),
+        ({"user": {"username": "gitlab", "group": "www"}}, {}, ("gitlab", "www")),
+        ({"user": {"group": "www"}}, {}, ("git", "www")),
+        ({"user": {"username": None, "group": ""}}, {}, ("git", "git")),
+        ({}, {"kas_user": "gitlab", "kas_group": "www"}, ("gitlab", "www")),
+    ],
+)
+def test_who_kas_runs_as(settings, variables, expected, hosts_of):
+    (host,) = hosts_of({"kas1": {**variables, "info": {"settings": settings}}})
+    assert host.account == expected

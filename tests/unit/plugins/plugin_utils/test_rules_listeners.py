@@ -10,6 +10,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import li
 from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.plugin_utils.tables import (
     CIDR,
     TWO,
+    URL,
     alone,
     check,
     rows,
@@ -133,6 +134,15 @@ TABLES = {
         alone(
             {"kas_listen_address": "/run/kas.socket"},
             "kas_listen_address is '/run/kas.socket', but it takes no UNIX socket; set ADDRESS:PORT",
+        ),
+        *(
+            alone(
+                {"kas_listen_address": "[::]:8150"},
+                "kas_listen_address is '[::]:8150', but the Linux package writes it into YAML without quotes, where it"
+                f" is no text; set '{wildcard}', or a name and the port",
+                settings={"external_url": URL, "nginx": {"enable": enable}},
+            )
+            for enable, wildcard in ((None, "0.0.0.0:8150"), (True, "0.0.0.0:8150"), (False, ":8150"))
         ),
         alone(
             {"kas_private_api_listen_address": "[fd00::1]:8155"},

@@ -57,7 +57,7 @@ TABLES = {
             "kas_key is '/etc/gitlab/kas.key', which GitLab 14.7.9 does not know; leave it out, or install 14.8.0 or"
             " later",
         ),
-        on("14.8.0", {**AGENT_TLS, "kas_listen_address": ":8150"}),
+        on("14.8.0", {**AGENT_TLS, "kas_listen_address": "0.0.0.0:8150"}),
         on(
             "16.5.1",
             {"kas_redis": {"host": "redis", "password": "secret"}},
@@ -298,12 +298,12 @@ TABLES = {
             " without TLS, so users of the Kubernetes API proxy get no answer through it; leave it out, set"
             " kas_kubernetes_api_listen_address to what they reach without nginx, or install 18.7.0 or later",
         ),
-        on("18.6.9", {**AGENT_TLS, "kas_listen_address": ":8150"}),
+        on("18.6.9", {**AGENT_TLS, "kas_listen_address": "0.0.0.0:8150"}),
     ],
     releases.nginx_to_both_alike: [
         on("18.7.0", {**AGENT_TLS, **PROXY_TLS}),
         on("18.7.0", {**AGENT_TLS, "kas_kubernetes_api_listen_address": "10.0.0.1:8154"}),
-        on("18.7.0", {**PROXY_TLS, "kas_kubernetes_api_listen_address": ":8154"}),
+        on("18.7.0", {**PROXY_TLS, "kas_kubernetes_api_listen_address": "0.0.0.0:8154"}),
         on(
             "18.7.0",
             AGENT_TLS,

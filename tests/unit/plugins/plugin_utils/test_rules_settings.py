@@ -12,12 +12,71 @@ from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.plugin_utils.table
     GIVEN,
     KAS,
     RAILS,
+    TLS,
+    URL,
     alone,
     check,
     rows,
 )
 
+FILES = {**CIDR, **TLS}
+AGENT_TLS = {"kas_certificate": "/etc/gitlab/kas.crt", "kas_key": "/etc/gitlab/kas.key"}
+
+
+def runs_as(user, unreadable, given, *sentences):
+    """A node whose gitlab.rb says this of its user."""
+    return alone(given, *sentences, settings={"external_url": URL, "user": user}, unreadable=unreadable)
+
+
 TABLES = {
+    settings.accounts: [
+        runs_as({"username": "gitlab", "group": "gitlab"}, {}, FILES),
+        runs_as({"username": "gitlab", "group": "www"}, {}, {**FILES, "kas_user": "gitlab", "kas_group": "www"}),
+        runs_as({"username": None}, {}, {**FILES, "kas_user": "git", "kas_group": "git"}),
+        runs_as(
+            {"username": "gitlab"},
+            {},
+            {"kas_user": "git"},
+            "kas_user is 'git', but user['username'] in gitlab.rb is 'gitlab', so KAS runs as 'gitlab'; leave kas_user"
+            " out, or set that in gitlab.rb",
+        ),
+        runs_as(
+            {"username": "gitlab", "group": "www"},
+            {},
+            {"kas_group": "gitlab"},
+            "kas_group is 'gitlab', but user['group'] in gitlab.rb is 'www', so KAS runs with group 'www'; leave"
+            " kas_group out, or set that in gitlab.rb",
+        ),
+        runs_as(
+            {},
+            {},
+            {"kas_user": "kas", "kas_group": "kas"},
+            "kas_user is 'kas', but gitlab.rb does not set user['username'], so KAS runs as 'git'; leave kas_user out,"
+            " or set that in gitlab.rb",
+            "kas_group is 'kas', but gitlab.rb does not set user['group'], so KAS runs with group 'git'; leave"
+            " kas_group out, or set that in gitlab.rb",
+        ),
+        *(
+            runs_as(
+                {},
+                {"user['username']": "line 3"},
+                files,
+                "user['username'] (line 3) is computed and cannot be read without running it, and files for KAS are"
+                " given to it; set kas_user to it",
+            )
+            for files in (FILES, {"kas_unix_sockets": True}, AGENT_TLS)
+        ),
+        runs_as(
+            {"username": "gitlab"},
+            {"user['group']": "line 4"},
+            FILES,
+            "user['group'] (line 4) is computed and cannot be read without running it, and files for KAS are given to"
+            " it; set kas_group to it",
+        ),
+        runs_as({}, {"user['username']": "line 3"}, {**FILES, "kas_user": "kas"}),
+        runs_as({}, {"user['username']": "line 3"}, {}),
+        runs_as({}, {"*": "line 3"}, FILES),
+    ],
     settings.allowed_headers: [
         alone(
             {"kas_extra_allowed_response_headers": "X-One,X Two", "kas_extra_config_command": "/bin/true"},

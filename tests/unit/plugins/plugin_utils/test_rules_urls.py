@@ -152,7 +152,7 @@ TABLES = {
             for path, url, more, is_refused in (
                 ("", "wss://gitlab.example.com/", {}, True),
                 ("", "wss://gitlab.example.com", {"kas_listen_address": "127.0.0.1:8150"}, True),
-                ("", "wss://gitlab.example.com/", {"kas_listen_address": ":8150"}, False),
+                ("", "wss://gitlab.example.com/", {"kas_listen_address": "0.0.0.0:8150"}, False),
                 ("", "wss://gitlab.example.com/", {"kas_listen_address": "10.0.0.1:8150"}, False),
                 ("", "grpcs://gitlab.example.com/", {}, False),
                 ("/gitlab", "wss://gitlab.example.com/-/kubernetes-agent/", {}, True),

@@ -75,6 +75,7 @@ def node(**special):
         "state": "present",
         "runs_kas": True,
         "user": "git",
+        "group": "git",
         "socket_dir": "",
         "spare_dir": "",
         "certificates": [],
@@ -171,6 +172,7 @@ def test_a_certificate_and_its_key():
         "key": "/k.key",
         "key_content": "KEY",
         "user": "git",
+        "group": "git",
         "record": "/var/lib/kasops.gitlab_kas/server.json",
     }
 
@@ -180,8 +182,8 @@ def test_a_user_that_is_not_there():
     with pytest.raises(StepError) as caught:
         write(node(socket_dir=SOCKETS), ROLES, there.modules, contents(node()))
     assert str(caught.value) == (
-        f"kas_user is 'git', and the node has no such user, who must own {SOCKETS}; run gitlab-ctl reconfigure there"
-        " once, or set kas_user."
+        f"the node has no user 'git', who runs KAS and must own {SOCKETS}; run gitlab-ctl reconfigure there once, which"
+        " makes that user."
     )
     assert there.names == ["getent"]
 
@@ -213,6 +215,7 @@ def test_every_certificate_is_opened():
         "ca": ["CA"],
         "server_names": ["kas.internal"],
         "user": "git",
+        "group": "git",
         "min_valid_days": 30,
     }
 

@@ -1,0 +1,269 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The package's nginx on a node: whether it runs, what it serves of GitLab and KAS, and the files that this needs.
+
+As the package's own code decides it, at 17.6 and 19.3: gitlab_kas.rb, gitlab_rails.rb, nginx.rb and lets_encrypt.rb
+of its libraries, and the recipes that write the virtual hosts. An nginx without one of its certificates does not
+start, and GitLab is down with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import SERVICE_ROLES
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._certificates import certificates
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
+    Deployment,
+    Host,
+    Unread,
+    node_url,
+    stale_urls,
+)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import KEYS
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
+
+# The listeners behind it, which it takes as they stand.
+PASSED_ON = ("kas_listen_address", "kas_kubernetes_api_listen_address")
+
+_SSL = "/etc/gitlab/ssl"
+_PAIR = ("ssl_certificate", "ssl_certificate_key")
+_WITH_NGINX = frozenset(("application", "pages"))
+_WITH_RAILS = frozenset(("application", "sidekiq", "postgres", "patroni"))
+
+
+@dataclass(frozen=True)
+class Vhost:
+    """A virtual host that speaks TLS."""
+
+    name: str  # its host
+    cause: str  # the URL that it is for, as part of a sentence
+    section: str  # of gitlab.rb, which has its settings
+    is_new: bool  # what makes it is not in gitlab.rb yet
+    tls_by: str = ""  # the setting that makes it speak TLS; '' if its URL does
+    can_ask: bool = False  # whether Let's Encrypt would be of use
+    missing: Sequence[str] = ()  # the files that nginx needs for it and that are not there
+    asked_for: Sequence[str] = ()  # the names for which Let's Encrypt will be asked, since there is no certificate
+    unread: Sequence[Unread] = ()  # what cannot be read, and may mean that nothing is missing
+
+
+@dataclass
+class _Reader:
+    """The settings of a host as they will be, and a note of those that cannot be read."""
+
+    host: Host
+    unread: list[Unread] = field(default_factory=list)
+
+    def first(self, *paths: Sequence[str], unread: Any = None) -> Any:
+        """The first of these that is not nil, None if there is none; unread for one that cannot be read."""
+        for path in paths:
+            found = self.host.setting(*path)
+            if isinstance(found, Unread):
+                self.unread.append(found)
+                return unread
+            if found is not None:
+                return found
+        return None
+
+    def kas(self, key: str, unread: Any = None) -> Any:
+        """A setting of the virtual host of KAS."""
+        given = self.host.values["kas_settings"].get("nginx")
+        if isinstance(given, dict) and given.get(key) is not None and _has_new_sections(self.host):
+            return given[key]
+        return self._of("gitlab_kas", "gitlab_kas_nginx", key, unread)
+
+    def rails(self, key: str, unread: Any = None) -> Any:
+        """A setting of GitLab's virtual host."""
+        return self._of("gitlab_rails", "nginx", key, unread)
+
+    def _of(self, new: str, old: str, key: str, unread: Any) -> Any:
+        newer = [(new, "nginx", key)] if _has_new_sections(self.host) else []
+        return self.first(*newer, (old, key), unread=unread)
+
+
+def named_files(host: Host) -> list[str]:
+    """The files that its variables name for nginx."""
+    given = host.values["kas_settings"].get("nginx")
+    named = [given.get(name) for name in _PAIR] if isinstance(given, dict) else []
+    return [path for path in named if path and isinstance(path, str)]
+
+
+def runs_nginx(host: Host) -> bool | Unread:
+    """Whether the package's nginx will run on a node; Unread if only running its gitlab.rb would tell."""
+    if host.runs_kas and host.values["kas_standalone"]:
+        return True
+    said = host.setting("nginx", "enable")
+    if said is not None:
+        return said if isinstance(said, Unread) else bool(said)
+    roles = _roles(host)
+    return roles if isinstance(roles, Unread) else not roles or bool(roles & _WITH_NGINX)
+
+
+def serves_gitlab(host: Host) -> bool | Unread:
+    """Whether that nginx has GitLab's virtual host, which passes a path of it to KAS where KAS runs, too."""
+    runs, said = runs_nginx(host), host.setting("gitlab_rails", "enable")
+    found = [runs, said, host.setting("gitlab_rails", "nginx", "enable")]
+    if False in found:
+        return False
+    for each in found:
+        if isinstance(each, Unread):
+            return each
+    roles = _roles(host)
+    return True if said else roles if isinstance(roles, Unread) else not roles or bool(roles & _WITH_RAILS)
+
+
+def vhosts(host: Host, deployment: Deployment) -> Iterator[Vhost]:
+    """Those that speak TLS, and are or may be there once this node is as planned."""
+    runs, gitlab = runs_nginx(host), urlsplit(node_url(host, deployment))
+    if runs is False or "nginx" not in host.reported or not gitlab.hostname:
+        return
+    unread = [runs] if isinstance(runs, Unread) else []
+    for vhost in (_of_gitlab(host, gitlab), _of_kas(host, deployment, gitlab)):
+        if vhost:
+            yield replace(vhost, unread=[*unread, *vhost.unread])
+
+
+def _of_gitlab(host: Host, gitlab: SplitResult) -> Vhost | None:
+    reader, serves = _Reader(host), serves_gitlab(host)
+    listens = reader.rails("listen_https")
+    if serves is False or not (gitlab.scheme == "https" if listens is None else listens):
+        return None
+    if isinstance(serves, Unread):
+        reader.unread.append(serves)
+    pair = _pair_of_gitlab(_Reader(host), gitlab)
+    is_new = not host.setting("external_url")
+    is_made = pair[0] not in _there(host) and _letsencrypt(reader, gitlab)
+    return Vhost(
+        _name(gitlab),
+        f"external_url {'becomes' if is_new else 'in gitlab.rb is'} {shown(gitlab.geturl())}",
+        "nginx",
+        is_new,
+        tls_by="" if gitlab.scheme == "https" else "nginx['listen_https']",
+        can_ask=gitlab.scheme == "https",
+        missing=[] if is_made else _missing(host, pair),
+        asked_for=[_name(gitlab)] if is_made else [],
+        unread=reader.unread,
+    )
+
+
+def _of_kas(host: Host, deployment: Deployment, gitlab: SplitResult) -> Vhost | None:
+    """The one that KAS has for itself: where agents connect to another host name than GitLab's.
+
+    gitlab_kas_nginx['enable'] = false does not keep it away then.
+    """
+    reader, found = _Reader(host), host.setting("gitlab_kas_external_url")
+    url = host.values["kas_external_url"] or (found if isinstance(found, str) else "")
+    agents = _parts(url)
+    if not host.runs_kas or not agents.hostname:
+        return None
+    key = "gitlab_kas_external_url"
+    told = None if key in stale_urls(host, deployment) else reader.first(("gitlab_rails", key))
+    is_own = agents.scheme in ("ws", "wss") and _name(agents) != _name(gitlab) and told is None
+    has_tls_url = is_own and agents.scheme == "wss"
+    listens, https = reader.kas("listen_https"), reader.kas("https")
+    if not (is_own or reader.kas("enable")) or not (has_tls_url or https if listens is None else listens):
+        return None
+    section = "gitlab_kas['nginx']" if _has_new_sections(host) else "gitlab_kas_nginx"
+    default = _pair(_name(agents) if has_tls_url else _known(host, "fqdn"))
+    pair = [_or(_Reader(host).kas(name, unread=""), path) for name, path in zip(_PAIR, default, strict=True)]
+    asked_for: list[str] = []
+    if has_tls_url and pair[0] and pair[0] not in _there(host) and _letsencrypt(reader, gitlab):
+        # One more name in GitLab's certificate, which counts only where GitLab's is by default.
+        made = _pair_of_gitlab(_Reader(host), gitlab)
+        is_made = made[0] not in _there(host)
+        pair = [path for path in _pair(_name(gitlab)) if not (is_made and path in made)]
+        asked_for = [_name(gitlab), _name(agents)]
+    return Vhost(
+        _name(agents),
+        f"{'kas_external_url' if host.values['kas_external_url'] else 'gitlab_kas_external_url in gitlab.rb'} is"
+        f" {shown(url)}",
+        section,
+        found != url,
+        tls_by="" if has_tls_url else f"{section}['{'https' if listens is None else 'listen_https'}']",
+        can_ask=has_tls_url and gitlab.scheme == "https",
+        missing=_missing(host, pair),
+        asked_for=asked_for,
+        unread=reader.unread,
+    )
+
+
+def _letsencrypt(reader: _Reader, gitlab: SplitResult) -> bool:
+    """Whether it is known that the package gets certificates itself: asked to, or because GitLab has none."""
+    said = reader.first(("letsencrypt", "enable"), unread=False)
+    if said is not None:
+        return bool(said)
+    listens = reader.rails("listen_https", unread=False)
+    is_kept = reader.first(("package", "generate_secrets_json_file"), unread=False) is not False
+    if gitlab.scheme != "https" or not is_kept or not (listens is None or listens):
+        return False
+    pair = _pair_of_gitlab(reader, gitlab)
+    has_none = "" not in pair and not _there(reader.host) & set(pair)
+    return has_none or bool(_known(reader.host, "letsencrypt"))
+
+
+def _pair_of_gitlab(reader: _Reader, gitlab: SplitResult) -> list[str]:
+    """The certificate of GitLab's virtual host and its key, '' for one that cannot be read."""
+    default = _pair(_name(gitlab) if gitlab.scheme == "https" else _known(reader.host, "fqdn"))
+    return [_or(reader.rails(name, unread=""), path) for name, path in zip(_PAIR, default, strict=True)]
+
+
+def _or(found: Any, default: str) -> str:
+    return default if found is None else str(found)
+
+
+def _pair(name: str) -> list[str]:
+    return [f"{_SSL}/{name}.crt", f"{_SSL}/{name}.key"]
+
+
+def _there(host: Host) -> set[str]:
+    """The files that are there, or will be before GitLab is reconfigured."""
+    ours = [item[part] for item in certificates(host) if item["given"] for part in ("certificate", "key")]
+    return {*_known(host, "files"), *ours}
+
+
+def _missing(host: Host, files: Sequence[str]) -> list[str]:
+    there = _there(host)
+    return [file for file in files if file and file not in there]
+
+
+def _roles(host: Host) -> frozenset[str] | Unread:
+    """The roles that say which services a node runs; none for a whole GitLab."""
+    listed = host.setting("roles")
+    if isinstance(listed, Unread):
+        return listed
+    names = [listed] if isinstance(listed, str) else listed if isinstance(listed, (list, tuple)) else []
+    found = {str(name).replace("-", "_").removesuffix("_role") for name in names}
+    for role in SERVICE_ROLES:
+        said = host.setting(f"{role}_role", "enable")
+        if isinstance(said, Unread):
+            return said
+        found |= {role} if said else set()
+    return frozenset(found & set(SERVICE_ROLES))
+
+
+def _parts(url: str) -> SplitResult:
+    """The parts of a URL; of a text that is none, parts without a host. Anything may stand in a gitlab.rb."""
+    try:
+        return urlsplit("" if re.search(r"[\s@]", url) else url)
+    except ValueError:
+        return urlsplit("")
+
+
+def _known(host: Host, what: str) -> Any:
+    return host.reported["nginx"][what]
+
+
+def _has_new_sections(host: Host) -> bool:
+    """Whether each virtual host has a section of its own, which goes before the one of old."""
+    return not KEYS["nginx"].not_yet(host.version)
+
+
+def _name(url: SplitResult) -> str:
+    """A URL's host as it is written: the package compares it so, and names files after it."""
+    found = re.match(r"\[[^\]]*\]|[^:]*", url.netloc)
+    return found[0] if found else ""
