@@ -52,7 +52,7 @@ PLAIN = (
 PATHS = ("FILENAME", "MANIFEST", "CONFIG", "PARENT")
 SENTENCE = re.compile(r"\w.*(?:; \w.*|\.)", re.DOTALL)
 SENTENCE_WORDS = 4
-WHY = {"Event": 4, "Listening": 1, "Mistake": 1, "Reach": 1}  # which argument says why
+WHY = {"Event": 4, "Listening": 1, "_Answer": 1, "Mistake": 1, "Reach": 1}  # which argument says why
 REASONS = ("cause", "reason", "problem")  # functions that return why something is so
 
 

@@ -52,6 +52,19 @@ def canonical_name(
     return found[0][3] or name()
 
 
+class Resolved(NamedTuple):
+    """What the node makes of a name."""
+
+    addresses: list[str]  # each once, in the order in which they are tried
+    problem: str | None  # why there is none, as what follows the name in a sentence
+
+
+def resolved(name: str, *, resolve: Callable[..., list[tuple[Any, ...]]] = socket.getaddrinfo) -> Resolved:
+    """Resolve a name here; Python and KAS ask the same files and servers."""
+    found, problem = _looked_up(name, resolve)
+    return Resolved(list(dict.fromkeys(str(where[0]) for *_kind, where in found)), problem)
+
+
 class Listening(NamedTuple):
     """What a server finds that is told to listen on a name or address."""
 
@@ -69,12 +82,9 @@ def listening(
 
     Of several addresses a Go server takes the first of IPv4, else the first (net.Listen).
     """
-    try:
-        found = resolve(host, 0, type=socket.SOCK_STREAM)
-    except OSError as error:
-        return Listening(None, f"cannot be resolved ({error.strerror})")
-    except UnicodeError as error:  # a part of the name is empty or has more than 63 characters
-        return Listening(None, f"cannot be resolved ({error})")
+    found, problem = _looked_up(host, resolve)
+    if problem:
+        return Listening(None, problem)
     family, kind, protocol, _name, where = min(found, key=lambda each: each[0] != socket.AF_INET)
     try:
         with open_socket(family, kind, protocol) as server:
@@ -82,6 +92,22 @@ def listening(
     except OSError as error:
         return Listening(str(where[0]), f"cannot be listened on ({error.strerror})")
     return Listening(str(where[0]), None)
+
+
+class _Answer(NamedTuple):
+    """What getaddrinfo says of a name."""
+
+    found: list[tuple[Any, ...]]
+    problem: str | None  # why there is none, as what follows the name in a sentence
+
+
+def _looked_up(name: str, resolve: Callable[..., list[tuple[Any, ...]]]) -> _Answer:
+    try:
+        return _Answer(resolve(name, 0, type=socket.SOCK_STREAM), None)
+    except OSError as error:
+        return _Answer([], f"cannot be resolved ({error.strerror})")
+    except UnicodeError as error:  # a part of the name is empty or has more than 63 characters
+        return _Answer([], f"cannot be resolved ({error})")
 
 
 def kernel_addresses(open_socket: Callable[..., socket.socket] = socket.socket) -> list[str]:

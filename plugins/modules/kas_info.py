@@ -66,6 +66,12 @@ options:
     description:
       - The record that M(kasops.gitlab_kas.kas_socket_directory) keeps, for RV(kas.directories_on_record).
     type: path
+  names:
+    description:
+      - Names of other hosts, each of which is resolved here; see RV(kas.names).
+    type: list
+    elements: str
+    default: []
   files:
     description:
       - Further files of which RV(kas.nginx) is to say whether they are there.
@@ -228,6 +234,13 @@ kas:
       type: list
       elements: str
       sample: []
+    names:
+      description:
+        - What each of O(names) and each Redis of C(gitlab_kas) and C(gitlab_rails) in gitlab.rb is here.
+        - C(addresses) are all that its name leads to; C(problem) says why there is none.
+      type: dict
+      sample:
+        kas2.internal: {addresses: [10.0.0.2], problem: null}
     nginx:
       description:
         - What there is on the node for the package's nginx.
@@ -261,9 +274,11 @@ from typing import Any, NamedTuple
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._addresses import (
     Listening,
+    Resolved,
     canonical_name,
     kernel_addresses,
     listening,
+    resolved,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import (
     FileError,
@@ -342,6 +357,7 @@ class Sources(NamedTuple):
     listening: Callable[[str], Listening] = listening
     taken: Callable[[Collection[int]], list[Taken]] = taken
     clock: Callable[[], float] = time.time
+    resolved: Callable[[str], Resolved] = resolved
     fqdn: Callable[[], str] = canonical_name
 
 
@@ -370,6 +386,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "redis": sources.package.supervises("redis"),
         "time": sources.clock(),
         "directories_on_record": [],
+        "names": {},
         "nginx": {"files": [], "fqdn": "", "letsencrypt": False},
         "reconfigure_pending": None,
         "restart_pending": None,
@@ -395,6 +412,8 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         reading, gitlab_rb = _read_settings(params, note)
         kas["warnings"], kas["included_files"] = _warnings(gitlab_rb, params["include"]), gitlab_rb.included
         kas["settings"], kas["unreadable"] = mask(reading.settings), reading.unreadable
+    names = dict.fromkeys([*params["names"], *_redis_hosts(reading.settings)])
+    kas["names"] = {name: sources.resolved(name)._asdict() for name in names}
     with _noted(note):
         kas["nginx"] = _nginx(reading.settings, params["files"], sources)
     with _noted(note):
@@ -523,6 +542,15 @@ def _is_kept(name: str) -> bool:
     return keys is None or not path or any(fnmatchcase(path[0], each) for each in keys)
 
 
+def _redis_hosts(settings: Mapping[str, Any]) -> Iterator[str]:
+    """The Redis and the Sentinels that KAS has or inherits."""
+    for section in (_section(settings), _section(settings, "gitlab_rails")):
+        sentinels = section.get("redis_sentinels")
+        places = [section, *(sentinels if isinstance(sentinels, list) else ())]
+        hosts = [place.get(key) for place in places if isinstance(place, Mapping) for key in ("redis_host", "host")]
+        yield from (host.strip("[]") for host in hosts if host and isinstance(host, str))
+
+
 def _nginx(settings: Mapping[str, Any], files: Sequence[str], sources: Sources) -> dict[str, Any]:
     """What there is here for the package's nginx."""
     root = sources.package.root
@@ -617,6 +645,7 @@ def main() -> None:
             "listen_hosts": {"type": "list", "elements": "str", "default": []},
             "ports": {"type": "list", "elements": "int", "default": []},
             "directories_record": {"type": "path"},
+            "names": {"type": "list", "elements": "str", "default": []},
             "files": {"type": "list", "elements": "path", "default": []},
             "wait_s": {"type": "int", "default": 0},
             "secret_values": {"type": "bool", "default": False, "no_log": False},

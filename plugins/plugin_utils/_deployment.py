@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -75,6 +76,9 @@ PRIVATE_API_VARIABLES = (
     "kas_private_api_certificate",
     "kas_private_api_key",
 )
+
+# What the names in a host's own URL follow from.
+PUBLISHED_BY = ("kas_state", "kas_enabled", "kas_own_private_api_url", "kas_private_api_listen_address")
 
 # What a node with nothing of GitLab but KAS runs and does not run, and what its reconfigure must not try without a
 # database and Redis (administration/clusters/kas, and the package's attributes/default.rb).
@@ -200,6 +204,27 @@ class Host:
         """The ports on which its KAS is told to listen."""
         given = (host_port(self.values[name]) for name in LISTEN_ADDRESSES) if self.runs_kas else ()
         return list(dict.fromkeys(each.port for each in given if each))
+
+    @property
+    def private_api_names(self) -> list[str]:
+        """The names by which other KAS may call its own."""
+        where = (urlsplit(self.values["kas_own_private_api_url"]).netloc, self.values["kas_private_api_listen_address"])
+        return _names_in(where) if self.runs_kas else []
+
+    @property
+    def names(self) -> list[str]:
+        """The names of others that it looks up itself: Redis, and of Rails KAS; those in its gitlab.rb are not here."""
+        redis = self.values["kas_redis"] if self.runs_kas else {}
+        internal = urlsplit(self.values["kas_internal_url"]).netloc if self.in_rails and not self.runs_kas else ""
+        places = [redis, *redis.get("sentinels", ())]
+        return _names_in([internal, *(place.get("host", "") for place in places)])
+
+    def resolved(self, name: str) -> Mapping[str, Any]:
+        """What a name or address is on the node: addresses and problem; empty if that is not known."""
+        name = name.strip("[]")
+        if ip_version(name):
+            return {"addresses": [str(ip_address(name))], "problem": None}
+        return (self.reported.get("names") or {}).get(name, {})
 
     def found_at(self, listener: HostPort | None) -> Mapping[str, Any]:
         """What becomes of a listener on the node, as kas_info says; empty if that is not known."""
@@ -431,6 +456,12 @@ class Deployment:
         for url in urls:
             parse_url(url)
         return urls
+
+
+def _names_in(places: Iterable[str]) -> list[str]:
+    """Of texts such as HOST:PORT or HOST the hosts that are names."""
+    found = (host_port(place, INTERNAL_API_PORT) for place in places)
+    return [each.host for each in found if each and not each.is_wildcard and not ip_version(each.host)]
 
 
 # -- The settings of a node --

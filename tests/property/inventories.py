@@ -232,10 +232,16 @@ class _Generator:
             "own_private_api_urls": [self._url("grpc", "grpcs", "unix") for _turn in range(self._random.randint(0, 2))],
             "settings": mask(self._settings()),
             **({"nginx": self._nginx()} if self._chance(2, 3) else {}),
+            "names": {name: self._resolved() for name in NAMES if self._chance(1, 2)},
             "unreadable": {
                 self._one(*UNREADABLE): "line 3" for _turn in range(self._random.choice((0, 0, 0, 0, 1, 2)))
             },
         }
+
+    def _resolved(self) -> dict[str, Any]:
+        if self._odd(True):
+            return {"addresses": [], "problem": "cannot be resolved (Name or service not known)"}
+        return {"addresses": [self._one("192.0.2.7", *self._odd("10.0.0.1", "fd00::2", "127.0.1.1"))], "problem": None}
 
     def _nginx(self) -> dict[str, Any]:
         pairs = [f"/etc/gitlab/ssl/{host}gitlab.example.com.{kind}" for host in ("", "kas.") for kind in ("crt", "key")]

@@ -21,6 +21,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import (
     clocks,
     listeners,
+    names,
     nginx,
     redis,
     releases,
@@ -33,7 +34,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule impo
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, of
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import did_not_run, remedy_of_silence
 
-TOPICS = (settings, listeners, nginx, urls, tls, redis, releases, secrets, clocks)
+TOPICS = (settings, listeners, nginx, urls, names, tls, redis, releases, secrets, clocks)
 RULES: list[Rule] = [
     rule
     for topic in TOPICS

@@ -19,14 +19,20 @@ def certificates(host: Host, deployment: Deployment) -> Iterator[str]:
     """A virtual host whose certificate is not there: nginx does not start at all."""
     for vhost in vhosts(host, deployment) if host.in_play else ():
         if vhost.missing and not vhost.unread:
-            yield f"{_needs(vhost)}, so it would not start, and GitLab would be down; {_remedy(vhost)}"
+            yield (
+                f"{vhost.cause}, for which nginx needs {_missing(vhost)} not there, so it would not start, and GitLab"
+                f" would be down; {_remedy(vhost)}"
+            )
 
 
 @warning()
 def perhaps_certificates(host: Host, deployment: Deployment) -> Iterator[str]:
     for vhost in vhosts(host, deployment) if host.in_play else ():
         if vhost.missing and vhost.unread:
-            yield f"{_needs(vhost)}, and without which it does not start; {vhost.unread[0]}, so it may need none"
+            yield (
+                f"{vhost.cause}, for which nginx needs {_missing(vhost)} not there, and without which it does not"
+                f" start; {vhost.unread[0]}, so it may need none"
+            )
 
 
 @warning()
@@ -54,9 +60,8 @@ def listeners(host: Host, deployment: Deployment) -> Iterator[str]:
             )
 
 
-def _needs(vhost: Vhost) -> str:
-    are = "is" if len(vhost.missing) == 1 else "are"
-    return f"{vhost.cause}, for which nginx needs {' and '.join(vhost.missing)}, which {are} not there"
+def _missing(vhost: Vhost) -> str:
+    return f"{' and '.join(vhost.missing)}, which {'is' if len(vhost.missing) == 1 else 'are'}"
 
 
 def _remedy(vhost: Vhost) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import show
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import (
     HostPort,
     PrivateApiError,
@@ -29,6 +30,14 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 _REDIS_PORT = 6379
+
+
+class _Place(NamedTuple):
+    """Where a KAS finds its Redis."""
+
+    says: str  # what says so, as part of a sentence
+    where: str  # a host or socket; '' if that is not known
+    is_sentinel: bool = False  # it only tells where Redis is
 
 
 @refusal()
@@ -98,39 +107,57 @@ def on_each_node(host: Host, deployment: Deployment) -> Iterator[str]:
         )
 
 
+@refusal()
+def unknown(host: Host, deployment: Deployment) -> Iterator[str]:
+    """KAS is not ready before it has reached its Redis, or one of its Sentinels, by the names that its node knows."""
+    places = _redis_places(host)
+    problems = [host.resolved(place.where).get("problem") for place in places]
+    if places and all(problems):
+        yield (
+            f"{places[0].says}, but on this node {places[0].where} {problems[0]}, so KAS would not get ready; see that"
+            " this node knows the name, or set an address"
+        )
+
+
 def _own_redis(host: Host) -> str:
     """What leads a KAS to the Redis that the package runs on its node, as part of a sentence; '' if nothing does.
 
     Without one, something else there may lead to the Redis that all share.
     """
     here = (host.name, *host.addresses)
-    for says, place in _redis_places(host).items() if host.reported.get("redis") else ():
-        if place.startswith("/") or place.strip("[]") in here or _leads_back(place):
-            return says
+    for place in _redis_places(host) if host.reported.get("redis") else ():
+        found = host.resolved(place.where).get("addresses") or [place.where]
+        leads_here = place.where.startswith("/") or all(each in here or _leads_back(each) for each in found)
+        if leads_here and not place.is_sentinel:
+            return place.says
     return ""
 
 
 def _leads_back(host: str) -> bool:
     try:
-        return bool(unreachable_reason(f"grpc://{HostPort(host.strip('[]'), _REDIS_PORT)}")) if host else False
+        return bool(unreachable_reason(f"grpc://{HostPort(host, _REDIS_PORT)}")) if host else False
     except PrivateApiError:  # a gitlab.rb may hold anything
         return False
 
 
-def _redis_places(host: Host) -> dict[str, str]:
-    """What says where the Redis of a KAS is, and the host or socket, '' if that is not known or a Sentinel's answer."""
-    redis = host.values["kas_redis"]
-    if has_own_redis(host):
-        option = next(option for option in ("sentinels", "host", "socket") if redis.get(option))
-        return {f"kas_redis.{option} is {shown(redis[option])}": "" if option == "sentinels" else redis[option]}
-    sections = ["gitlab_rails"] if inherits_redis(host) else ["gitlab_kas"]
-    for section in sections:
-        for option in ("sentinels", "host", "socket"):
-            found = host.setting(section, f"redis_{option}")
-            if found or isinstance(found, Unread):
-                place = found if option != "sentinels" and isinstance(found, str) else ""
-                return {host.says(section, f"redis_{option}"): place}
-    return {}
+def _redis_places(host: Host) -> list[_Place]:
+    """Where a KAS finds Redis, as far as something says it: Sentinels go before a host, a host before a socket."""
+    section = "gitlab_rails" if inherits_redis(host) else "gitlab_kas"
+    for option in ("sentinels", "host", "socket"):
+        if has_own_redis(host):
+            found, name, says = host.values["kas_redis"].get(option), f"kas_redis.{option}", ""
+        else:
+            key = (section, f"redis_{option}")
+            found, name, says = host.setting(*key), f"{show(key)} in gitlab.rb", host.says(*key)
+        if option == "sentinels" and isinstance(found, (list, tuple)):
+            hosts = [(number, each.get("host")) for number, each in enumerate(found) if isinstance(each, Mapping)]
+            places = [_Place(f"{name}[{number}].host is {shown(each)}", str(each), True) for number, each in hosts]
+            if places:
+                return places
+        elif found or isinstance(found, Unread):
+            is_known = option != "sentinels" and isinstance(found, str)
+            return [_Place(says or f"{name} is {shown(found)}", str(found) if is_known else "")]
+    return []
 
 
 @warning(where="kas")

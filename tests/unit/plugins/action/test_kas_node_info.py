@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the kasops team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kas_node_info: what is known of a node on which kas_info does not come to its end."""
+"""kas_node_info: what a node is asked, and what is known of one on which kas_info does not come to its end."""
 
 from __future__ import annotations
 
@@ -51,3 +51,29 @@ def test_nobody_waits_for_a_kas_that_is_being_disabled(disable, wait_s, stage):
     on_stage.run(ActionModule, "kas1", {"kas_info": {"kas": {"ready": True}}}, wait_until_ready=True)
     ((_host, _module, arguments),) = on_stage.modules
     assert arguments["wait_s"] == wait_s
+
+
+def test_each_node_is_asked_for_the_names_that_it_looks_up(stage):
+    """Its own Redis, and the names by which other KAS publish themselves; of Rails, where KAS is."""
+    hosts = {
+        "kas1": {
+            "kas_own_private_api_url": "grpc://{{ inventory_hostname }}.internal:8155",
+            "kas_redis": {"host": "redis.internal", "sentinels": [{"host": "s1"}, {"host": "10.0.0.9"}]},
+        },
+        "kas2": {"kas_private_api_listen_address": "kas2.internal:8155"},
+        "kas3": {"kas_own_private_api_url": "grpc://[fd00::3]:8155", "kas_private_api_listen_address": ":8155"},
+        "off": {"kas_own_private_api_url": "grpc://off.internal:8155", "kas_enabled": False},
+        "wrong": {"kas_own_private_api_url": "{{ nobody_knows }}"},
+        "rails1": {"kas_internal_url": "grpc://kas.internal:8153", "kas_redis": {"host": "redis.internal"}},
+    }
+    on_stage = stage(hosts, {"gitlab_kas": list(hosts)[:-1], "gitlab_rails": ["kas1", "rails1"]})
+    for host in hosts:
+        on_stage.run(ActionModule, host, {"kas_info": {"kas": {}}})
+    assert {host: arguments["names"] for host, _module, arguments in on_stage.modules} == {
+        "kas1": ["redis.internal", "s1", "kas2.internal"],
+        "kas2": ["kas1.internal"],
+        "kas3": ["kas1.internal", "kas2.internal"],
+        "off": [],
+        "wrong": ["kas1.internal", "kas2.internal"],
+        "rails1": ["kas.internal"],
+    }

@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._addresses import (
     Listening,
+    Resolved,
     canonical_name,
     kernel_addresses,
     listening,
     parse_answer,
+    resolved,
 )
 
 # What Linux 6.18 on x86-64 answered in a network namespace that `ip address` showed so:
@@ -167,6 +169,22 @@ class FakeServer:
 def test_where_a_listener_would_be(found: list[tuple[int, str]], expected: Listening) -> None:
     server = FakeServer("10.0.0.1", "fd00::1", "127.0.1.1")
     assert listening("kas1", resolve=resolver(*found), open_socket=server) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([(V6, "fd00::1"), (V4, "10.0.0.1"), (V6, "fd00::1")], Resolved(["fd00::1", "10.0.0.1"], None)),
+        ([], Resolved([], "cannot be resolved (Name or service not known)")),
+    ],
+)
+def test_what_becomes_of_a_name(found: list[tuple[int, str]], expected: Resolved) -> None:
+    assert resolved("kas1", resolve=resolver(*found)) == expected
+
+
+def test_what_becomes_of_a_name_here() -> None:
+    assert resolved("127.0.0.1") == Resolved(["127.0.0.1"], None)
+    assert str(resolved("kas1..internal").problem).startswith("cannot be resolved (")
 
 
 def test_where_a_listener_would_be_here() -> None:

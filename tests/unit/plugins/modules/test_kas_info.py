@@ -91,6 +91,7 @@ class Node:
             "directories_record": None,
             "inputs": [],
             "restart_inputs": [],
+            "names": [],
             "files": [],
             "wait_s": 0,
             "secret_values": False,
@@ -189,6 +190,7 @@ def test_a_healthy_node(node: Node) -> None:
         "redis": False,
         "time": 1764000000.5,
         "directories_on_record": [],
+        "names": {},
         "nginx": {"files": [], "fqdn": "gitlab-1.example.com", "letsencrypt": False},
         "reconfigure_pending": None,
         "restart_pending": None,
@@ -724,3 +726,17 @@ def test_code_at_the_top_level(node: Node) -> None:
     kas = node.look()
     assert kas["blocking_errors"] == []
     assert (kas["settings"]["gitlab_kas"], kas["unreadable"]) == ({"enable": False}, {"*": "line 2"})
+
+
+def test_what_names_are_here(node: Node) -> None:
+    """Those that it is asked for, and the Redis of its gitlab.rb."""
+    node.gitlab_rb.write_text(
+        "gitlab_kas['redis_host'] = '[::1]'\n"
+        "gitlab_rails['redis_host'] = '127.0.0.1'\n"
+        "gitlab_rails['redis_sentinels'] = [{ 'host' => '192.0.2.1', 'port' => 26379 }, nil]\n"
+    )
+    found = node.look(names=["10.0.0.2", "127.0.0.1", "kas1..internal"])["names"]
+    assert found.pop("kas1..internal")["problem"].startswith("cannot be resolved (")
+    assert found == {
+        address: {"addresses": [address], "problem": None} for address in ("10.0.0.2", "127.0.0.1", "::1", "192.0.2.1")
+    }

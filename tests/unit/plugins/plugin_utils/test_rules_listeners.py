@@ -93,6 +93,7 @@ TABLES = {
                     " another port"
                     for said in expected
                 ),
+                settings={"external_url": URL, "nginx": {"enable": False}},
                 ports=[
                     {"address": "0.0.0.0", "port": 80, "program": "nginx"},
                     {"address": "::", "port": 80, "program": "nginx"},

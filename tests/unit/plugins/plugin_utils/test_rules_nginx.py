@@ -81,8 +81,8 @@ ASKS = (
 
 
 NO_HOST = (
-    "{} is ':8150', but the package's nginx, which passes users on to it, takes no address without a host and would not"
-    " start, so GitLab would be down; set '0.0.0.0:8150', or a name or address and the port"
+    "{0} is ':{1}', but the package's nginx, which passes users on to it, takes no address without a host and would not"
+    " start, so GitLab would be down; set '0.0.0.0:{1}', or a name or address and the port"
 )
 
 
@@ -340,17 +340,19 @@ TABLES = {
     ),
     nginx.listeners: [
         alone(
-            {name: address}, *([NO_HOST.format(name)] if is_refused else []), settings={"external_url": URL, **settings}
+            {name: f"{address}:{port}"},
+            *([NO_HOST.format(name, port)] if is_refused else []),
+            settings={"external_url": URL, **settings},
         )
-        for name in ("kas_listen_address", "kas_kubernetes_api_listen_address")
+        for name, port in (("kas_listen_address", 8150), ("kas_kubernetes_api_listen_address", 8154))
         for settings, address, is_refused in (
-            ({}, ":8150", True),
-            ({}, "0.0.0.0:8150", False),
-            ({}, "kas1.internal:8150", False),
-            ({"nginx": {"enable": False}}, ":8150", False),
-            ({"gitlab_rails": {"enable": False}}, ":8150", False),
-            ({"roles": ["redis_master_role"]}, ":8150", False),
-            ({"roles": ["application_role"]}, ":8150", True),
+            ({}, "", True),
+            ({}, "0.0.0.0", False),
+            ({}, "kas1.internal", False),
+            ({"nginx": {"enable": False}}, "", False),
+            ({"gitlab_rails": {"enable": False}}, "", False),
+            ({"roles": ["redis_master_role"]}, "", False),
+            ({"roles": ["application_role"]}, "", True),
         )
     ],
 }

@@ -19,7 +19,47 @@ from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.plugin_utils.table
     version,
 )
 
+NO_NAME = "cannot be resolved (Name or service not known)"
+
+
+def knows(*addresses, name, **info):
+    """A node on which a name is this."""
+    found = {"addresses": list(addresses), "problem": None if addresses else NO_NAME}
+    return {"info": {"names": {name: found}, **info}}
+
+
 TABLES = {
+    redis.unknown: [
+        (
+            {"kas1": knows(name="redis.internal")},
+            {"kas_redis": {"host": "redis.internal"}},
+            [
+                f"kas1: kas_redis.host is 'redis.internal', but on this node redis.internal {NO_NAME}, so KAS would not"
+                " get ready; see that this node knows the name, or set an address."
+            ],
+        ),
+        (
+            {"kas1": knows(name="redis.internal", settings={"gitlab_rails": {"redis_host": "redis.internal"}})},
+            {},
+            [
+                "kas1: gitlab_rails['redis_host'] in gitlab.rb is 'redis.internal', but on this node redis.internal"
+                f" {NO_NAME}, so KAS would not get ready; see that this node knows the name, or set an address."
+            ],
+        ),
+        ({"kas1": knows("10.0.0.9", name="redis.internal")}, {"kas_redis": {"host": "redis.internal"}}, []),
+        (
+            {"kas1": knows(name="s1")},
+            {"kas_redis": SENTINELS},
+            [
+                f"kas1: kas_redis.sentinels[0].host is 's1', but on this node s1 {NO_NAME}, so KAS would not get ready;"
+                " see that this node knows the name, or set an address."
+            ],
+        ),
+        # one of them is enough
+        ({"kas1": knows(name="s1")}, {"kas_redis": {**SENTINELS, "sentinels": [{"host": "s1"}, {"host": "s2"}]}}, []),
+        alone({"kas_redis": {"host": "redis.internal"}}),
+        alone({"kas_redis": {"host": "[fd00::9]"}}),
+    ],
     redis.shared: [
         *(
             (
@@ -57,6 +97,25 @@ TABLES = {
                 " GitLab."
                 for name in TWO
             ],
+        ),
+        (
+            {name: knows("127.0.1.1", name="redis.internal", redis=True) for name in TWO},
+            {**CIDR, "kas_redis": {"host": "redis.internal"}},
+            [
+                f"{name}: kas_redis.host is 'redis.internal', which is the node's own Redis, but KAS runs on several"
+                " nodes, and finds the agents of the others only in one that all share; set kas_redis to the Redis of"
+                " GitLab."
+                for name in TWO
+            ],
+        ),
+        # the node that runs it for all may call it so
+        (
+            {
+                "kas1": knows("127.0.1.1", name="redis.internal", redis=True),
+                "kas2": knows("10.0.0.1", name="redis.internal", redis=True),
+            },
+            {**CIDR, "kas_redis": {"host": "redis.internal"}},
+            [],
         ),
         *(
             ({name: {"info": {"redis": True, **info}} for name in TWO}, {**CIDR, "kas_redis": given}, [])
