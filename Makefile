@@ -39,7 +39,7 @@ unit: setup ## Run the unit and the property tests, and hold the stand-in to the
 	@scripts/awx_collection.sh
 	$(ENV) pytest -n auto
 
-molecule: setup ## Run Molecule's scenarios on three test hosts (SCENARIO="-s cluster" for one)
+molecule: setup ## Run most of Molecule's scenarios on three test hosts (SCENARIO=--all; SCENARIO="-s cluster" for one)
 	scripts/test-hosts.sh $(SCENARIO)
 
 sanity: ## Run ansible-test sanity on each ansible-core from 2.16 to 2.21 (half an hour and more)
