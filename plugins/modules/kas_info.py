@@ -245,11 +245,13 @@ kas:
       description:
         - What there is on the node for the package's nginx.
         - C(files) are the files in C(/etc/gitlab/ssl), the certificates and keys that the settings name, and O(files),
-          as far as they are there. C(fqdn) is the node's name, which the package gives the certificate of a virtual
+          as far as they are there. C(unusable) says of those that are no use to nginx why: they are empty, or hold
+          nothing in PEM form. C(fqdn) is the node's name, which the package gives the certificate of a virtual
           host that has no other. C(letsencrypt) says whether the package once turned Let's Encrypt on by itself.
       type: dict
       sample:
         files: [/etc/gitlab/ssl/gitlab.example.com.crt, /etc/gitlab/ssl/gitlab.example.com.key]
+        unusable: {/etc/gitlab/ssl/gitlab.example.com.key: is empty}
         fqdn: gitlab-1.example.com
         letsencrypt: false
     reconfigure_pending:
@@ -387,7 +389,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "time": sources.clock(),
         "directories_on_record": [],
         "names": {},
-        "nginx": {"files": [], "fqdn": "", "letsencrypt": False},
+        "nginx": {"files": [], "unusable": {}, "fqdn": "", "letsencrypt": False},
         "reconfigure_pending": None,
         "restart_pending": None,
     }
@@ -560,11 +562,24 @@ def _nginx(settings: Mapping[str, Any], files: Sequence[str], sources: Sources) 
     with contextlib.suppress(OSError):
         named += [f"/{_SSL}/{file.name}" for file in (root / _SSL).iterdir()]
     found = {path for path in (*named, *files) if isinstance(path, str) and (root / path.lstrip("/")).is_file()}
+    problems = {path: _no_pem(root / path.lstrip("/")) for path in sorted(found)}
     return {
-        "files": sorted(found),
+        "files": list(problems),
+        "unusable": {path: problem for path, problem in problems.items() if problem},
         "fqdn": sources.fqdn(),
         "letsencrypt": bool(_section(_stored(root), "letsencrypt").get("auto_enabled")),
     }
+
+
+def _no_pem(file: Path) -> str:
+    """Why nginx finds neither a certificate nor a key in a file, as part of a sentence; '' if there is one."""
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return ""
+    if not content.strip():
+        return "is empty"
+    return "" if b"-----BEGIN " in content else "holds nothing in PEM form"
 
 
 def _section(settings: Mapping[str, Any], name: str = "gitlab_kas") -> Mapping[str, Any]:

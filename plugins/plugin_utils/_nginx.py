@@ -11,7 +11,7 @@ start, and GitLab is down with it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -47,7 +47,8 @@ class Vhost:
     is_new: bool  # what makes it is not in gitlab.rb yet
     tls_by: str = ""  # the setting that makes it speak TLS; '' if its URL does
     can_ask: bool = False  # whether Let's Encrypt would be of use
-    missing: Sequence[str] = ()  # the files that nginx needs for it and that are not there
+    missing: Sequence[str] = ()  # the files that nginx needs for it, and that are not there or no use
+    unusable: Mapping[str, str] = field(default_factory=dict)  # of these, why one that is there is no use
     asked_for: Sequence[str] = ()  # the names for which Let's Encrypt will be asked, since there is no certificate
     unread: Sequence[Unread] = ()  # what cannot be read, and may mean that nothing is missing
 
@@ -125,7 +126,7 @@ def vhosts(host: Host, deployment: Deployment) -> Iterator[Vhost]:
     unread = [runs] if isinstance(runs, Unread) else []
     for vhost in (_of_gitlab(host, gitlab), _of_kas(host, deployment, gitlab)):
         if vhost:
-            yield replace(vhost, unread=[*unread, *vhost.unread])
+            yield replace(vhost, unread=[*unread, *vhost.unread], unusable=_known(host, "unusable"))
 
 
 def _of_gitlab(host: Host, gitlab: SplitResult) -> Vhost | None:
@@ -222,13 +223,18 @@ def _pair(name: str) -> list[str]:
 
 def _there(host: Host) -> set[str]:
     """The files that are there, or will be before GitLab is reconfigured."""
-    ours = [item[part] for item in certificates(host) if item["given"] for part in ("certificate", "key")]
-    return {*_known(host, "files"), *ours}
+    return {*_known(host, "files"), *_ours(host)}
+
+
+def _ours(host: Host) -> list[str]:
+    """The files that we put there."""
+    return [item[part] for item in certificates(host) if item["given"] for part in ("certificate", "key")]
 
 
 def _missing(host: Host, files: Sequence[str]) -> list[str]:
-    there = _there(host)
-    return [file for file in files if file and file not in there]
+    """Those that nginx finds nothing in. To Let's Encrypt an empty file is one that is there."""
+    of_use = _there(host) - (set(_known(host, "unusable")) - set(_ours(host)))
+    return [file for file in files if file and file not in of_use]
 
 
 def _roles(host: Host) -> frozenset[str] | Unread:

@@ -247,6 +247,7 @@ class _Generator:
         pairs = [f"/etc/gitlab/ssl/{host}gitlab.example.com.{kind}" for host in ("", "kas.") for kind in ("crt", "key")]
         return {
             "files": [file for file in pairs if not self._wildness or self._chance(3, 4)],
+            "unusable": {} if not self._odd(True) else {self._one(*pairs): "is empty"},
             "fqdn": self._one("node.example.com", "localhost"),
             "letsencrypt": self._chance(1, 4),
         }

@@ -20,7 +20,7 @@ def certificates(host: Host, deployment: Deployment) -> Iterator[str]:
     for vhost in vhosts(host, deployment) if host.in_play else ():
         if vhost.missing and not vhost.unread:
             yield (
-                f"{vhost.cause}, for which nginx needs {_missing(vhost)} not there, so it would not start, and GitLab"
+                f"{vhost.cause}, for which nginx needs {_missing(vhost)}, so it would not start, and GitLab"
                 f" would be down; {_remedy(vhost)}"
             )
 
@@ -30,8 +30,8 @@ def perhaps_certificates(host: Host, deployment: Deployment) -> Iterator[str]:
     for vhost in vhosts(host, deployment) if host.in_play else ():
         if vhost.missing and vhost.unread:
             yield (
-                f"{vhost.cause}, for which nginx needs {_missing(vhost)} not there, and without which it does not"
-                f" start; {vhost.unread[0]}, so it may need none"
+                f"{vhost.cause}, for which nginx needs {_missing(vhost)}, and without which it does not start;"
+                f" {vhost.unread[0]}, so it may need none"
             )
 
 
@@ -61,7 +61,9 @@ def listeners(host: Host, deployment: Deployment) -> Iterator[str]:
 
 
 def _missing(vhost: Vhost) -> str:
-    return f"{' and '.join(vhost.missing)}, which {'is' if len(vhost.missing) == 1 else 'are'}"
+    if vhost.unusable:
+        return ", and ".join(f"{file}, which {vhost.unusable.get(file, 'is not there')}" for file in vhost.missing)
+    return f"{' and '.join(vhost.missing)}, which {'is' if len(vhost.missing) == 1 else 'are'} not there"
 
 
 def _remedy(vhost: Vhost) -> str:

@@ -191,7 +191,7 @@ def test_a_healthy_node(node: Node) -> None:
         "time": 1764000000.5,
         "directories_on_record": [],
         "names": {},
-        "nginx": {"files": [], "fqdn": "gitlab-1.example.com", "letsencrypt": False},
+        "nginx": {"files": [], "unusable": {}, "fqdn": "gitlab-1.example.com", "letsencrypt": False},
         "reconfigure_pending": None,
         "restart_pending": None,
     }
@@ -213,7 +213,9 @@ def test_what_is_there_for_nginx(node: Node) -> None:
         *("etc/gitlab/ssl/gitlab.example.com.crt", "etc/gitlab/ssl/old/x.crt", "srv/tls/kas.crt", "srv/tls/kas.key"),
         *("srv/tls/wild.crt", "srv/other.crt", "srv/given.crt"),
     ):
-        node.write(path, "PEM")
+        node.write(path, "-----BEGIN CERTIFICATE-----")
+    node.write("srv/tls/kas.key", "\n")
+    node.write("srv/tls/wild.crt", "DER")
     (node.root / "etc/gitlab/ssl/gone.key").symlink_to("nowhere")
     node.secrets.write_text(json.dumps({"gitlab_kas": IN_JSON, "letsencrypt": {"auto_enabled": True}}))
     node.gitlab_rb.write_text(
@@ -242,6 +244,7 @@ def test_what_is_there_for_nginx(node: Node) -> None:
             "/srv/tls/kas.key",
             "/srv/tls/wild.crt",
         ],
+        "unusable": {"/srv/tls/kas.key": "is empty", "/srv/tls/wild.crt": "holds nothing in PEM form"},
         "fqdn": "gitlab-1.example.com",
         "letsencrypt": True,
     }

@@ -31,13 +31,18 @@ STANDALONE = {
 }
 
 
-def node(settings, files=GITLAB, *, unreadable=None, version="18.6.1", letsencrypt=False, **row):
+def node(settings, files=GITLAB, *, unusable=(), unreadable=None, version="18.6.1", letsencrypt=False, **row):
     """A node with both groups; settings are those of its gitlab.rb beside external_url, files those that are there."""
     info = {
         "gitlab_version": version,
         "settings": {"external_url": URL, **settings},
         "unreadable": unreadable or {},
-        "nginx": {"files": files, "fqdn": "gitlab-1.example.com", "letsencrypt": letsencrypt},
+        "nginx": {
+            "files": files,
+            "unusable": dict(unusable),
+            "fqdn": "gitlab-1.example.com",
+            "letsencrypt": letsencrypt,
+        },
     }
     return {"kas_external_url": WSS, "info": info, **row}
 
@@ -101,6 +106,27 @@ TABLES = {
             (node(OFF, [*GITLAB, *KAS]), []),
             (node(OFF, [*GITLAB, KAS[0]]), [refusal(KAS[1:])]),
             (node(OFF, [*GITLAB, KAS[1]]), [refusal(KAS[:1])]),
+            # they are there, but no use
+            *(
+                (
+                    node(OFF, [*GITLAB, *files], unusable=unusable),
+                    [
+                        refusal(missing).replace(
+                            f"{' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not there", said
+                        )
+                    ],
+                )
+                for files, unusable, missing, said in (
+                    (KAS, {KAS[1]: "is empty"}, KAS[1:], f"{KAS[1]}, which is empty"),
+                    (
+                        KAS[:1],
+                        {KAS[0]: "holds nothing in PEM form"},
+                        KAS,
+                        f"{KAS[0]}, which holds nothing in PEM form, and {KAS[1]}, which is not there",
+                    ),
+                )
+            ),
+            (node(OFF, [*GITLAB, *KAS, "/srv/other.crt"], unusable={"/srv/other.crt": "is empty"}), []),
             (node(OFF, version="19.3.0"), [refusal(section=NEW)]),
             # GitLab's certificate was put there by hand, so Let's Encrypt stays off
             (node({}), [refusal()]),
