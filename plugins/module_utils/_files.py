@@ -24,6 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 
 MOUNTS = "/proc/self/mountinfo"
+TEMPLATE = "/opt/gitlab/etc/gitlab.rb.template"  # what the package makes a gitlab.rb of, when it is installed
 
 _FLAGS = 0x80086601  # FS_IOC_GETFLAGS on 64 bits, <linux/fs.h>: what lsattr shows
 _IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
@@ -82,7 +83,10 @@ def read(path: str) -> bytes:
             raise FileError(
                 f"{path} is a symbolic link to {os.path.realpath(path)}, which does not exist; correct the link."
             ) from error
-        raise FileError(f"{path} does not exist; install the GitLab Linux package or correct the path.") from error
+        how = "install the GitLab Linux package or correct the path"
+        if Path(TEMPLATE).exists():
+            how = f"copy {TEMPLATE} there, as the package does, or correct the path"
+        raise FileError(f"{path} does not exist; {how}.") from error
     except OSError as error:
         raise FileError(f"{path} cannot be read ({error.strerror}); {remedy(error)}.") from error
 

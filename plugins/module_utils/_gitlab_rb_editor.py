@@ -88,17 +88,22 @@ class Editor:
 
     def remove(self, path: Path) -> None:
         document = self._document
-        for event in document.events(path):
-            may_set = event.kind in ("touch", "include", "unknown")
+        found = list(document.events(path))
+        # What may have set it in a hash that is assigned as a whole behind has no effect any more.
+        renewed = [place for place, event in enumerate(found) if event.kind == "set" and len(event.path) < len(path)]
+        for place, event in enumerate(found):
+            counts = event.deferred or event.kind == "unknown" or place >= max(renewed, default=0)
+            may_set = event.kind in ("touch", "include", "unknown") and counts
             if may_set or (event.kind == "read" and len(event.path) <= len(path)):
                 why = event.how or HANDED_ON
+                is_over = event.kind == "include" and len(path) > 2
                 document.refuse(
                     event.line,
                     f"{show(path)} {why}, so it cannot be removed safely",
-                    "edit that line manually",
+                    _renew(path) if is_over else "edit that line manually",
                     file=event.file,
                 )
-        events = [event for event in document.events(path) if event.kind == "set"]
+        events = [event for event in found if event.kind == "set"]
         # A hash that is assigned again later has no effect any more.
         whole = max((number for number, event in enumerate(events) if len(event.path) < len(path)), default=0)
         touched = [event for event in events[whole:] if event.value and self._remove_from(event, event.value, path)]
@@ -189,7 +194,7 @@ class Editor:
             self._document.refuse(
                 state.event.line,
                 f"this line may set {show(path[:2])} too, and a hash assigned again would replace it",
-                f"assign {show(path[:2])} after it as a whole, or keep your settings in a file of their own (include)",
+                _renew(path),
                 file=state.event.file,
             )
         if path[:2] not in self._hashes:
@@ -515,6 +520,11 @@ def kind_of(value: Any) -> str:
     if isinstance(value, (int, float)):
         return "a number"
     return "a list" if is_list(value) else "a string"
+
+
+def _renew(path: Path) -> str:
+    """What to do about a hash in which code that has run by then may have set something."""
+    return f"assign {show(path[:2])} as a whole behind it, such as {show(path[:2])} = {{}}"
 
 
 def _nest(path: Path, value: Any) -> Any:

@@ -64,7 +64,7 @@ options:
     default: []
   directories_record:
     description:
-      - The record that M(kasops.gitlab_kas.kas_socket_directory) keeps, for RV(kas.directories_on_record).
+      - The record of the directories of sockets that were made, for RV(kas.directories_on_record).
     type: path
   names:
     description:

@@ -212,31 +212,41 @@ def _problems(node: Checked) -> Iterator[str]:
     yield from node.info["problems"]
 
 
+def _remedy(node: Checked, otherwise: str) -> str:
+    """To deploy, where this very run has not changed the node: then it does not help to do it again."""
+    return otherwise if node.changed else "run the playbook deploy"
+
+
 def _service(node: Checked) -> Iterator[str]:
     info = node.info
     if node.runs_kas and not info["enabled"]:
-        yield "KAS is not enabled, but the inventory says it runs here; run the playbook deploy."
+        how = _remedy(node, "run gitlab-ctl reconfigure there, and read what it says of gitlab-kas")
+        yield f"KAS is not enabled, but the inventory says it runs here; {how}."
     elif node.runs_kas and not info["running"]:
-        yield f"KAS does not run ({info['readiness']}); read {_LOG}, and run the playbook deploy."
+        how = "" if node.changed else ", and run the playbook deploy"
+        yield f"KAS does not run ({info['readiness']}); read {_LOG}{how}."
     elif node.runs_kas and not info["ready"]:
         yield f"KAS is not ready ({info['readiness']}); read {_LOG}."
     elif info["running"] and not node.runs_kas:
-        yield "KAS runs, but the inventory says it does not; run the playbook deploy."
+        how = _remedy(node, "run gitlab-ctl stop gitlab-kas there, and see what starts it")
+        yield f"KAS runs, but the inventory says it does not; {how}."
 
 
 def _pending(node: Checked) -> Iterator[str]:
+    how = _remedy(node, "see what else writes there while this playbook runs, and run it again")
     if node.info["reconfigure_pending"]:
-        yield f"A reconfigure is pending ({node.info['reconfigure_pending'].rstrip('.')}); run the playbook deploy."
+        yield f"A reconfigure is pending ({node.info['reconfigure_pending'].rstrip('.')}); {how}."
     elif node.info["restart_pending"] and node.info["running"]:
-        yield f"A restart of KAS is pending ({node.info['restart_pending'].rstrip('.')}); run the playbook deploy."
+        yield f"A restart of KAS is pending ({node.info['restart_pending'].rstrip('.')}); {how}."
 
 
 def _published(node: Checked) -> Iterator[str]:
     published = node.info["own_private_api_urls"]
     if node.own_urls and published and set(published) != set(node.own_urls):
+        how = _remedy(node, f"read {_LOG}, where it says so at its start, and run gitlab-ctl restart gitlab-kas there")
         yield (
             f"KAS publishes {', '.join(published)} as its own URL, but {', '.join(node.own_urls)} follows from the"
-            " inventory; run the playbook deploy."
+            f" inventory; {how}."
         )
 
 
@@ -244,7 +254,8 @@ def _not_asked(node: Checked) -> Iterator[str]:
     probes = (node.probe, node.rails_probe or {})
     yield from dict.fromkeys(probe["msg"] for probe in probes if "msg" in probe)  # they could not ask
     if node.rails_probe is not None and "msg" not in node.rails_probe and not node.rails_peers:
-        yield "Rails has no URL of KAS; run the playbook deploy."
+        how = _remedy(node, "see whether its gitlab.rb sets gitlab_rails['gitlab_kas_enabled'] to false")
+        yield f"Rails has no URL of KAS; {how}."
 
 
 def _secrets(nodes: Sequence[Checked]) -> Iterator[Sentence]:
@@ -257,7 +268,6 @@ def _secrets(nodes: Sequence[Checked]) -> Iterator[Sentence]:
             fingerprint = node.info["secrets"][name]["fingerprint"]
             other, known = first.setdefault((node.deployment, name), (node.name, fingerprint))
             if fingerprint != known:
-                text = (
-                    f"its {name} (fingerprint {fingerprint}) is not that of {other} ({known}); run the playbook deploy."
-                )
+                how = _remedy(node, "see what else sets it, there or on that node, such as an included file")
+                text = f"its {name} (fingerprint {fingerprint}) is not that of {other} ({known}); {how}."
                 yield Sentence((node.name,), text)

@@ -9,6 +9,7 @@ It grows with the number of nodes and nothing else, and holds no secret.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -150,6 +151,8 @@ def save(path: str, whole: dict[str, Any]) -> None:
             )
         if target.exists() and not target.is_file():
             raise FileError(f"{given}, but {target} on the controller is no regular file; set the path of one.")
+        if not os.access(target.parent, os.W_OK | os.X_OK):  # become does not help there
+            raise FileError(f"{given}, but the user of Ansible may not write into {target.parent}; set another path.")
     try:
         write(str(target), (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode())
     except FileError as error:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRb, GitlabRbError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRb, GitlabRbError, merged
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import unreadable_as
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby
 
@@ -484,13 +484,13 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "from_file '/nowhere'\n",
         ENV_B,
         f"{FILE}, line 1: this line may set gitlab_kas['env'] too, and a hash assigned again would replace it; assign "
-        "gitlab_kas['env'] after it as a whole, or keep your settings in a file of their own (include).",
+        "gitlab_kas['env'] as a whole behind it, such as gitlab_kas['env'] = {}.",
     ),
     "an empty hash after an unreadable file": (
         "from_file '/nowhere'\n",
         {"gitlab_kas": {"env": {}}},
         f"{FILE}, line 1: this line may set gitlab_kas['env'] too, and a hash assigned again would replace it; assign "
-        "gitlab_kas['env'] after it as a whole, or keep your settings in a file of their own (include).",
+        "gitlab_kas['env'] as a whole behind it, such as gitlab_kas['env'] = {}.",
     ),
     "after a return": (
         "return if true\n",
@@ -576,6 +576,43 @@ def test_a_remedy_works_where_it_is_followed(ruby: Ruby, text: str, why: str, re
     said = re.sub(r"^.*line \d+: ", "", str(error.value))
     assert said == f"gitlab_kas['enable'] {why}, so it cannot be edited safely; {remedy}, {HAND}"
     assert b"gitlab_kas['enable'] = true\n" in GitlabRb(after, ruby).change(ENABLE).text
+
+
+BEHIND_EVAL = [
+    (
+        {"gitlab_kas": {"env": {"B": "b"}}},
+        {},
+        "this line may set gitlab_kas['env'] too, and a hash assigned again would replace it",
+    ),
+    (
+        ENABLE,
+        {"gitlab_kas": {"env": {"A": None}}},
+        "gitlab_kas['env']['A'] may be set by what this line runs, so it cannot be removed safely",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "remove", "why"), BEHIND_EVAL)
+def test_a_hash_behind_code_that_has_run(
+    ruby: Ruby, settings: dict[str, Any], remove: dict[str, Any], why: str
+) -> None:
+    """GitLab's images evaluate a variable of the environment; once the remedy is followed, any key can be changed."""
+    text = b"eval ENV['GITLAB_OMNIBUS_CONFIG'].to_s\n"
+    with pytest.raises(GitlabRbError) as error:
+        GitlabRb(text, ruby).change(settings, remove)
+    renew = "assign gitlab_kas['env'] as a whole behind it, such as gitlab_kas['env'] = {}"
+    assert str(error.value) == f"{FILE}, line 1: {why}; {renew}."
+    for hash_ in (b"{}", b"{ 'A' => 'a' }"):
+        followed = text + b"gitlab_kas['env'] = " + hash_ + b"\n"
+        change = GitlabRb(followed, ruby).change(merged(settings, ENV_B), {"gitlab_kas": {"env": {"A": None}}})
+        assert change.text.split(b"gitlab_kas['env'] = ")[1].split(b"}")[0].split() == [b"{", b"'B'", b"=>", b"'b',"]
+
+
+@pytest.mark.parametrize("again", ["eval 'x'", "f = -> { gitlab_kas['env']['A'] = 1 }", "kas = gitlab_kas['env']"])
+def test_what_may_set_it_again_still_counts(ruby: Ruby, again: str) -> None:
+    text = f"gitlab_kas['env'] = {{}}\n{again}\n".encode()
+    with pytest.raises(GitlabRbError, match="so it cannot be removed safely"):
+        GitlabRb(text, ruby).change({}, {"gitlab_kas": {"env": {"A": None}}})
 
 
 def test_set_and_remove_contradict(ruby: Ruby) -> None:

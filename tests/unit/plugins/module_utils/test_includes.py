@@ -145,7 +145,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
         {"gitlab_kas": {"env": {"B": "b"}}},
         {},
         "$D/env.rb, line 1: this line may set gitlab_kas['env'] too, and a hash assigned again would replace it; "
-        "assign gitlab_kas['env'] after it as a whole, or keep your settings in a file of their own (include).",
+        "assign gitlab_kas['env'] as a whole behind it, such as gitlab_kas['env'] = {}.",
     ),
     "a file that may be run later": (
         "f = -> { from_file '$D/off.rb' }\n",

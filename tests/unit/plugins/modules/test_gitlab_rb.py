@@ -194,6 +194,17 @@ def test_missing_file(tmp_path: Path) -> None:
     assert str(raised.value) == f"{path} does not exist; install the GitLab Linux package or correct the path."
 
 
+def test_missing_file_beside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, template = tmp_path / "gitlab.rb", tmp_path / "gitlab.rb.template"
+    template.touch()
+    monkeypatch.setattr(_files, "TEMPLATE", str(template))
+    with pytest.raises(FileError) as raised:
+        run(params(path), check_mode=False, diff=False)
+    assert str(raised.value) == (
+        f"{path} does not exist; copy {template} there, as the package does, or correct the path."
+    )
+
+
 def test_directory(tmp_path: Path) -> None:
     with pytest.raises(FileError) as raised:
         run(params(tmp_path), check_mode=False, diff=False)

@@ -219,6 +219,54 @@ def test_what_has_changed(returned, is_check, changed):
             [node("kas1", rails=rails(False, "connection refused", "see that KAS runs there"))],
             ["kas1: Rails does not reach grpc://lb.example.com:8153 (connection refused); see that KAS runs there."],
         ),
+        # What this run has done already does not help once more.
+        (
+            [node(changed=["reconfigured"], enabled=False, running=False)],
+            [
+                "kas1: KAS is not enabled, but the inventory says it runs here; run gitlab-ctl reconfigure there, and"
+                " read what it says of gitlab-kas."
+            ],
+        ),
+        (
+            [node(changed=["reconfigured"], running=False, readiness="gitlab-kas does not run")],
+            ["kas1: KAS does not run (gitlab-kas does not run); read /var/log/gitlab/gitlab-kas/current."],
+        ),
+        (
+            [node(changed=["reconfigured"], runs_kas=False)],
+            [
+                "kas1: KAS runs, but the inventory says it does not; run gitlab-ctl stop gitlab-kas there, and see what"
+                " starts it."
+            ],
+        ),
+        (
+            [node(changed=["reconfigured"], reconfigure_pending="gitlab.rb has changed.")],
+            [
+                "kas1: A reconfigure is pending (gitlab.rb has changed); see what else writes there while this playbook"
+                " runs, and run it again."
+            ],
+        ),
+        (
+            [node(changed=["reconfigured"], own_private_api_urls=["grpc://localhost:8155"])],
+            [
+                "kas1: KAS publishes grpc://localhost:8155 as its own URL, but grpc://10.0.0.1:8155 follows from the"
+                " inventory; read /var/log/gitlab/gitlab-kas/current, where it says so at its start, and run gitlab-ctl"
+                " restart gitlab-kas there."
+            ],
+        ),
+        (
+            [node("kas1", changed=["gitlab.rb"], rails={"peers": []})],
+            [
+                "kas1: Rails has no URL of KAS; see whether its gitlab.rb sets gitlab_rails['gitlab_kas_enabled'] to"
+                " false."
+            ],
+        ),
+        (
+            [node("kas1"), node("kas2", changed=["gitlab.rb"], fingerprint="bbbbbbbbbbbb")],
+            [
+                "kas2: its api_secret_key (fingerprint bbbbbbbbbbbb) is not that of kas1 (aaaaaaaaaaaa); see what else"
+                " sets it, there or on that node, such as an included file."
+            ],
+        ),
         ([node("kas1", rails=rails())], []),
         ([node("kas1", rails={"peers": []})], ["kas1: Rails has no URL of KAS; run the playbook deploy."]),
         (

@@ -225,6 +225,17 @@ def test_a_path_that_does_not_do(path, sentence, tmp_path):
     assert [each.name for each in folder.iterdir()] == ["file"]
 
 
+def test_a_directory_of_somebody_else(tmp_path, monkeypatch):
+    """On the controller nobody becomes root."""
+    monkeypatch.setattr("os.access", lambda *_arguments, **_options: False)
+    path = tmp_path / "report.json"
+    with pytest.raises(FileError) as caught:
+        save(str(path), whole())
+    assert str(caught.value) == (
+        f"kas_report_path is '{path}', but the user of Ansible may not write into {tmp_path}; set another path."
+    )
+
+
 def test_a_file_that_cannot_be_written(tmp_path):
     """Whatever else is wrong is said in the words of whoever found it."""
     name = 300 * "r"
