@@ -128,7 +128,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates im
     summary,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import run as run_program
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, remedy
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import NOTHING, Mark, Record, digest
 
 CERTIFICATE_MODE = 0o644
@@ -151,6 +151,9 @@ def run(params: Mapping[str, Any], node: Node, *, check_mode: bool = False) -> d
             _remove(node, result, record, check_mode)
     except (CertificateError, FileError) as error:
         result.update(failed=True, msg=str(error))
+    except OSError as error:  # of what is there already
+        msg = f"{error.filename} cannot be read ({error.strerror}); {remedy(error)}."
+        result.update(failed=True, msg=msg)
     result["changed"] = bool(result["files_changed"])
     return result
 

@@ -492,7 +492,10 @@ def _addresses(sources: Sources) -> list[str]:
     try:
         return sources.addresses()
     except OSError as error:
-        raise KasError(f"The kernel does not tell this node's addresses ({error}).") from error
+        raise KasError(
+            f"The kernel does not tell this node's addresses ({error.strerror}); see what denies root a netlink socket,"
+            " such as SELinux (ausearch -m avc -ts recent) or the container in which the node runs."
+        ) from error
 
 
 def _read_settings(params: Mapping[str, Any], note: Callable[[str], None]) -> tuple[Reading, GitlabRb]:

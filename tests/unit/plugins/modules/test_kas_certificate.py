@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pwd
@@ -193,6 +194,22 @@ def test_revert(place: Place, pki: Any, tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in result["diff"]["before"].splitlines()] == result["files_changed"]
     assert not (place.key.exists() or place.certificate.exists() or Path(record).exists())
     assert place.run(record=record, state="reverted") == NOTHING_DONE
+
+
+def test_what_the_system_says_of_the_old_file(place: Place, pki: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    issued = pki.root.issue("kas.internal")
+    place.run(issued)
+
+    def broken(path: Path) -> bytes:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    result = place.run(pki.root.issue("kas.internal"))
+    assert (result["failed"], result["msg"], result["changed"]) == (
+        True,
+        f"{place.key} cannot be read (Input/output error); look for errors of the disk in dmesg.",
+        False,
+    )
 
 
 def test_revert_leaves_what_is_not_ours(place: Place, pki: Any, tmp_path: Path) -> None:

@@ -545,7 +545,9 @@ def addresses_fail(node: Node) -> None:
         ),
         pytest.param(
             addresses_fail,
-            "The kernel does not tell this node's addresses ([Errno 97] Address family not supported by protocol).",
+            "The kernel does not tell this node's addresses (Address family not supported by protocol); see what denies"
+            " root a netlink socket, such as SELinux (ausearch -m avc -ts recent) or the container in which the node"
+            " runs.",
             id="no addresses",
         ),
         pytest.param(
