@@ -90,9 +90,12 @@ class Editor:
         document = self._document
         found = list(document.events(path))
         # What may have set it in a hash that is assigned as a whole behind has no effect any more.
-        renewed = [place for place, event in enumerate(found) if event.kind == "set" and len(event.path) < len(path)]
+        until = next((place for place, event in enumerate(found) if event.kind == "return"), len(found))
+        wholes = [
+            place for place, event in enumerate(found[:until]) if event.kind == "set" and len(event.path) < len(path)
+        ]
         for place, event in enumerate(found):
-            counts = event.deferred or event.kind == "unknown" or place >= max(renewed, default=0)
+            counts = event.deferred or event.kind == "unknown" or place >= max(wholes, default=0)
             may_set = event.kind in ("touch", "include", "unknown") and counts
             if may_set or (event.kind == "read" and len(event.path) <= len(path)):
                 why = event.how or HANDED_ON

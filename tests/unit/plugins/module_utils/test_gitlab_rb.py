@@ -608,6 +608,12 @@ def test_a_hash_behind_code_that_has_run(
         assert change.text.split(b"gitlab_kas['env'] = ")[1].split(b"}")[0].split() == [b"{", b"'B'", b"=>", b"'b',"]
 
 
+def test_a_hash_that_may_never_be_assigned_does_not_count(ruby: Ruby) -> None:
+    text = b"from_file '/nowhere'\nreturn if x\ngitlab_kas['env'] = {}\n"
+    with pytest.raises(GitlabRbError, match=r"line 1: .* may be set by what this line runs, so it cannot be removed"):
+        GitlabRb(text, ruby).change({}, {"gitlab_kas": {"env": {"A": None}}})
+
+
 @pytest.mark.parametrize("again", ["eval 'x'", "f = -> { gitlab_kas['env']['A'] = 1 }", "kas = gitlab_kas['env']"])
 def test_what_may_set_it_again_still_counts(ruby: Ruby, again: str) -> None:
     text = f"gitlab_kas['env'] = {{}}\n{again}\n".encode()

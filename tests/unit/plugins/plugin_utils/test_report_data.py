@@ -232,7 +232,8 @@ def test_a_directory_of_somebody_else(tmp_path, monkeypatch):
     with pytest.raises(FileError) as caught:
         save(str(path), whole())
     assert str(caught.value) == (
-        f"kas_report_path is '{path}', but the user of Ansible may not write into {tmp_path}; set another path."
+        f"kas_report_path is {shown(str(path))}, but the user of Ansible may not write into {tmp_path}; set another"
+        " path."
     )
 
 
