@@ -245,7 +245,7 @@ kas:
       description:
         - What there is on the node for the package's nginx.
         - C(files) are the files in C(/etc/gitlab/ssl), the certificates and keys that the settings name, and O(files),
-          as far as they are there. C(unusable) says of those that are no use to nginx why: they are empty, or hold
+          as far as they are there. C(unusable) says of those that are no use to nginx that they are empty, or hold
           nothing in PEM form. C(fqdn) is the node's name, which the package gives the certificate of a virtual
           host that has no other. C(letsencrypt) says whether the package once turned Let's Encrypt on by itself.
       type: dict
