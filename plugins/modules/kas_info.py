@@ -331,8 +331,9 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import 
 SERVICE = "gitlab-kas"
 _SURELY_UP_S = 60  # a KAS that cannot start has ended by then
 
-# Those of the package's nginx that decide whether it runs, and which files it does not start without.
-_NGINX = ("enable", "listen_https", "ssl_certificate", "ssl_certificate_key")
+# Those of the package's nginx that decide whether it runs, and what it does not start with or without.
+_PAIR = ("ssl_certificate", "ssl_certificate_key")
+_NGINX = ("enable", "listen_https", "listen_port", *_PAIR)
 # What is read of gitlab.rb.
 SETTINGS = (
     *("external_url", "gitlab_kas_external_url", "gitlab_kas", "gitlab_kas_nginx", "gitlab_rails", "roles", "user"),
@@ -561,7 +562,7 @@ def _nginx(settings: Mapping[str, Any], files: Sequence[str], sources: Sources) 
     root = sources.package.root
     sections = [settings.get("nginx"), settings.get("gitlab_kas_nginx")]
     sections += [section.get("nginx") for section in (_section(settings), _section(settings, "gitlab_rails"))]
-    named = [section.get(key) for section in sections if isinstance(section, Mapping) for key in _NGINX[2:]]
+    named = [section.get(key) for section in sections if isinstance(section, Mapping) for key in _PAIR]
     with contextlib.suppress(OSError):
         named += [f"/{_SSL}/{file.name}" for file in (root / _SSL).iterdir()]
     found = {path for path in (*named, *files) if isinstance(path, str) and (root / path.lstrip("/")).is_file()}

@@ -129,6 +129,19 @@ def vhosts(host: Host, deployment: Deployment) -> Iterator[Vhost]:
             yield replace(vhost, unread=[*unread, *vhost.unread], unusable=_known(host, "unusable"))
 
 
+def mixed_port(host: Host, deployment: Deployment) -> str:
+    """The port on which nginx is to speak TLS for KAS, but not for GitLab, whose virtual host is the default there.
+
+    '' if there is none, or only running gitlab.rb would tell. nginx wants a certificate of the default one.
+    """
+    reader, gitlab = _Reader(host), urlsplit(node_url(host, deployment))
+    listens, port, of_kas = reader.rails("listen_https"), reader.rails("listen_port"), reader.kas("port")
+    is_plain = gitlab.scheme != "https" if listens is None else not listens
+    port = str(port or _parts(gitlab.geturl()).port or (443 if gitlab.scheme == "https" else 80))
+    is_same = serves_gitlab(host) is True and is_plain and port == str(of_kas or 443)
+    return port if is_same and not reader.unread else ""
+
+
 def _of_gitlab(host: Host, gitlab: SplitResult) -> Vhost | None:
     reader, serves = _Reader(host), serves_gitlab(host)
     listens = reader.rails("listen_https")

@@ -9,7 +9,13 @@ from collections.abc import Iterator
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import host_port
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Deployment, Host
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._nginx import PASSED_ON, Vhost, serves_gitlab, vhosts
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._nginx import (
+    PASSED_ON,
+    Vhost,
+    mixed_port,
+    serves_gitlab,
+    vhosts,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import refusal, warning
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
@@ -22,6 +28,19 @@ def certificates(host: Host, deployment: Deployment) -> Iterator[str]:
             yield (
                 f"{vhost.cause}, for which nginx needs {_missing(vhost)}, so it would not start, and GitLab"
                 f" would be down; {_remedy(vhost)}"
+            )
+
+
+@refusal(where="all", roles=("kas", "kas_rails"))
+def mixed_ports(host: Host, deployment: Deployment) -> Iterator[str]:
+    """One port is for TLS or not, whatever the host name."""
+    for vhost in vhosts(host, deployment) if host.in_play else ():
+        port = mixed_port(host, deployment)
+        if vhost.section != "nginx" and port and not vhost.unread:
+            yield (
+                f"{vhost.cause}, for which nginx speaks TLS on port {port}, but on that port it is to speak none for"
+                " GitLab (nginx['listen_https']), so it would not start, and GitLab would be down; set"
+                f" nginx['listen_port'] = 80, or {vhost.section}['port'] to another port"
             )
 
 

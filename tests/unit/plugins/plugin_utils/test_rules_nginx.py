@@ -85,6 +85,12 @@ ASKS = (
 )
 
 
+MIXED = (
+    f"kas1: kas_external_url is '{WSS}', for which nginx speaks TLS on port 443, but on that port it is to speak none"
+    " for GitLab (nginx['listen_https']), so it would not start, and GitLab would be down; set nginx['listen_port'] ="
+    " 80, or gitlab_kas_nginx['port'] to another port."
+)
+
 NO_HOST = (
     "{0} is ':{1}', but the package's nginx, which passes users on to it, takes no address without a host and would not"
     " start, so GitLab would be down; set '0.0.0.0:{1}', or a name or address and the port"
@@ -268,7 +274,7 @@ TABLES = {
             (node({}, letsencrypt=True), []),
             (node({}, []), []),
             (node({"package": {"generate_secrets_json_file": False}}, []), [OWN_GITLAB, refusal()]),
-            (node({"nginx": {"listen_https": False}}, []), [refusal()]),
+            (node({"nginx": {"listen_https": False, "listen_port": 80}}, []), [refusal()]),
             # GitLab's certificate is elsewhere, but that of KAS would be looked for where it is by default
             (
                 node(
@@ -317,6 +323,25 @@ TABLES = {
             ({"kas_external_url": WSS, "info": {"settings": {"external_url": URL, **OFF}}}, []),
         ),
     ],
+    nginx.mixed_ports: of(
+        *(
+            (
+                node({**OFF, **settings}, [*GITLAB, *KAS], unreadable=unreadable),
+                [MIXED] if is_refused else [],
+            )
+            for settings, unreadable, is_refused in (
+                ({"nginx": {"listen_https": False}}, {}, True),
+                ({"nginx": {"listen_https": False, "listen_port": "443"}}, {}, True),
+                ({"nginx": {"listen_https": False, "listen_port": 80}}, {}, False),
+                ({"nginx": {"listen_https": False}, "gitlab_kas_nginx": {"port": 8443}}, {}, False),
+                ({"nginx": {"listen_https": False}, "gitlab_kas_nginx": {"listen_https": False}}, {}, False),
+                ({"nginx": {"listen_https": False}, "gitlab_rails": {"enable": False}}, {}, False),
+                ({"nginx": {"listen_https": False}}, {"nginx['listen_port']": "line 3"}, False),
+                ({}, {}, False),
+                ({"external_url": "http://gitlab.example.com"}, {}, False),
+            )
+        ),
+    ),
     nginx.perhaps_certificates: of(
         # what cannot be read is not taken for absent
         *(
