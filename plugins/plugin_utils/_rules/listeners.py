@@ -125,9 +125,10 @@ def ports(host: Host, deployment: Deployment) -> Iterator[str]:
         said.add(name)
         here = host.found_at(where).get("address") or where.host
         for taken in host.reported.get("ports") or []:
-            if where.port == taken["port"] and _overlap(here, taken["address"]):
+            # One whose name is not known may be the KAS itself, as it ends.
+            if taken["program"] and where.port == taken["port"] and _overlap(here, taken["address"]):
                 yield (
-                    f"{name} is {shown(host.values[name])}, but on this node {taken['program'] or 'another program'}"
+                    f"{name} is {shown(host.values[name])}, but on this node {taken['program']}"
                     f" listens on {HostPort(taken['address'], taken['port'])} already, so KAS would not start; set"
                     " another port"
                 )
