@@ -408,6 +408,19 @@ class Deployment:
         valid = {name: value for name, value in given if problem(name, value) is None}  # else it is refused
         return choose([_secret_node(host) for host in ordered], random=self._random, given=valid)
 
+    @cached_property
+    def addresses(self) -> dict[str, list[str]]:
+        """By KAS node, the addresses that its kernel has now, without those that only the node itself reaches."""
+        return {
+            host.name: [each for each in host.reported.get("addresses") or () if _is_for_others(each)]
+            for host in self.kas
+        }
+
+    @cached_property
+    def owners(self) -> dict[str, str]:
+        """By address, the first KAS node that has it."""
+        return {address: host.name for host in reversed(self.kas) for address in self.addresses[host.name]}
+
     def first_with(self, url: str) -> Host:
         """The first KAS node that has this URL."""
         return self._first[url]
@@ -456,6 +469,10 @@ class Deployment:
         for url in urls:
             parse_url(url)
         return urls
+
+
+def _is_for_others(address: str) -> bool:
+    return not unreachable_reason(f"grpc://{HostPort(address, PRIVATE_API_PORT)}")
 
 
 def _names_in(places: Iterable[str]) -> list[str]:

@@ -57,8 +57,9 @@ def _said(host: Host, deployment: Deployment, *, is_certain: bool) -> Iterator[s
             continue
         name = parse_url(url).host
         there: dict[str, list[str]] = {}
-        for peer in deployment.kas:
-            for is_sure, text in _faults(name, host, peer, deployment) if peer is not host else ():
+        others = [other for other in deployment.kas if other is not host]
+        for peer in others[:1] if ip_version(name) else others:  # an address is the same everywhere
+            for is_sure, text in _faults(name, host, peer, deployment):
                 if is_sure is is_certain:
                     there.setdefault(text, []).append(peer.name)
         for text, peers in there.items():
@@ -68,7 +69,7 @@ def _said(host: Host, deployment: Deployment, *, is_certain: bool) -> Iterator[s
 
 def _faults(name: str, host: Host, peer: Host, deployment: Deployment) -> Iterator[tuple[bool, str]]:
     """Whether another node surely does not reach a host by this name or address, and what is wrong, as a sentence."""
-    found, own = peer.resolved(name), _for_others(host)
+    found, own = peer.resolved(name), deployment.addresses[host.name]
     if found.get("problem"):
         yield (
             True,
@@ -81,8 +82,8 @@ def _faults(name: str, host: Host, peer: Host, deployment: Deployment) -> Iterat
         remedy = f"set one of this node's addresses, such as grpc://{HostPort(own[0], PRIVATE_API_PORT)}"
         if is_name:
             remedy = f"give the name an address of this node there (DNS, /etc/hosts), or {remedy}"
-        owner = next((kas.name for kas in deployment.kas if address in _for_others(kas)), "")
-        if is_name and (ip_address(address).is_loopback or address in _for_others(peer)):
+        owner = deployment.owners.get(address, "")
+        if is_name and (ip_address(address).is_loopback or address in deployment.addresses[peer.name]):
             yield True, f"{name} is {address}, that node itself, so KAS there would call itself; {remedy}"
         elif owner and address not in own:
             yield True, f"{name_is} an address of {owner}; {remedy}"
@@ -92,9 +93,3 @@ def _faults(name: str, host: Host, peer: Host, deployment: Deployment) -> Iterat
                 f"{name_is} none of this node's addresses ({', '.join(own)}); see that it leads to this node and to no"
                 f" other, or {remedy}",
             )
-
-
-def _for_others(host: Host) -> list[str]:
-    """The addresses that the kernel has there now, without those that only the node itself reaches."""
-    found = host.reported.get("addresses") or []
-    return [each for each in found if not unreachable_reason(f"grpc://{HostPort(each, PRIVATE_API_PORT)}")]

@@ -34,9 +34,9 @@ def certificates(host: Host, deployment: Deployment) -> Iterator[str]:
 @refusal(where="all", roles=("kas", "kas_rails"))
 def mixed_ports(host: Host, deployment: Deployment) -> Iterator[str]:
     """One port is for TLS or not, whatever the host name."""
-    for vhost in vhosts(host, deployment) if host.in_play else ():
-        port = mixed_port(host, deployment)
-        if vhost.section != "nginx" and port and not vhost.unread:
+    port = mixed_port(host, deployment) if host.in_play else ""
+    for vhost in vhosts(host, deployment) if port else ():
+        if vhost.section != "nginx" and not vhost.unread:
             yield (
                 f"{vhost.cause}, for which nginx speaks TLS on port {port}, but on that port it is to speak none for"
                 " GitLab (nginx['listen_https']), so it would not start, and GitLab would be down; set"

@@ -24,9 +24,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     inherits_redis,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import refusal, warning
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
-    half_pair,
-)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import half_pair
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 _REDIS_PORT = 6379
@@ -49,8 +47,7 @@ def to_come(host: Host, deployment: Deployment) -> Iterator[str]:
             yield (
                 f"kas_redis.host is {shown(redis)}, which is {other.name}, but GitLab was never reconfigured there, and"
                 " KAS would wait for a Redis that is not there; run gitlab-ctl reconfigure there first, or set"
-                " kas_serial to"
-                " '100%'"
+                " kas_serial to '100%'"
             )
 
 
@@ -87,10 +84,10 @@ def settings(host: Host, deployment: Deployment) -> Iterator[str]:
 @refusal()
 def shared(host: Host, deployment: Deployment) -> Iterator[str]:
     """In Redis every KAS finds on which other one an agent is connected. One of them may run on a KAS node."""
-    own = {kas.name: found for kas in deployment.kas if (found := _own_redis(kas))}
-    if len(own) > 1 and host.name in own:
+    own = _own_redis(host)
+    if own and any(_own_redis(kas) for kas in deployment.kas if kas is not host):
         yield (
-            f"{own[host.name]}, which is the node's own Redis, but KAS runs on several nodes, and finds the agents of"
+            f"{own}, which is the node's own Redis, but KAS runs on several nodes, and finds the agents of"
             " the others only in one that all share; set kas_redis to the Redis of GitLab"
         )
 
@@ -98,8 +95,7 @@ def shared(host: Host, deployment: Deployment) -> Iterator[str]:
 @warning(where="kas")
 def on_each_node(host: Host, deployment: Deployment) -> Iterator[str]:
     """The same where nothing is set: the package's default is the node's own Redis."""
-    own = [kas.name for kas in deployment.kas if kas.reported.get("redis") and not _redis_places(kas)]
-    if len(own) > 1 and host.name in own:
+    if _is_left_to_the_package(host) and any(_is_left_to_the_package(kas) for kas in deployment.kas if kas is not host):
         yield (
             "no Redis is set, neither kas_redis nor gitlab_rails['redis_host'] in gitlab.rb, so KAS uses the node's"
             " own, but it runs on several nodes, and finds the agents of the others only in one that all share; set"
@@ -117,6 +113,10 @@ def unknown(host: Host, deployment: Deployment) -> Iterator[str]:
             f"{places[0].says}, but on this node {places[0].where} {problems[0]}, so KAS would not get ready; see that"
             " this node knows the name, or set an address"
         )
+
+
+def _is_left_to_the_package(host: Host) -> bool:
+    return bool(host.reported.get("redis")) and not _redis_places(host)
 
 
 def _own_redis(host: Host) -> str:

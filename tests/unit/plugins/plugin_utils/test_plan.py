@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, make, problem
@@ -212,3 +213,34 @@ def test_an_absent_host_is_no_part_of_the_deployment(hosts_of):
     assert plan.refusals == []
     assert sorted(plan.parts) == sorted(plan.own_urls) == sorted(plan.secret_names) == ["kas1", "kas3"]
     assert plan.parts["kas1"]["kas_secrets"].settings["gitlab_kas"] == MADE
+
+
+def calls_of_a_plan(hosts):
+    calls = 0
+
+    def count(_frame, event, _argument):
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        made = make_plan(hosts, random=made_random)
+    finally:
+        sys.setprofile(None)
+    assert made.refusals == []
+    return calls
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param({}, id="addresses"),
+        pytest.param({"kas_redis": {"host": "10.0.0.200"}, "info": {"redis": True}}, id="the package's Redis unused"),
+    ],
+)
+def test_the_work_grows_little_faster_than_the_nodes(row, hosts_of):
+    """Of four times the nodes: linear work is 4 times as much, quadratic 16 times, cubic 64 times."""
+    few, many = (
+        calls_of_a_plan(hosts_of({f"kas{number}": row for number in range(count)}, **CIDR)) for count in (10, 40)
+    )
+    assert many < 8 * few
