@@ -24,6 +24,7 @@ author:
   - The kasops team (@kasops)
 extends_documentation_fragment:
   - kasops.gitlab_kas.attributes
+  - kasops.gitlab_kas.ruby
 attributes:
   check_mode:
     support: full
@@ -90,11 +91,6 @@ options:
     description: Whether to keep a copy of each old file beside it, with mode 0600.
     type: bool
     default: false
-  ruby:
-    description:
-      - The Ruby that reads the file.
-      - If not set, the package's own C(/opt/gitlab/embedded/bin/ruby) if it exists, else the C(ruby) in C(PATH).
-    type: path
 seealso:
   - module: kasops.gitlab_kas.gitlab_reconfigure
   - module: kasops.gitlab_kas.kas_info

@@ -20,6 +20,7 @@ description:
 extends_documentation_fragment:
   - kasops.gitlab_kas.attributes
   - kasops.gitlab_kas.attributes.read_only
+  - kasops.gitlab_kas.ruby
 options:
   path:
     description:
@@ -32,11 +33,6 @@ options:
     type: list
     elements: str
     default: []
-  ruby:
-    description:
-      - The Ruby that reads the file.
-      - If not set, the package's own C(/opt/gitlab/embedded/bin/ruby) if it exists, else the C(ruby) in C(PATH).
-    type: path
 seealso:
   - module: kasops.gitlab_kas.gitlab_rb
   - module: kasops.gitlab_kas.kas_info

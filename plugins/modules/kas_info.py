@@ -20,6 +20,7 @@ description:
 extends_documentation_fragment:
   - kasops.gitlab_kas.attributes
   - kasops.gitlab_kas.attributes.read_only
+  - kasops.gitlab_kas.ruby
 options:
   path:
     description:
@@ -30,11 +31,6 @@ options:
     description:
       - The file for our settings that gitlab.rb includes or will include, the same as for
         M(kasops.gitlab_kas.gitlab_rb). Its change makes a reconfigure pending, too.
-    type: path
-  ruby:
-    description:
-      - The Ruby that reads gitlab.rb.
-      - The default is the package's own, C(/opt/gitlab/embedded/bin/ruby), or the one in E(PATH).
     type: path
   inputs:
     description:
