@@ -3,7 +3,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 ENV := . scripts/test-env.sh &&
 COLLECTION := .ansible/collections/ansible_collections/kasops/gitlab_kas
-SCENARIO ?= --all
 
 .PHONY: help setup demo test lint unit molecule sanity compat execution-environment matrix fuzz package bench build docs changelog \
   clean

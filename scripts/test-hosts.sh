@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Run Molecule's scenarios from a clean state: those of `make test`, `--all`, or `-s NAME`. With KAS_TEST_CORE, the bin directory of an
-# ansible-core (scripts/core.sh), its programs run the playbooks.
+# Run Molecule's scenarios from a clean state: those of `make test`, `--all`, or `-s NAME`. With KAS_TEST_CORE, the bin
+# directory of an ansible-core (scripts/core.sh), its programs run the playbooks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/test-env.sh
