@@ -283,6 +283,12 @@ class GitlabRb(Document):
                     f"{self._path}, line {unknown[name]}: Ruby does not know the constant {name} by itself, so"
                     " gitlab-ctl reconfigure fails there unless the package brings it; see that the name is right."
                 )
+        for name, line in self.outline.locals.items():
+            if name in CALL_FORM:
+                yield (
+                    f"{self._path}, line {line}: `{name} = …` makes {name} a Ruby variable, so GitLab ignores it; write"
+                    f" {name} 'value' without the equals sign."
+                )
         for event in self._all_events:
             for path, line in self._lines_of(event):
                 bad = strange(path[-1]) if is_about(path) else []

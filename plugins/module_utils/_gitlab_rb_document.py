@@ -19,7 +19,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
 
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_mistakes import characters_behind, mistakes
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_mistakes import (
+    characters_behind,
+    mistakes,
+    not_ruby,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_remarks import Comment, Foreign, foreign
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import mask_line
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import (
@@ -227,7 +231,7 @@ class Document:
         except RubyError as error:
             if error.line is None:
                 raise GitlabRbError(f"{path} cannot be read, since {error}; simplify it.") from error
-            for mistake in characters_behind(error.words, error.line):
+            for mistake in (*characters_behind(error.words, error.line), *not_ruby(text)):
                 self.refuse(mistake.line, mistake.why, mistake.remedy)
             raise GitlabRbError(f"{path}: {error}. The file is unchanged. Fix the cause and run again.") from error
         for mistake in mistakes(self.outline):

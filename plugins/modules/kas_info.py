@@ -176,6 +176,13 @@ kas:
       sample:
         external_url: https://gitlab.example.com
         gitlab_kas: {enable: true}
+    lines:
+      description:
+        - The line that sets what C(gitlab_kas) and C(gitlab_rails) say of KAS, as far as that is a literal. The line of
+          a hash stands for all that is in it.
+      type: dict
+      sample:
+        gitlab_kas['enable']: line 7
     unreadable:
       description:
         - Which of these settings are computed, or set in some cases only, so that only running gitlab.rb would tell
@@ -314,7 +321,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas_log import 
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ports import Taken, taken
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import Record
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby, RubyError, find_ruby
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import NO_LITERAL, Ruby, RubyError, find_ruby
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
     GITLAB_RB,
     SECRETS,
@@ -376,6 +383,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "secrets": _describe({}, Reading({}, {})),
         "secret_values": {},
         "settings": {},
+        "lines": {},
         "unreadable": {},
         "warnings": [],
         "included_files": [],
@@ -411,6 +419,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         reading, gitlab_rb = _read_settings(params, note)
         kas["warnings"], kas["included_files"] = _warnings(gitlab_rb, params["include"]), gitlab_rb.included
         kas["settings"], kas["unreadable"] = mask(reading.settings), reading.unreadable
+        kas["lines"] = _lines(gitlab_rb)
     names = dict.fromkeys([*params["names"], *_redis_hosts(reading.settings)])
     kas["names"] = {name: sources.resolved(name)._asdict() for name in names}
     with _noted(note):
@@ -518,6 +527,13 @@ def _warnings(gitlab_rb: GitlabRb, include: str | None) -> list[str]:
     return gitlab_rb.warnings(
         lambda path: any(part.startswith("gitlab_kas") for part in path[:2]), is_written=is_written
     )
+
+
+def _lines(gitlab_rb: GitlabRb) -> dict[str, str]:
+    """The line of each literal that is about KAS alone."""
+    said = gitlab_rb.said(("gitlab_kas", "gitlab_rails"))
+    names = ("gitlab_kas[", "gitlab_rails['gitlab_kas_")
+    return {each.name: each.where for each in said if each.value is not NO_LITERAL and each.name.startswith(names)}
 
 
 def _of_kas(reading: Reading) -> Reading:

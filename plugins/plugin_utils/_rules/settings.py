@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb_document import show
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._spelling import nearest
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._certificates import certificates
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     ACCOUNT,
@@ -22,12 +25,15 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     has_own_redis,
     is_allowlist,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._releases import KEYS
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import refusal, warning
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
     listed,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
+# What Rails is told of KAS (attributes/default.rb).
+_OF_RAILS = [f"gitlab_kas_{name}" for name in ("enabled", "external_url", "internal_url", "external_k8s_proxy_url")]
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -111,3 +117,31 @@ def unreachable(host: Host, deployment: Deployment) -> Iterator[str]:
     causes = [f"it does not answer ({host.unreachable})"] if host.info is None else host.blocking_errors
     for cause in causes:
         yield f"it is outside of this play and could not be compared with the others: {cause.rstrip('.')}"
+
+
+@warning()
+def misspelt(host: Host, deployment: Deployment) -> Iterator[str]:
+    """The package ignores a key that it does not know, without a word."""
+    kas = host.setting("gitlab_kas")
+    environment = kas.get("env") if isinstance(kas, Mapping) else None
+    places: list[tuple[tuple[str, ...], Any, Collection[str]]] = [
+        (("gitlab_kas",), kas, KEYS),
+        (("gitlab_kas", "env"), environment, [OWN_PREFIX + name for name in OWN_NAMES]),
+        (("gitlab_rails",), host.setting("gitlab_rails"), _OF_RAILS),
+    ]
+    for section, found, known in places:
+        for key in found if isinstance(found, Mapping) and host.in_play else ():
+            near = nearest(key, known)
+            if near:
+                yield (
+                    f"{show((*section, key))} in gitlab.rb{_line(host, section, key)} has no effect, since nothing"
+                    f" reads"
+                    f" it; if you mean {show((*section, near))}, correct it there"
+                )
+
+
+def _line(host: Host, section: tuple[str, ...], key: str) -> str:
+    """Where a setting stands, behind the name of the file."""
+    lines = host.reported.get("lines") or {}
+    found = lines.get(show((*section, key))) or lines.get(show(section))
+    return f" ({found})" if found else ""

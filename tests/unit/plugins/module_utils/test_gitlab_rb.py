@@ -324,6 +324,34 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         ENABLE,
         f"{FILE}, line 1: Ruby knows no null, so gitlab-ctl reconfigure would fail; write nil.",
     ),
+    "a section whose name lacks a letter": (
+        "external_url 'x'\ngitlab_rail['a'] = 1\n\ngitlab_rail['b'] = 2\n",
+        ENABLE,
+        f"{FILE}, line 2: the Linux package knows no gitlab_rail, so gitlab-ctl reconfigure would fail, also in line 4;"
+        " write gitlab_rails.",
+    ),
+    "a section with a dash": (
+        "gitlab-kas['enable'] = true\n",
+        ENABLE,
+        f"{FILE}, line 1: the Linux package knows no gitlab-kas, so gitlab-ctl reconfigure would fail; write"
+        f" gitlab_kas.",
+    ),
+    "a URL whose name has two letters in the wrong order": (
+        "extrenal_url 'x'\n",
+        ENABLE,
+        f"{FILE}, line 1: the Linux package knows no extrenal_url, so gitlab-ctl reconfigure would fail; write"
+        " external_url.",
+    ),
+    "YAML": (
+        "# a comment\nexternal_url: 'x'\n",
+        ENABLE,
+        f"{FILE}, line 2: `external_url:` is YAML, and this file is Ruby; write external_url 'value'.",
+    ),
+    "YAML with a section": (
+        "gitlab_kas:\n  enable: true\n",
+        ENABLE,
+        f"{FILE}, line 1: `gitlab_kas:` is YAML, and this file is Ruby; write gitlab_kas['key'] = value for each key.",
+    ),
     "quotes of the web": (
         "external_url 'x'\ngitlab_kas[\u2018enable\u2019] = true\nnginx[\u2018a\u2018] = 1\n",
         ENABLE,
@@ -499,6 +527,38 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "before it.",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(
+            "external_url 'x'\nnginx['a'] = 'Größe'\n".encode("latin-1"),
+            f"{FILE}, line 2: the byte 0xF6 is no UTF-8; save the file as UTF-8.",
+            id="Latin-1",
+        ),
+        pytest.param(
+            "external_url 'x'\n".encode("utf-16"),
+            f"{FILE}, line 1: this file is in UTF-16; save the file as UTF-8.",
+            id="UTF-16",
+        ),
+    ],
+)
+def test_encodings(ruby: Ruby, text: bytes, message: str) -> None:
+    with pytest.raises(GitlabRbError, match=f"^{re.escape(message)}$"):
+        GitlabRb(text, ruby)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Größe\nexternal_url 'x'\n".encode("latin-1"),
+        "# encoding: iso-8859-1\nnginx['a'] = 'Größe'\n".encode("latin-1"),
+        b"role 'x'\npostgres_role['enable'] = true\ngitlab = 3\nkas = gitlab - 1\n",
+    ],
+)
+def test_what_is_no_mistake(ruby: Ruby, text: bytes) -> None:
+    GitlabRb(text, ruby)
 
 
 @pytest.mark.parametrize(("text", "settings", "message"), REFUSALS.values(), ids=REFUSALS.keys())

@@ -146,6 +146,14 @@ ODD: dict[str, tuple[str, list[str]]] = {
             " remove it, unless it is meant."
         ],
     ),
+    "a URL that is a variable of Ruby": (
+        "external_url = 'x'\nother = 1\n",
+        [
+            "/etc/gitlab/gitlab.rb, line 1: `external_url = …` makes external_url a Ruby variable, so GitLab ignores"
+            " it;"
+            " write external_url 'value' without the equals sign."
+        ],
+    ),
     "a file that is as it should be": ("external_url 'x'\ngitlab_kas['enable'] = true\n", []),
 }
 

@@ -183,6 +183,12 @@ def test_a_healthy_node(node: Node) -> None:
             "git_data_dirs": {"default": {"path": "/mnt/nas"}},
             "gitlab_rails": {"redis_username": "rails"},
         },
+        "lines": {
+            "gitlab_kas['enable']": "line 3",
+            "gitlab_kas['api_secret_key']": "line 4",
+            "gitlab_kas['private_api_secret_key']": "line 5",
+            "gitlab_kas['env']": "line 6",
+        },
         "unreadable": {},
         "addresses": ["10.0.0.1", "fd00::1"],
         "listen_hosts": {},

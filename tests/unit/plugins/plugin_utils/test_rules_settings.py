@@ -77,6 +77,48 @@ TABLES = {
         runs_as({}, {"user['username']": "line 3"}, {}),
         runs_as({}, {"*": "line 3"}, FILES),
     ],
+    settings.misspelt: [
+        *(
+            alone(
+                {},
+                *(
+                    f"{name} in gitlab.rb{where} has no effect, since nothing reads it; if you mean {near}, correct it"
+                    " there"
+                    for name, where, near in said
+                ),
+                settings={"external_url": URL, **found},
+                lines={"gitlab_kas['enabled']": "line 2", "gitlab_kas['env']": "line 4 of /etc/gitlab/kas.rb"},
+            )
+            for found, said in (
+                (
+                    {"gitlab_kas": {"enabled": True, "private_api_listen_adress": ":8155", "log_level": "info"}},
+                    [
+                        ("gitlab_kas['enabled']", " (line 2)", "gitlab_kas['enable']"),
+                        (
+                            "gitlab_kas['private_api_listen_adress']",
+                            "",
+                            "gitlab_kas['private_api_listen_address']",
+                        ),
+                    ],
+                ),
+                (
+                    {"gitlab_kas": {"env": {"OWN_PRIVATE_API_ULR": "grpc://kas1:8155", "OWN_PRIVATE_API_HOST": "kas"}}},
+                    [
+                        (
+                            "gitlab_kas['env']['OWN_PRIVATE_API_ULR']",
+                            " (line 4 of /etc/gitlab/kas.rb)",
+                            "gitlab_kas['env']['OWN_PRIVATE_API_URL']",
+                        )
+                    ],
+                ),
+                (
+                    {"gitlab_rails": {"gitlab_kas_enable": True, "gitlab_kas_internal_url": "grpc://localhost:8153"}},
+                    [("gitlab_rails['gitlab_kas_enable']", "", "gitlab_rails['gitlab_kas_enabled']")],
+                ),
+                ({"gitlab_kas": {"of_my_own": 1, "env": {"HTTPS_PROXY": "http://proxy"}}}, []),
+            )
+        ),
+    ],
     settings.allowed_headers: [
         alone(
             {"kas_extra_allowed_response_headers": "X-One,X Two", "kas_extra_config_command": "/bin/true"},
