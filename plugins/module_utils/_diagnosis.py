@@ -81,6 +81,7 @@ class Finding:
         return {
             "name": self.problem.name,
             "severity": self.problem.severity,
+            "log": self.problem.log,
             "what": self.problem.what,
             "cause": self.problem.cause,
             "remedy": self.problem.remedy,

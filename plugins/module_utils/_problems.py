@@ -298,7 +298,7 @@ PROBLEMS = (
         (("must be either specified or not",), ("both certificate (", "files must be specified")),
         "KAS does not start: a certificate without its key, or a key without its certificate",
         "only one of the two files is set for a listener or for Redis",
-        "set both or none, such as `kas_private_api_certificate_file` and `kas_private_api_key_file`",
+        "set both or none, such as `kas_private_api_certificate` and `kas_private_api_key`",
     ),
     Problem(
         "certificate-key-differs",

@@ -10,13 +10,8 @@ from typing import Any
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _private_api
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._query import QueryError, search
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
-
-jmespath: Any
-try:
-    import jmespath
-except ImportError:
-    jmespath = None
 
 
 def private_api_addresses(facts: object, query: object = None) -> list[str]:
@@ -52,22 +47,10 @@ def select(facts: dict[str, Any] | list[Any], query: object) -> list[str]:
     """What the JMESPath expression query yields of the facts, by their names without ansible_."""
     if not isinstance(query, str):
         raise PrivateApiError("query must be text; give a JMESPath expression that yields a list of addresses.")
-    if jmespath is None:
-        raise PrivateApiError(
-            f"query is {shown(query)}, but the controller's Python has no jmespath; install it there (pip install"
-            " jmespath), or leave the query out."
-        )
-    if isinstance(facts, dict):
-        facts = _named(facts)
     try:
-        expression = jmespath.compile(query)
-    except ValueError as error:  # every error of jmespath is one
-        cause = str(error).splitlines()[0].rstrip(":")
-        raise PrivateApiError(f"query {shown(query)} is not a JMESPath expression ({cause}); correct it.") from error
-    try:
-        found = expression.search(facts)
-    except ValueError:  # its text may hold all the facts
-        found = None
+        found = search("query", query, _named(facts) if isinstance(facts, dict) else facts)
+    except QueryError as error:
+        raise PrivateApiError(str(error)) from error
     if not isinstance(found, list) or not all(isinstance(address, str) for address in found):
         raise PrivateApiError(
             f"query {shown(query)} does not yield a list of texts; give a JMESPath expression that yields the host's"

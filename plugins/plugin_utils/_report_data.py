@@ -47,8 +47,9 @@ def report(
     is_check: bool,
     started: float,
     now: float,
+    findings: Sequence[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """The whole. started and now are seconds since 1970."""
+    """The whole. started and now are seconds since 1970; findings are those of logs, if any were read."""
     rows = [_row(node, nodes, result) for node in nodes]
     problems = [line for each in sentences for line in str(each).splitlines()]
     failed = dict.fromkeys(host for each in sentences for host in each.fails)
@@ -64,6 +65,11 @@ def report(
         "deployments": _deployments(rows),
         "nodes": rows,
     }
+    if findings is not None:
+        whole["findings"] = [
+            {name: _cut(value) if isinstance(value, str) else value for name, value in finding.items()}
+            for finding in findings[:_MOST_PROBLEMS]
+        ]
     return {name: _inert(value) for name, value in whole.items()}
 
 

@@ -83,6 +83,7 @@ def expected_nodes(value: Any) -> list[str]:
 
 PORT = Whole(range(1, 65536), "set a port from 1 to 65535")
 SECONDS = Whole(range(1, 86401), "set whole seconds from 1 to 86400")
+HOURS = Whole(range(87661), "set whole hours, 0 for all")
 DAYS = Whole(range(36501), "set whole days from 0 to 36500")
 
 
@@ -182,6 +183,7 @@ SYNTAXES: dict[str, Syntax] = {
     "kas_reconfigure_timeout_s": SECONDS,
     "kas_ready_timeout_s": SECONDS,
     "kas_probe_timeout_s": SECONDS,
+    "kas_diagnose_hours": HOURS,
     "kas_chart_api_port": PORT,
 }
 

@@ -51,6 +51,7 @@ _ALIKE = {
     "gitlab_rb": {"changed": False, "settings_changed": [], "settings_left": []},
     "gitlab_reconfigure": {"changed": True, "reason": "gitlab.rb has changed.", "duration_s": 3.0},
     "kas_socket_directory": {"changed": False},
+    "kas_log_info": {"changed": False, "findings": [], "unread": [], "files": 2, "bytes": 1_500_000},
 }
 
 

@@ -16,7 +16,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.filter.own_private_api_url im
     FilterModule,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import PrivateApiError
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _facts
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _query
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._facts import select
 from jinja2 import StrictUndefined, UndefinedError
 
@@ -221,7 +221,7 @@ def test_undefined(arguments: list[Any], options: dict[str, Any]) -> None:
 
 def test_without_jmespath(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a query needs it."""
-    monkeypatch.setattr(_facts, "jmespath", None)
+    monkeypatch.setattr(_query, "jmespath", None)
     assert FILTERS["private_api_addresses"](FACTS) == ADDRESSES
     with pytest.raises(PrivateApiError) as refused:
         select(FACTS, "[default_ipv4.address]")

@@ -354,6 +354,7 @@ def test_finding_as_data(tmp_path: Path) -> None:
     assert finding.as_dict() == {
         "name": "redis-password-missing",
         "severity": "error",
+        "log": "KAS",
         "what": problem.what,
         "cause": problem.cause,
         "remedy": problem.remedy,
