@@ -19,6 +19,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._query import QueryError
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, failure
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES, normalise
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import did_not_run
 
 # What the role keeps.
 NODE = "__kas_node_logs"
@@ -67,13 +68,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
 
     def _read(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        return answer(
+        found, cut_off = answer(
             lambda: self._execute_module(
                 module_name="kasops.gitlab_kas.kas_log_info",
                 module_args={**arguments, "hours": self._values["kas_diagnose_hours"]},
                 task_vars=self._task_vars,
             )
         )
+        if cut_off:
+            found["msg"] = f"{self._name}: {did_not_run('kas_log_info', cut_off)}"
+        return found
 
     def _report(self) -> dict[str, Any]:
         now, hosts = time.time(), [str(name) for name in self._task_vars["ansible_play_hosts"]]

@@ -182,7 +182,7 @@ class Diagnosis:
 
     def _order(self, line: bytes) -> int | None:
         """Which problem of the table a line is about."""
-        shape = _shape(line)
+        shape = line.translate(None, _VARIABLE)
         signs = self._shapes.get(shape)
         if signs is None:
             signs = self._possible(shape)
@@ -190,9 +190,13 @@ class Diagnosis:
                 self._shapes.clear()
             if len(shape) <= _LINE:
                 self._shapes[shape] = signs
-        for sign in signs:
-            if _has(line, sign.parts) and not any(part in line for part in sign.unless):
-                return sign.order
+        for order, parts, unless, _shapes in signs:
+            for part in parts:  # in half the time of all()
+                if part not in line:
+                    break
+            else:
+                if not unless or not any(part in line for part in unless):
+                    return order
         return None
 
     def _possible(self, shape: bytes) -> list[_Sign]:
@@ -203,7 +207,7 @@ class Diagnosis:
             signs = sorted(sign for word in words for sign in self._signs[word])
             if len(self._words) < _SHAPES:
                 self._words[words] = signs
-        return [sign for sign in signs if _has(shape, sign.shapes)]
+        return [sign for sign in signs if all(part in shape for part in sign.shapes)]
 
 
 def problem_of(line: str) -> Problem | None:
@@ -312,16 +316,25 @@ def _blocks(path: Path, file: IO[bytes]) -> Iterator[bytes]:
         import lzma
 
         reader = lzma.LZMAFile(file)  # noqa: SIM115 - closed with the file in it
+    pieces: list[bytes] = []
+    size = 0
+    error = None
     while True:
         try:
-            block = reader.read1(_BLOCK)  # not read(), which keeps what stands before the damage
-        except Exception as error:  # EOFError, zlib.error, lzma.LZMAError, an OSError or ValueError of each package
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            raise LogError(f"{path} is damaged, so only its beginning was read ({error}).") from error
-        if not block:
-            return
-        yield block
+            piece = reader.read1(_BLOCK)  # not read(), which keeps what stands before the damage to itself
+        except Exception as caught:  # EOFError, zlib.error, lzma.LZMAError, an OSError or ValueError of each package
+            piece, error = b"", caught
+        pieces.append(piece)
+        size += len(piece)
+        if size >= _BLOCK or not piece:
+            yield b"".join(pieces)
+            pieces, size = [], 0
+        if not piece:
+            break
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
+    if error is not None:
+        raise LogError(f"{path} is damaged, so only its beginning was read ({error}).") from error
 
 
 def _text(path: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -383,13 +396,6 @@ def _times_around(block: bytes) -> tuple[str, str]:
     """The times of the first and the last line, '' where they have none."""
     last = block.rstrip(b"\n")
     return time_of(_line_at(block, 0)[:_LINE]), time_of(last[last.rfind(b"\n") + 1 :][:_LINE])
-
-
-def _has(text: bytes, parts: Iterable[bytes]) -> bool:
-    for part in parts:  # noqa: SIM110 - in half the time of all()
-        if part not in text:
-            return False
-    return True
 
 
 def _longest_word(parts: Iterable[bytes]) -> bytes:

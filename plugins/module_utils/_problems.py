@@ -484,8 +484,7 @@ PROBLEMS = (
             ("redis: dial", "connect: connection refused"),
             ("redis", "dial tcp", "connect: connection refused"),
             ("Redis", "dial tcp", "connect: connection refused"),
-            (":6379: connect: connection refused",),
-            (":26379: connect: connection refused",),
+            ("6379: connect: connection refused",),  # of Sentinels, too
             ("dial unix", "redis", "connect: "),
         ),
         "Redis is not there",

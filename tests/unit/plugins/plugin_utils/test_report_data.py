@@ -11,7 +11,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._diagnosis import Finding
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._problems import PROBLEMS
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._findings import merged
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report import Results, checked
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report_data import report, report_path, save
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
@@ -90,8 +93,17 @@ def test_the_whole():
         ],
     }
     described = re.findall(r"^\| `(\w+)` \| (?:boolean|list|number|text)\b", DOCUMENT.read_text(), re.MULTILINE)
-    fields = [*found, *found["deployments"][0], *found["nodes"][0]]
+    (finding,) = merged({"kas1": {"findings": [Finding(PROBLEMS[0]).as_dict()]}})
+    fields = [*found, "findings", *found["deployments"][0], *found["nodes"][0], *finding]
     assert described == fields, "docs/report.md describes each field, in this order"
+
+
+def test_findings():
+    """Of logs; with no more of them and no longer texts than fit."""
+    found = [{"example": "x" * 600, "count": 3}] * 30
+    told = report("ok", [], [], is_check=False, started=0, now=0, findings=found)
+    assert told["findings"] == [{"example": "x" * 499 + "…", "count": 3}] * 20
+    assert "findings" not in report("ok", [], [], is_check=False, started=0, now=0)
 
 
 @pytest.mark.parametrize(
