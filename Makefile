@@ -65,6 +65,7 @@ fuzz: setup ## Run the property tests for long: 50,000 files, 20,000 inventories
 bench: setup ## Measure whole runs and gitlab_rb; writes docs/performance.md (KAS_BENCH_RUNS=2 for a quick one)
 	$(ENV) python tests/bench/bench.py
 	$(ENV) python tests/bench/runs.py
+	$(ENV) python tests/bench/logs.py
 
 build: setup ## Build the collection's tarball
 	$(ENV) ansible-galaxy collection build --force
