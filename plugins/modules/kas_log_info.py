@@ -194,14 +194,14 @@ def run(params: Mapping[str, Any], root: Path, now: float) -> dict[str, Any]:
 
 def _logs(params: Mapping[str, Any], root: Path, now: float, unread: list[str]) -> Iterator[Opener]:
     oldest = now - params["hours"] * 3600 if params["hours"] else 0.0
-    kas = log_directory(root)
-    for path in [*([kas] if params["kas"] else []), *map(Path, params["paths"])]:
+    directory = log_directory(root)
+    for path in [*([directory] if params["kas"] else []), *map(Path, params["paths"])]:
         try:
             for file in logs(path, oldest):
                 yield partial(opened, file)
         except LogError as error:
-            never = f"There is no log of KAS in {kas}; KAS has never run there."
-            unread.append(never if path == kas and not path.exists() else str(error))
+            never = f"There is no log of KAS in {directory}; KAS has never run there."
+            unread.append(never if path == directory and not path.exists() else str(error))
     if params["namespace"]:
         for previous in (True, False):
             yield partial(_kubectl, params, previous)
@@ -216,7 +216,7 @@ def _kubectl(params: Mapping[str, Any], previous: bool) -> Iterator[Log]:
         *([f"--since={params['hours']}h"] if params["hours"] else []),
         *(["--previous", "--ignore-errors"] if previous else []),
     ]
-    shown = f"kubectl logs --namespace={params['namespace']}"
+    kubectl = f"kubectl logs --namespace={params['namespace']}"
     with tempfile.TemporaryFile() as said:
         try:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said)
@@ -228,7 +228,7 @@ def _kubectl(params: Mapping[str, Any], previous: bool) -> Iterator[Log]:
         with process:
             pipe: Any = process.stdout
             first = pipe.read1(_BLOCK)
-            yield Log(shown, _blocks(first, pipe))
+            yield Log(kubectl, _blocks(first, pipe))
             pipe.close()  # it may not have been read to its end
             status = process.wait()
         said.seek(0)
@@ -237,11 +237,11 @@ def _kubectl(params: Mapping[str, Any], previous: bool) -> Iterator[Log]:
         return  # most containers have never ended, which kubectl counts as an error
     if status:
         raise LogError(
-            f"{shown} fails ({words or f'exit code {status}'}); check the namespace, and how kubectl connects."
+            f"{kubectl} fails ({words or f'exit code {status}'}); check the namespace, and how kubectl connects."
         )
     if not first:
         raise LogError(
-            f"{shown} shows nothing of pods with {params['selector']} ({words or 'no line'}); check the namespace."
+            f"{kubectl} shows nothing of pods with {params['selector']} ({words or 'no line'}); check the namespace."
         )
 
 

@@ -64,12 +64,14 @@ def lines(findings: Sequence[Finding], results: Mapping[str, Mapping[str, Any]],
     if files and not findings:
         yield "No known problem was found."
     for finding in findings:
-        yield ""
-        yield f"{finding['severity']}: {finding['what']}"
-        yield f"    found:  {_often(finding)}, on {_names(finding['nodes'])}"
-        yield f"    log:    {finding['example']}"
-        yield f"    cause:  {_plain(finding['cause'])}"
-        yield f"    remedy: {_plain(finding['remedy'])}"
+        yield from (
+            "",
+            f"{finding['severity']}: {finding['what']}",
+            f"    found:  {_often(finding)}, on {_names(finding['nodes'])}",
+            f"    log:    {finding['example']}",
+            f"    cause:  {_plain(finding['cause'])}",
+            f"    remedy: {_plain(finding['remedy'])}",
+        )
 
 
 def sentences(findings: Iterable[Finding], hosts: Sequence[str]) -> list[Sentence]:
