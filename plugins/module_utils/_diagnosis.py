@@ -38,7 +38,9 @@ _STATUSES = tuple(b'" %d ' % status for status in (301, 413, 426, 502, 504))
 _BLOCK = 1 << 20  # bytes read at once, and the longest line that is looked at as one
 _LINE = 8192  # bytes of a line that are kept
 _DENSE = 1024  # bytes: with more than one marked line in so many, all lines are looked at
-_SHAPES = 20_000  # different lines that are remembered
+_SHAPE_BYTES = 8 << 20  # of different lines, that are remembered
+_ENTRY = 200  # bytes that each takes besides
+_WORD_SETS = 2000  # that are remembered
 _EXAMPLE = 400  # characters
 _FILES = 5  # named with a finding
 _VARIABLE = b"0123456789abcdefABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -136,6 +138,7 @@ class Diagnosis:
                     _Sign(order, parts, unless, tuple(map(_shape, parts)))
                 )
         self._shapes: dict[bytes, list[_Sign]] = {}
+        self._shape_bytes = 0
         self._words: dict[frozenset[bytes], list[_Sign]] = {}
         self._found: dict[int, Finding] = {}
         self.bytes = 0
@@ -186,10 +189,11 @@ class Diagnosis:
         signs = self._shapes.get(shape)
         if signs is None:
             signs = self._possible(shape)
-            if len(self._shapes) >= _SHAPES:
+            self._shape_bytes += len(shape) + _ENTRY
+            if self._shape_bytes > _SHAPE_BYTES:
                 self._shapes.clear()
-            if len(shape) <= _LINE:
-                self._shapes[shape] = signs
+                self._shape_bytes = len(shape) + _ENTRY
+            self._shapes[shape] = signs
         for order, parts, unless, _shapes in signs:
             for part in parts:  # in half the time of all()
                 if part not in line:
@@ -205,15 +209,9 @@ class Diagnosis:
         signs = self._words.get(words)
         if signs is None:
             signs = sorted(sign for word in words for sign in self._signs[word])
-            if len(self._words) < _SHAPES:
+            if len(self._words) < _WORD_SETS:
                 self._words[words] = signs
         return [sign for sign in signs if all(part in shape for part in sign.shapes)]
-
-
-def problem_of(line: str) -> Problem | None:
-    """The known problem that a single line is about, None if there is none."""
-    order = Diagnosis()._order(line.encode())
-    return None if order is None else PROBLEMS[order]
 
 
 def example(line: bytes) -> str:

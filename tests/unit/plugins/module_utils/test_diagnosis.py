@@ -22,7 +22,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._diagnosis impor
     hours_ago,
     logs,
     opened,
-    problem_of,
     time_of,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._problems import (
@@ -116,9 +115,10 @@ def test_the_table() -> None:
         ("\0\ufffd", None),
     ],
 )
-def test_problem_of(line: str, expected: str | None) -> None:
-    problem = problem_of(line)
-    assert (problem.name if problem else None) == expected
+def test_what_a_line_is_about(line: str, expected: str | None) -> None:
+    diagnosis = Diagnosis()
+    diagnosis.read(Log("x", [line.encode()]))
+    assert [finding.problem.name for finding in diagnosis.findings] == [expected][: expected is not None]
 
 
 REFUSED = b'{"level":"error","error":"Get /api/v4/internal/kubernetes/agent_info: connect: connection refused"}'
@@ -138,7 +138,8 @@ def test_lines_are_counted_wherever_blocks_end(block: bytes, size: int) -> None:
 
 def test_every_line_of_an_outage_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also with more kinds of lines than are remembered."""
-    monkeypatch.setattr(_diagnosis, "_SHAPES", 10)
+    monkeypatch.setattr(_diagnosis, "_SHAPE_BYTES", 3000)
+    monkeypatch.setattr(_diagnosis, "_WORD_SETS", 3)
     words = [f"{first}{second}{third}" for first in "ghijk" for second in "lmnop" for third in "qrstu"]
     text = b"\n".join(b'{"agent":"%s",' % word.encode() + REFUSED[1:] for word in words * 3)
     diagnosis = Diagnosis()
