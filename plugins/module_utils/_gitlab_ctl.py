@@ -33,6 +33,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import 
     without,
 )
 
+SERVICE = "gitlab-kas"
 MANIFEST = "opt/gitlab/version-manifest.json"
 ATTRIBUTES = "var/opt/gitlab/public_attributes.json"  # written by every successful reconfigure (handlers/gitlab.rb)
 RECONFIGURE_LOGS = "var/log/gitlab/reconfigure"  # one for each run, named by the second of its begin (solo.rb)
@@ -314,10 +315,10 @@ class AppliedState:
     def pending(self, now: Snapshot, inputs: Iterable[str]) -> str | None:
         """Say in one sentence why a reconfigure is pending, or None."""
         noted, inputs = self._read(), list(inputs)
+        if self._is_applied_by_hand(noted or _NOTHING, now, inputs):
+            return None
         if noted is None:
             return "No successful reconfigure is on record."
-        if self._is_applied_by_hand(noted, now, inputs):
-            return None
         ran_since = noted.last_run != now.last_run
         on_record = " on record" if ran_since else ""
         if not noted.version:
@@ -337,8 +338,15 @@ class AppliedState:
         return None
 
     def restart_pending(self, now: Snapshot, inputs: Iterable[str]) -> str | None:
-        """Say in one sentence why KAS must start anew to read one of its files, or None."""
-        difference = _difference(self._read() or _NOTHING, now, inputs)
+        """Say in one sentence why KAS must start anew to read one of its files, or None.
+
+        With nothing on record, a KAS that was started after their last change has read them.
+        """
+        noted = self._read()
+        found = _asked(now, inputs)
+        if noted is None and found and max(now.touched[path] for path in found) < self._last_start():
+            return None
+        difference = _difference(noted or _NOTHING, now, inputs)
         return f"{difference} since the last start of KAS on record." if difference else None
 
     def begin(self, inputs: Iterable[str]) -> None:
@@ -373,10 +381,11 @@ class AppliedState:
     def _is_applied_by_hand(self, noted: Snapshot, now: Snapshot, inputs: Iterable[str]) -> bool:
         """Whether somebody else's run has succeeded since and found everything as it is now.
 
-        That is known only of a run that began after the record was written and after every last change.
+        That is known only of a run that began after the record was written, if there is one, and after every last
+        change.
         """
         began = self._last_run_began()
-        if began is None or not self.path.stat().st_mtime_ns < began:
+        if began is None or (self.path.exists() and not self.path.stat().st_mtime_ns < began):
             return False
         found = _asked(now, inputs)
         last_changes = [(self._package.root / MANIFEST).stat().st_ctime_ns, *(now.touched[path] for path in found)]
@@ -399,6 +408,11 @@ class AppliedState:
         except OSError:
             return None
         return min(began, default=None)
+
+    def _last_start(self) -> int:
+        """When KAS was started, at the earliest, in ns since 1970; 0 if it does not run."""
+        seconds = self._package.service(SERVICE).seconds
+        return time.time_ns() - (seconds + 1) * 10**9 if seconds else 0
 
     def _last_run(self) -> int | None:
         """Tell one successful run from the next, also one by hand."""

@@ -158,13 +158,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import remedy
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
+    SERVICE,
     AppliedState,
     GitlabCtlError,
     Package,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import configuration, listeners, stale_sockets
-
-SERVICE = "gitlab-kas"
 
 
 def run(

@@ -293,6 +293,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import (
     remedy,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import (
+    SERVICE,
     SERVICE_ROLES,
     AppliedState,
     GitlabCtlError,
@@ -331,7 +332,6 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import 
     problem,
 )
 
-SERVICE = "gitlab-kas"
 _SURELY_UP_S = 60  # a KAS that cannot start has ended by then
 
 # Those of the package's nginx that decide whether it runs, and what it does not start with or without.

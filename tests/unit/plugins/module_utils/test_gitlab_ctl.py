@@ -523,7 +523,9 @@ def reconfigure_with_a_log(root: Path, *, begins_s: int = 1) -> None:
     reconfigure_by_hand(root)
     os.utime(root / "var/opt/gitlab/public_attributes.json", (began + 1, began + 1))
     write_log(root, began)
-    os.utime(root / "var/lib/kasops.gitlab_kas/reconfigured.json", (began - 1, began - 1))
+    record = root / "var/lib/kasops.gitlab_kas/reconfigured.json"
+    if record.exists():
+        os.utime(record, (began - 1, began - 1))
 
 
 def write_log(root: Path, began: int) -> None:
@@ -671,6 +673,9 @@ UNFINISHED = "The last reconfigure failed, was interrupted or still runs."
             "The last reconfigure on record failed or was interrupted.",
             id="a failure set right by hand, nobody knows when",
         ),
+        pytest.param([reconfigure_by_hand], NO_RECORD, id="by hand alone, nobody knows when"),
+        pytest.param([reconfigure_with_a_log], None, id="by hand alone"),
+        pytest.param([before_an_edit, edit], NO_RECORD, id="by hand alone, and edited meanwhile"),
         ([reconfigure, damage_record], NO_RECORD),
         ([reconfigure, damage_digests], NO_RECORD),
         ([reconfigure, damage_times], NO_RECORD),
@@ -695,6 +700,30 @@ def test_a_run_by_hand_where_nothing_is_asked_for(root: Path) -> None:
     reconfigure_with_a_log(root)
     applied = AppliedState(Package(root=root))
     assert applied.pending(applied.snapshot([]), []) is None
+
+
+@pytest.mark.parametrize(
+    ("age_s", "status", "is_read"),
+    [
+        (7200, "run: gitlab-kas: (pid 812) 3600s; run: log: (pid 790) 81s", True),
+        (3600, "run: gitlab-kas: (pid 812) 3600s; run: log: (pid 790) 81s", False),
+        (7200, "down: gitlab-kas: 3600s, normally up; run: log: (pid 790) 81s", False),
+        (7200, "run: gitlab-kas: (pid 812) 0s; run: log: (pid 790) 81s", False),
+    ],
+)
+def test_what_a_kas_has_read_that_nobody_here_has_started(root: Path, age_s: int, status: str, is_read: bool) -> None:
+    enable(root)
+    add_certificate(root)
+    inputs = [str(root / "etc/gitlab/certs/ca.crt")]
+    applied = AppliedState(Package(FakeRunner(Finished(0, status, "")), root=root))
+    now = applied.snapshot(inputs)
+    now = now._replace(touched=dict.fromkeys(now.touched, time.time_ns() - age_s * 10**9))
+    pending = None if is_read else f"{inputs[0]} has appeared since the last start of KAS on record."
+    assert applied.restart_pending(now, inputs) == pending
+    reconfigure(root)
+    edit(root)
+    changed = now._replace(digests=dict.fromkeys(now.digests, "another"))
+    assert applied.restart_pending(changed, inputs) == f"{inputs[0]} has changed since the last start of KAS on record."
 
 
 def test_other_inputs_stay_on_record(root: Path) -> None:
