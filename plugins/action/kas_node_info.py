@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._adopt import SECTIONS
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables, answer
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     GROUPS,
@@ -35,6 +36,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "host": {"type": "str"},
             "secret_values": {"type": "bool", "default": False, "no_log": False},
             "wait_until_ready": {"type": "bool", "default": False},
+            "gitlab_rb": {"type": "bool", "default": False},
         }
         _validation, args = self.validate_argument_spec(spec)
         here = str(task_vars["inventory_hostname"])
@@ -80,6 +82,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             )
             info["network_facts"] = facts.get("ansible_facts", {})
             info["network_facts_error"] = cut_off or facts.get("msg", "")
+        if args["gitlab_rb"] and "kas" in info and not info["kas"]["blocking_errors"]:
+            read_all, cut_off = answer(
+                lambda: self._execute_module(
+                    module_name="kasops.gitlab_kas.gitlab_rb_info",
+                    module_args={"path": arguments["path"], "sections": list(SECTIONS)},
+                    task_vars=task_vars,
+                )
+            )
+            info["gitlab_rb"] = read_all.get("gitlab_rb")
+            info["gitlab_rb_error"] = cut_off or read_all.get("msg", "")
         if waits and "kas" in info and not info["kas"]["ready"]:
             info["failed"] = True
             info["msg"] = (

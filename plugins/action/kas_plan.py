@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,18 +14,12 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _report, _report_data
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables, plain, waits_for_all
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS, KAS_GROUP, RAILS_GROUP
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import everybody, plain, waits_for_all
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployments import misnamed_groups
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, Plan, plan
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._tags import tag_problem
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES
-
-# What the role keeps of kas_node_info: a host's own result, and those of the hosts outside of the play that it asked.
-INFO = "__kas_info"
-OUTSIDE = "__kas_outside_info"
 
 NO_WAITING = (
     "In this play no host waits for the others (strategy free or host_pinned), but the plan needs all of them;"
@@ -58,7 +52,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _validation, args = self.validate_argument_spec(spec)
         if not waits_for_all(self._task):
             return {**result, "failed": True, "msg": NO_WAITING, "refusals": [], "upgrade": []}
-        gathered = list(self._gathered(task_vars or {}))
+        gathered = list(everybody(self._task, self._loader, task_vars or {}))
         made = plan(gathered, args["roles"], slice_of=slice_of(task_vars or {}))
         if args["stages"]:
             asked, skipped = (plain((task_vars or {})[f"ansible_{kind}_tags"]) for kind in ("run", "skip"))
@@ -113,25 +107,3 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         ]
         result = _report_data.REFUSED if made.refusals else _report_data.PLANNED
         return _report_data.report(result, made.refusals, nodes, is_check=is_check, started=now, now=now)
-
-    def _gathered(self, task_vars: Mapping[str, Any]) -> Iterator[Gathered]:
-        """Every host that counts: of both groups, KAS first, and of the play."""
-        members = {group: list(map(str, task_vars["groups"].get(group, ()))) for group in GROUPS}
-        batch = list(map(str, task_vars["ansible_play_batch"]))
-        names = dict.fromkeys([*members[KAS_GROUP], *members[RAILS_GROUP], *batch])
-        variables = {name: HostVariables.of(name, self._task, self._loader) for name in names}
-        results = {name: variables[name].get(INFO) for name in batch}
-        for name in batch:
-            for answer in variables[name].results(OUTSIDE):
-                results[answer["item"]] = answer
-        for name in names:
-            values, errors = variables[name].evaluate(VARIABLES)
-            yield Gathered(
-                name=name,
-                groups=frozenset(group for group in GROUPS if name in members[group]),
-                in_play=name in batch,
-                variables=values,
-                errors=errors,
-                misspelt=variables[name].misspelt(),
-                result=results.get(name),
-            )

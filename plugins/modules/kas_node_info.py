@@ -33,6 +33,11 @@ options:
       - Whether to wait for C(kas_ready_timeout_s) seconds until KAS is ready, and to fail if it is not by then.
     type: bool
     default: false
+  gitlab_rb:
+    description:
+      - Whether to run M(kasops.gitlab_kas.gitlab_rb_info), too, for all that the collection sets.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -50,6 +55,14 @@ kas:
     - C(ahead_s) says by how many seconds the node's clock is ahead of the controller's, at least and at most.
   returned: success
   type: dict
+gitlab_rb:
+  description: What M(kasops.gitlab_kas.gitlab_rb_info) returns; null if it could not read the file.
+  returned: when O(gitlab_rb=true)
+  type: dict
+gitlab_rb_error:
+  description: Why it could not.
+  returned: when O(gitlab_rb=true)
+  type: str
 network_facts:
   description: The facts of the node's network, where C(kas_own_private_api_query) is set.
   returned: success

@@ -21,10 +21,15 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.task import Task
 from ansible.template import Templar
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import mask_line
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import misspelt
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import DEFAULTS
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS, KAS_GROUP, RAILS_GROUP
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, misspelt
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import DEFAULTS, VARIABLES
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import cause
 from jinja2 import Undefined, UndefinedError
+
+# What the role keeps of kas_node_info: a host's own result, and those of the hosts outside of the play that it asked.
+INFO = "__kas_info"
+OUTSIDE = "__kas_outside_info"
 
 # What the playbook disable sets: not kas_enabled, which an extra variable, such as the answer of a survey, would beat.
 _DISABLE = "__kas_disable"
@@ -137,6 +142,29 @@ def _told(error: Exception) -> str:
     return (
         mask_line(" ".join(told[0].split())).rstrip(".") if told else f"its template fails with {type(error).__name__}"
     )
+
+
+def everybody(task: Task, loader: DataLoader, task_vars: Mapping[str, Any]) -> Iterator[Gathered]:
+    """What Ansible knows of every host that counts: of both groups, KAS first, and of the play."""
+    members = {group: list(map(str, task_vars["groups"].get(group, ()))) for group in GROUPS}
+    batch = list(map(str, task_vars["ansible_play_batch"]))
+    names = dict.fromkeys([*members[KAS_GROUP], *members[RAILS_GROUP], *batch])
+    variables = {name: HostVariables.of(name, task, loader) for name in names}
+    results = {name: variables[name].get(INFO) for name in batch}
+    for name in batch:
+        for told in variables[name].results(OUTSIDE):
+            results[told["item"]] = told
+    for name in names:
+        values, errors = variables[name].evaluate(VARIABLES)
+        yield Gathered(
+            name=name,
+            groups=frozenset(group for group in GROUPS if name in members[group]),
+            in_play=name in batch,
+            variables=values,
+            errors=errors,
+            misspelt=variables[name].misspelt(),
+            result=results.get(name),
+        )
 
 
 def waits_for_all(task: Task) -> bool:

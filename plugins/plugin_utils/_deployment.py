@@ -28,6 +28,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api imp
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
     SECRETS,
+    SECRETS_JSON,
     Choice,
     Found,
     Node,
@@ -114,20 +115,23 @@ _KEYS = {
     "sentry_environment": "kas_sentry_environment",
     "extra_config_command": "kas_extra_config_command",
 }
-# The variable that decides a key of gitlab_kas.
-VARIABLE_OF_KEY = {
+# The variable that says a key of gitlab_kas as it stands.
+KEYS_OF_VARIABLES = {
     **_KEYS,
-    **{f"redis_{option}": f"kas_redis.{option}" for option in REDIS},
-    **{secret: f"kas_secrets_values.{secret}" for secret in SECRETS},
-    "enable": "kas_enabled",
-    "env": "kas_env",
     "gitlab_address": "kas_gitlab_address",
     "internal_api_listen_address": "kas_internal_api_listen_address",
-    "internal_api_listen_network": "kas_internal_api_listen_network",
     "private_api_listen_address": "kas_private_api_listen_address",
     "private_api_listen_network": "kas_private_api_listen_network",
     "private_api_certificate_file": "kas_private_api_certificate",
     "private_api_key_file": "kas_private_api_key",
+}
+# The variable that decides a key of gitlab_kas.
+VARIABLE_OF_KEY = {
+    **KEYS_OF_VARIABLES,
+    **{f"redis_{option}": f"kas_redis.{option}" for option in REDIS},
+    **{secret: f"kas_secrets_values.{secret}" for secret in SECRETS},
+    "enable": "kas_enabled",
+    "env": "kas_env",
 }
 
 Tree = dict[str, Any]
@@ -490,7 +494,7 @@ def kas_part(host: Host, deployment: Deployment) -> Part:
     values = host.values
     if KAS_GROUP not in host.groups:
         return part
-    part.set(host.runs_kas, "gitlab_kas", "enable")
+    _switch(part, host)
     if not host.runs_kas:
         part.is_complete = False  # the rest stays, for the day it is turned on again
         return part
@@ -525,9 +529,10 @@ def rails_part(host: Host, deployment: Deployment) -> Part:
     values = host.values
     if not host.in_rails:
         return part
-    part.set(bool(deployment.kas), "gitlab_rails", "gitlab_kas_enabled")
+    if not (host.runs_kas and _goes_without(host, "gitlab_rails", "gitlab_kas_enabled")):
+        part.set(bool(deployment.kas), "gitlab_rails", "gitlab_kas_enabled")
     if not host.runs_kas:
-        part.set(False, "gitlab_kas", "enable")
+        _switch(part, host)
     if not deployment.kas:
         part.is_complete = False
         return part
@@ -553,8 +558,25 @@ def secrets_part(host: Host, deployment: Deployment) -> Part:
     is_off = KAS_GROUP in host.groups and not host.runs_kas
     part = Part(is_complete=bool(deployment.kas) and not is_off)
     for name in secret_names(host, deployment):
-        part.set(deployment.choice.secrets[name], "gitlab_kas", name)
+        secret, found = deployment.choice.secrets[name], (host.reported.get("secrets") or {}).get(name) or {}
+        is_stored = found.get("source") == SECRETS_JSON and host.secrets.get(name) == secret
+        if not (is_stored and _goes_without(host, "gitlab_kas", name)):
+            part.set(secret, "gitlab_kas", name)
     return part
+
+
+def _switch(part: Part, host: Host) -> None:
+    """KAS on or off."""
+    if not (_goes_without(host, "gitlab_kas", "enable") and host.reported.get("enabled") == host.runs_kas):
+        part.set(host.runs_kas, "gitlab_kas", "enable")
+
+
+def _goes_without(host: Host, *path: str) -> bool:
+    """Whether a setting that gitlab.rb has no plain line for need not get one, if the last reconfigure made it so."""
+    found = host.setting(*path)
+    has_line = found is not None and not isinstance(found, Unread)
+    is_settled = host.is_configured and not host.reported.get("reconfigure_pending")
+    return not (host.values["kas_write_defaults"] or has_line) and is_settled
 
 
 def _secret_node(host: Host) -> Node:

@@ -1,0 +1,62 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kas_adopt
+short_description: Describe a deployment that was made by hand in variables (internal)
+version_added: "0.1.0"
+author:
+  - The kasops team (@kasops)
+description:
+  - Shows the variables that lead to what the nodes have in gitlab.rb, what no variable says, and what a deployment with
+    them would change. Writes them into new files below C(kas_adopt_path), if that is set.
+  - Needs what M(kasops.gitlab_kas.kas_node_info) has returned of every host.
+extends_documentation_fragment:
+  - kasops.gitlab_kas.attributes
+  - kasops.gitlab_kas.attributes.internal
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+options: {}
+"""
+
+EXAMPLES = r"""
+- name: Describe the deployment
+  kasops.gitlab_kas.kas_adopt:
+  run_once: true
+"""
+
+RETURN = r"""
+files:
+  description: The text of each file, by its name. No secret is in it.
+  returned: unless a node cannot be described
+  type: dict
+written:
+  description: The files that were written, or would be.
+  returned: unless a node cannot be described
+  type: list
+  elements: str
+remarks:
+  description: What no variable says, a sentence for each line of a gitlab.rb.
+  returned: unless a node cannot be described
+  type: list
+  elements: str
+changes:
+  description: What a deployment with these variables would change, and why, a sentence each.
+  returned: unless a node cannot be described
+  type: list
+  elements: str
+refusals:
+  description: Why a deployment with these variables would be refused, a sentence each.
+  returned: unless a node cannot be described
+  type: list
+  elements: str
+"""
+
+# The action plugin of this name does the work.

@@ -1,0 +1,364 @@
+# Copyright: (c) 2026, the kasops team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deployments that were made by hand, as files of gitlab.rb: what describes them, and that deploy then leaves them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import mask
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import find_ruby
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, make
+from ansible_collections.kasops.gitlab_kas.plugins.modules import gitlab_rb, gitlab_rb_info, kas_info
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _adopt, _adopt_outcome
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import KAS_GROUP, RAILS_GROUP
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import WRITERS, plan, written
+
+VALUES = {name: make(name, lambda size: size * b"s") for name in SECRETS}
+OTHERS = {name: make(name, lambda size: size * b"t") for name in SECRETS}
+BOTH = (KAS_GROUP, RAILS_GROUP)
+URL = "external_url 'https://gitlab.example.com'\n"
+SECRET_LINES = "".join(
+    f"gitlab_kas['{name}'] = '{VALUES[name]}'\n" for name in ("api_secret_key", "private_api_secret_key")
+)
+# As the installation guide shows it, on each node with its own URL.
+GUIDE = (
+    URL
+    + "gitlab_kas_external_url 'wss://kas.gitlab.example.com/'\n"
+    + SECRET_LINES
+    + """\
+gitlab_kas['private_api_listen_address'] = '0.0.0.0:8155'
+gitlab_kas['env'] = {
+  'SSL_CERT_DIR' => "/opt/gitlab/embedded/ssl/certs/",
+  'OWN_PRIVATE_API_URL' => 'grpc://$IP:8155'
+}
+gitlab_rails['gitlab_kas_internal_url'] = 'grpc://localhost:8153'
+gitlab_rails['gitlab_kas_external_k8s_proxy_url'] = 'https://kas.gitlab.example.com/k8s-proxy/'
+"""
+)
+SOCKETS = (
+    URL
+    + """\
+gitlab_kas['internal_api_listen_network'] = 'unix'
+gitlab_kas['internal_api_listen_address'] = '$D/internal-api.socket'
+gitlab_kas['private_api_listen_network'] = 'unix'
+gitlab_kas['private_api_listen_address'] = '$D/private-api.socket'
+gitlab_kas['env'] = {
+  'SSL_CERT_DIR' => "/opt/gitlab/embedded/ssl/certs/",
+  'OWN_PRIVATE_API_URL' => 'unix://$D/private-api.socket'
+}
+"""
+)
+SOCKET_DIR = "/var/opt/gitlab/gitlab-kas/sockets"
+GUIDE_VARIABLES = {
+    "kas_external_url": "wss://kas.gitlab.example.com/",
+    "kas_own_private_api_cidr": "10.0.0.0/24",
+    "kas_private_api_listen_address": "0.0.0.0:8155",
+    "kas_env": {"SSL_CERT_DIR": "/opt/gitlab/embedded/ssl/certs/"},
+    "kas_write_defaults": False,
+}
+GUIDE_OF_RAILS = {
+    "kas_internal_url": "grpc://localhost:8153",
+    "kas_k8s_proxy_url": "https://kas.gitlab.example.com/k8s-proxy/",
+}
+APART = (
+    "external_url 'https://kas.gitlab.example.com'\n"
+    "gitlab_kas_external_url 'wss://kas.gitlab.example.com/-/kubernetes-agent/'\n"
+    + "".join(
+        f"{service}['enable'] = false\n"
+        for service in ("gitaly", "gitlab_workhorse", "postgresql", "prometheus", "puma", "redis", "sidekiq")
+    )
+    + "nginx['enable'] = true\ngitlab_rails['auto_migrate'] = false\ngitlab_rails['rake_cache_clear'] = false\n"
+    "gitlab_kas['gitlab_address'] = 'https://gitlab.example.com'\n"
+    "gitlab_kas['internal_api_listen_address'] = '0.0.0.0:8153'\n"
+    "gitlab_kas['private_api_listen_address'] = '0.0.0.0:8155'\n"
+    "gitlab_kas['redis_sentinels'] = [{ 'host' => '10.0.0.7', 'port' => 26379 }]\n"
+    "gitlab_kas['redis_sentinels_master_name'] = 'gitlab-redis'\n"
+    "gitlab_kas['redis_password'] = 'hunter2'\n"
+    "gitlab_kas['env'] = { 'OWN_PRIVATE_API_URL' => 'grpc://$IP:8155' }\n" + SECRET_LINES
+)
+RAILS_ALONE = (
+    URL + "gitlab_kas['enable'] = false\ngitlab_rails['gitlab_kas_enabled'] = true\n"
+    "gitlab_rails['gitlab_kas_external_url'] = 'wss://kas.gitlab.example.com/-/kubernetes-agent/'\n"
+    "gitlab_rails['gitlab_kas_internal_url'] = 'grpc://10.0.0.9:8153'\n"
+    "gitlab_rails['gitlab_kas_external_k8s_proxy_url'] = 'https://kas.gitlab.example.com/-/kubernetes-agent/k8s-proxy/'\n"
+    f"gitlab_kas['api_secret_key'] = '{VALUES['api_secret_key']}'\n"
+)
+
+
+class _Loader(yaml.SafeLoader):
+    """Takes Ansible's !unsafe for text."""
+
+
+_Loader.add_constructor("!unsafe", lambda _loader, node: node.value)
+
+
+class Node(NamedTuple):
+    """A host, and the gitlab.rb that somebody has written there; $IP is its address."""
+
+    text: str
+    groups: tuple[str, ...] = BOTH
+    enabled: bool = True
+    addresses: tuple[str, ...] = ()
+    stored: Mapping[str, str] = VALUES  # gitlab-secrets.json
+    more: Mapping[str, Any] = {}  # of kas_info
+
+
+class Adopted(NamedTuple):
+    files: dict[str, dict[str, Any]]
+    remarks: list[str]
+    changes: list[str]
+    refusals: list[str]
+    texts: dict[str, str]
+
+
+class Site:
+    """The nodes kas1, kas2 and so on, each with a gitlab.rb in a directory of its own."""
+
+    def __init__(self, root: Path, nodes: tuple[Node, ...]) -> None:
+        self.root = root
+        self.nodes = {f"kas{number}": node for number, node in enumerate(nodes, 1)}
+        for number, (name, node) in enumerate(self.nodes.items(), 1):
+            (root / name).mkdir()
+            self.path(name).write_text(node.text.replace("$IP", f"10.0.0.{number}").replace("$D", SOCKET_DIR))
+
+    def path(self, name: str) -> Path:
+        return self.root / name / "gitlab.rb"
+
+    def gathered(self, files: Mapping[str, Mapping[str, Any]]) -> list[Gathered]:
+        return [
+            Gathered(
+                name,
+                frozenset(node.groups),
+                in_play=True,
+                variables={
+                    "kas_gitlab_rb_path": str(self.path(name)),
+                    **{
+                        key: value
+                        for group in node.groups
+                        for key, value in files.get(f"group_vars/{group}.yml", {}).items()
+                    },
+                    **files.get(f"host_vars/{name}.yml", {}),
+                },
+                result=self._result(number, name, node),
+            )
+            for number, (name, node) in enumerate(self.nodes.items(), 1)
+        ]
+
+    def adopt(self, files: Mapping[str, Mapping[str, Any]] | None = None) -> Adopted:
+        gathered = self.gathered(files or {})
+        hosts = [read(each)[0] for each in gathered]
+        described = _adopt.describe(hosts, {each.name: (each.result or {})["gitlab_rb"] for each in gathered})
+        outcome = _adopt_outcome.outcome(gathered, described)
+        texts = {name: _adopt_outcome.text_of(each) for name, each in _adopt.files(described).items()}
+        remarks = [str(remark).replace(str(self.root), "") for each in described.values() for remark in each.remarks]
+        return Adopted(
+            {name: yaml.load(text, _Loader) for name, text in texts.items()},
+            remarks,
+            [str(each) for each in outcome.changes],
+            [str(each) for each in outcome.plan.refusals],
+            texts,
+        )
+
+    def deploy(self, files: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """Write what is planned, and return the names of what has changed."""
+        made = plan(self.gathered(files))
+        assert not made.refusals, made.refusals
+        changed = []
+        for name in self.nodes:
+            options = {"record_for": {}, "include": None, **written(made.nodes[name], WRITERS)}
+            options.update(record=str(self.root / name / "record.json"), backup=False, path=str(self.path(name)))
+            result = gitlab_rb.run({**options, "ruby": find_ruby()}, check_mode=False, diff=False)
+            changed += [f"{name}: {setting}" for setting in result["settings_changed"]]
+        return changed
+
+    def _result(self, number: int, name: str, node: Node) -> dict[str, Any]:
+        params = {"path": str(self.path(name)), "ruby": find_ruby(), "include": None}
+        reading, _document = kas_info._read_settings(params, lambda sentence: None)
+        own = reading.settings.get("gitlab_kas", {})
+        values = {secret: own.get(secret, node.stored.get(secret)) for secret in SECRETS}
+        sources = {secret: "gitlab.rb" if secret in own else "gitlab-secrets.json" for secret in SECRETS}
+        info = {
+            "blocking_errors": [],
+            "gitlab_version": "19.3.0",
+            "configured": True,
+            "enabled": node.enabled,
+            "addresses": ["127.0.0.1", f"10.0.0.{number}", "::1", *node.addresses],
+            "settings": mask(reading.settings),
+            "unreadable": reading.unreadable,
+            "secrets": {
+                secret: {"fingerprint": "x", "source": sources[secret], "problem": None, "computed": None}
+                for secret in SECRETS
+            },
+            "secret_values": values,
+            "reconfigure_pending": None,
+            "restart_pending": None,
+            **node.more,
+        }
+        asked = {"path": str(self.path(name)), "sections": list(_adopt.SECTIONS), "ruby": None}
+        return {"kas": info, "gitlab_rb": gitlab_rb_info.run(asked)["gitlab_rb"]}
+
+
+# Nodes, the files that describe them, and what stays unsaid.
+CASES: dict[str, tuple[tuple[Node, ...], dict[str, dict[str, Any]], list[str]]] = {
+    "three nodes by the guide": (
+        (Node(GUIDE), Node(GUIDE), Node(GUIDE)),
+        {"group_vars/gitlab_kas.yml": {**GUIDE_VARIABLES, **GUIDE_OF_RAILS}},
+        [],
+    ),
+    "one node as the package makes it": (
+        (Node(URL),),
+        {"group_vars/gitlab_kas.yml": {"kas_write_defaults": False}},
+        [],
+    ),
+    "one node on sockets": (
+        (Node(SOCKETS),),
+        {
+            "group_vars/gitlab_kas.yml": {
+                "kas_unix_sockets": True,
+                "kas_env": {"SSL_CERT_DIR": "/opt/gitlab/embedded/ssl/certs/"},
+                "kas_write_defaults": False,
+            }
+        },
+        [],
+    ),
+    "names in the URLs": (
+        (Node(GUIDE.replace("$IP", "kas1.internal")), Node(GUIDE.replace("$IP", "kas2.internal"))),
+        {
+            "group_vars/gitlab_kas.yml": {
+                key: value
+                for key, value in {**GUIDE_VARIABLES, **GUIDE_OF_RAILS}.items()
+                if key != "kas_own_private_api_cidr"
+            },
+            "host_vars/kas1.yml": {"kas_own_private_api_url": "grpc://kas1.internal:8155"},
+            "host_vars/kas2.yml": {"kas_own_private_api_url": "grpc://kas2.internal:8155"},
+        },
+        [],
+    ),
+    "a second address in every usual network": (
+        (Node(GUIDE, addresses=("10.0.0.77",)), Node(GUIDE, addresses=("10.0.0.78",))),
+        {
+            "group_vars/gitlab_kas.yml": {
+                **GUIDE_VARIABLES,
+                **GUIDE_OF_RAILS,
+                "kas_own_private_api_cidr": "10.0.0.0/30",
+            },
+        },
+        [],
+    ),
+    "KAS apart from Rails": (
+        (Node(APART, (KAS_GROUP,)), Node(APART, (KAS_GROUP,)), Node(RAILS_ALONE, (RAILS_GROUP,), enabled=False)),
+        {
+            "group_vars/gitlab_kas.yml": {
+                "kas_standalone": True,
+                "kas_external_url": "wss://kas.gitlab.example.com/-/kubernetes-agent/",
+                "kas_gitlab_address": "https://gitlab.example.com",
+                "kas_own_private_api_cidr": "10.0.0.0/24",
+                "kas_private_api_listen_address": "0.0.0.0:8155",
+                "kas_internal_api_listen_address": "0.0.0.0:8153",
+                "kas_redis": {
+                    "sentinels": [{"host": "10.0.0.7", "port": 26379}],
+                    "sentinels_master_name": "gitlab-redis",
+                },
+                "kas_write_defaults": False,
+            },
+            "group_vars/gitlab_rails.yml": {
+                "kas_external_url": "wss://kas.gitlab.example.com/-/kubernetes-agent/",
+                "kas_internal_url": "grpc://10.0.0.9:8153",
+                "kas_k8s_proxy_url": "https://kas.gitlab.example.com/-/kubernetes-agent/k8s-proxy/",
+                "kas_write_defaults": False,
+            },
+        },
+        [
+            f"/kas{number}/gitlab.rb, line 18: gitlab_kas['redis_password'] holds a secret, which stays here and is in"
+            " no file of the inventory."
+            for number in (1, 2)
+        ],
+    ),
+    "TLS by path, an own user, and a node without KAS": (
+        (
+            Node(
+                URL
+                + "user['username'] = 'gitlab'\n"
+                + SECRET_LINES
+                + "gitlab_kas['private_api_listen_address'] = ':8155'\n"
+                "gitlab_kas['private_api_certificate_file'] = '/etc/gitlab/kas.crt'\n"
+                "gitlab_kas['private_api_key_file'] = '/etc/gitlab/kas.key'\n"
+                "gitlab_kas['env'] = { 'OWN_PRIVATE_API_URL' => 'grpcs://10.0.0.1:8155',"
+                " 'OWN_PRIVATE_API_HOST' => 'kas.internal' }\n"
+                "gitlab_kas['log_level'] = 'warn'\n"
+                "gitlab_kas['agent_info_cache_ttl'] = 60\n"
+                "gitlab_kas['sentry_dsn'] = 'https://me:hunter2@sentry.example.com/1'\n"
+            ),
+            Node(URL + "gitlab_kas['enable'] = false\n" + SECRET_LINES, (KAS_GROUP,), enabled=False),
+        ),
+        {
+            "group_vars/gitlab_kas.yml": {
+                "kas_user": "gitlab",
+                "kas_own_private_api_cidr": "10.0.0.0/24",
+                "kas_own_private_api_host": "kas.internal",
+                "kas_private_api_listen_address": ":8155",
+                "kas_private_api_certificate": "/etc/gitlab/kas.crt",
+                "kas_private_api_key": "/etc/gitlab/kas.key",
+                "kas_log_level": "warn",
+                "kas_settings": {"agent_info_cache_ttl": 60},
+                "kas_write_defaults": False,
+            },
+            "host_vars/kas2.yml": {"kas_enabled": False},
+        },
+        [
+            "/kas1/gitlab.rb, line 11: gitlab_kas['sentry_dsn'] holds a secret, which stays here and is in no file of"
+            " the inventory."
+        ],
+    ),
+    "what cannot be read, and what no variable takes": (
+        (
+            Node(
+                URL + "gitlab_kas['log_level'] = ENV['LEVEL'] || 'info'\n"
+                "if File.exist?('/etc/gitlab/large')\n  gitlab_kas['listen_websocket'] = true\nend\n"
+                "gitlab_kas['listen_address'] = 8150\n"
+                "gitlab_kas['grpc_log_level'] = 'loud'\n"
+                "gitlab_rails['gitlab_kas_external_url'] = 'wss://kas.example.org/'\n"
+                "gitlab_kas['env'] = { 'GODEBUG' => '{{ x }}', 'N' => 5, 'API_TOKEN' => 'hunter2' }\n"
+            ),
+        ),
+        {
+            "group_vars/gitlab_kas.yml": {"kas_env": {"GODEBUG": "{{ x }}"}, "kas_write_defaults": False},
+        },
+        [
+            "/kas1/gitlab.rb, line 2: gitlab_kas['log_level'] is computed, so it stays as it is.",
+            "/kas1/gitlab.rb, line 4: gitlab_kas['listen_websocket'] is assigned inside an if, so it stays as it is.",
+            "/kas1/gitlab.rb, line 6: gitlab_kas['listen_address'] is nothing that kas_listen_address takes, so it"
+            " stays as it is.",
+            "/kas1/gitlab.rb, line 7: gitlab_kas['grpc_log_level'] is nothing that kas_grpc_log_level takes, so it"
+            " stays as it is.",
+            "/kas1/gitlab.rb, line 9: gitlab_kas['env']['N'] is no text, so it stays as it is.",
+            "/kas1/gitlab.rb, line 9: gitlab_kas['env']['API_TOKEN'] holds a secret, which stays here and is in no file"
+            " of the inventory.",
+            "/kas1/gitlab.rb, line 8: gitlab_rails['gitlab_kas_external_url'] has no variable where KAS runs on the"
+            " node itself, so it stays as it is.",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("nodes", "expected", "remarks"), CASES.values(), ids=CASES)
+def test_adopted_and_then_left_alone(
+    tmp_path: Path, nodes: tuple[Node, ...], expected: dict[str, dict[str, Any]], remarks: list[str]
+) -> None:
+    site = Site(tmp_path, nodes)
+    before = {name: site.path(name).read_bytes() for name in site.nodes}
+    adopted = site.adopt()
+    assert "hunter2" not in repr(adopted) and VALUES["api_secret_key"] not in repr(adopted)
+    assert adopted.files == expected
+    assert adopted.remarks == remarks
+    assert (adopted.refusals, adopted.changes) == ([], [])
+    assert site.deploy(adopted.files) == []
+    assert {name: site.path(name).read_bytes() for name in site.nodes} == before
+    assert site.adopt(adopted.files).texts == adopted.texts
