@@ -566,17 +566,16 @@ def secrets_part(host: Host, deployment: Deployment) -> Part:
 
 
 def _switch(part: Part, host: Host) -> None:
-    """KAS on or off."""
-    if not (_goes_without(host, "gitlab_kas", "enable") and host.reported.get("enabled") == host.runs_kas):
+    """KAS on or off; without a line of its own, that may change with the next reconfigure."""
+    is_so = host.reported.get("enabled") == host.runs_kas and host.is_configured
+    if not is_so or host.reported.get("reconfigure_pending") or not _goes_without(host, "gitlab_kas", "enable"):
         part.set(host.runs_kas, "gitlab_kas", "enable")
 
 
 def _goes_without(host: Host, *path: str) -> bool:
-    """Whether a setting that gitlab.rb has no plain line for need not get one, if the last reconfigure made it so."""
+    """Whether a setting for which gitlab.rb has no plain line need not get one, if it holds all the same."""
     found = host.setting(*path)
-    has_line = found is not None and not isinstance(found, Unread)
-    is_settled = host.is_configured and not host.reported.get("reconfigure_pending")
-    return not (host.values["kas_write_defaults"] or has_line) and is_settled
+    return not host.values["kas_write_defaults"] and (found is None or isinstance(found, Unread))
 
 
 def _secret_node(host: Host) -> Node:

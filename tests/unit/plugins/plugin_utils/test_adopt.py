@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import mask
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import find_ruby
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import SECRETS, make
@@ -362,3 +364,149 @@ def test_adopted_and_then_left_alone(
     assert site.deploy(adopted.files) == []
     assert {name: site.path(name).read_bytes() for name in site.nodes} == before
     assert site.adopt(adopted.files).texts == adopted.texts
+
+
+# Nodes, what deploy would change, and what it would refuse.
+CHANGES: dict[str, tuple[tuple[Node, ...], list[str], list[str]]] = {
+    "a secret that each node has made for itself": (
+        (Node(GUIDE), Node(GUIDE, stored=OTHERS)),
+        [
+            f"kas{number}: gitlab_kas['websocket_token_secret_key'] is set, so that all nodes share one secret; those"
+            " with others refuse each other's calls."
+            for number in (1, 2)
+        ][1:],
+        [],
+    ),
+    "a URL beside a CIDR": (
+        (
+            Node(GUIDE.replace("$IP:8155'", "$IP:8155', 'OWN_PRIVATE_API_CIDR' => '10.0.0.0/8'")),
+            Node(GUIDE),
+        ),
+        [
+            "kas1: gitlab_kas['env']['OWN_PRIVATE_API_CIDR'] is removed, since KAS does not start with a CIDR beside a"
+            " URL."
+        ],
+        [],
+    ),
+    "Rails was told what the package derives": (
+        (Node(GUIDE + "gitlab_rails['gitlab_kas_external_url'] = 'wss://kas.gitlab.example.com/'\n"),),
+        [
+            "kas1: gitlab_rails['gitlab_kas_external_url'] is removed, since with it the package makes no virtual host"
+            " for KAS here."
+        ],
+        [],
+    ),
+    "edited since the last reconfigure": (
+        (Node(URL, more={"reconfigure_pending": "It was edited."}),),
+        [
+            "kas1: gitlab_kas['enable'] becomes true, so that it is told whether KAS runs here.",
+            "kas1: a reconfigure is pending already: It was edited.",
+        ],
+        [],
+    ),
+    "two nodes with the package's default": (
+        (Node(URL, addresses=("10.0.1.7",)), Node(URL)),
+        [],
+        [
+            "kas1: kas_own_private_api_cidr is not set, and the host has several addresses (10.0.0.1, 10.0.1.7), but"
+            " its own URL takes one; set kas_own_private_api_cidr to a network that contains exactly one of them, or"
+            " set kas_own_private_api_url."
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("nodes", "changes", "refusals"), CHANGES.values(), ids=CHANGES)
+def test_what_deploy_would_change(
+    tmp_path: Path, nodes: tuple[Node, ...], changes: list[str], refusals: list[str]
+) -> None:
+    site = Site(tmp_path, nodes)
+    adopted = site.adopt()
+    assert (adopted.refusals, adopted.changes) == (refusals, changes)
+    if not refusals:
+        named = {re.split(" is | becomes ", change)[0] for change in changes if "pending" not in change}
+        assert set(site.deploy(adopted.files)) == named
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (
+            "gitlab_kas['private_api_listen_address'] = '0.0.0.0:8155'\n"
+            "gitlab_kas['env'] = { 'OWN_PRIVATE_API_CIDR' => '10.0.0.0/8, fd00::/8', 'OWN_PRIVATE_API_PORT' => '9155',"
+            " 'OWN_PRIVATE_API_SCHEME' => 'grpcs' }\n",
+            {
+                "kas_own_private_api_discovery": "cidr",
+                "kas_own_private_api_cidr": ["10.0.0.0/8", "fd00::/8"],
+                "kas_own_private_api_port": 9155,
+                "kas_own_private_api_scheme": "grpcs",
+                "kas_private_api_listen_address": "0.0.0.0:8155",
+            },
+        ),
+        (
+            "gitlab_kas['private_api_listen_address'] = '$IP:8155'\n",
+            {"kas_own_private_api_discovery": "listener"},
+        ),
+        (
+            "gitlab_kas['env'] = { 'OWN_PRIVATE_API_URL' => 'grpcs://$IP:9155' }\n",
+            {
+                "kas_own_private_api_cidr": "10.0.0.0/24",
+                "kas_own_private_api_port": 9155,
+                "kas_own_private_api_scheme": "grpcs",
+            },
+        ),
+        (
+            "gitlab_kas['redis_host'] = ENV['REDIS']\ngitlab_kas['redis_port'] = 6379\n",
+            {},
+        ),
+        (
+            "gitlab_kas['extra_config_command'] = '/bin/echo agent: {kubernetes_api: {extra_allowed_response_headers:"
+            " [X-One, X-Two]}}'\n",
+            {"kas_extra_allowed_response_headers": ["X-One", "X-Two"]},
+        ),
+    ],
+)
+def test_other_ways(tmp_path: Path, lines: str, expected: dict[str, Any]) -> None:
+    files = Site(tmp_path, (Node(URL + lines), Node(URL + lines))).adopt().files
+    assert files["group_vars/gitlab_kas.yml"] == {**expected, "kas_write_defaults": False}
+
+
+def test_nodes_that_differ(tmp_path: Path) -> None:
+    lines = "gitlab_kas['log_level'] = 'debug'\n"
+    files = Site(tmp_path, (Node(GUIDE + lines), Node(GUIDE))).adopt().files
+    assert files == {
+        "group_vars/gitlab_kas.yml": {**GUIDE_VARIABLES, **GUIDE_OF_RAILS},
+        "host_vars/kas1.yml": {"kas_log_level": "debug"},
+    }
+
+
+TEXTS = {"group_vars/gitlab_kas.yml": "kas_serial: 2\n", "host_vars/kas1.example.com.yml": "kas_enabled: false\n"}
+
+
+def paths(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def test_files_are_written_once(tmp_path: Path) -> None:
+    assert len(_adopt_outcome.write(str(tmp_path), TEXTS, is_check=True)) == 2
+    assert paths(tmp_path) == []
+    assert len(_adopt_outcome.write(str(tmp_path), TEXTS, is_check=False)) == 2
+    assert paths(tmp_path) == sorted(TEXTS)
+    assert _adopt_outcome.write(str(tmp_path), TEXTS, is_check=False) == []
+
+
+def test_beside_files_of_other_names(tmp_path: Path) -> None:
+    (tmp_path / "group_vars/gitlab_kas").mkdir(parents=True)
+    (tmp_path / "host_vars").mkdir()
+    theirs = tmp_path / "host_vars/kas1.example.com.yaml"
+    theirs.write_text("kas_serial: 1\n")
+    with pytest.raises(FileError) as refused:
+        _adopt_outcome.write(str(tmp_path), TEXTS, is_check=False)
+    assert str(refused.value) == (
+        f"{theirs} is there, and Ansible reads only one file of this name; rename it to kas1.example.com.yml, or make a"
+        " directory kas1.example.com and move it there."
+    )
+    assert paths(tmp_path) == ["host_vars/kas1.example.com.yaml"]
+    theirs.unlink()
+    _adopt_outcome.write(str(tmp_path), TEXTS, is_check=False)
+    assert paths(tmp_path) == ["group_vars/gitlab_kas/adopted.yml", "host_vars/kas1.example.com.yml"]
