@@ -165,6 +165,8 @@ class Said(NamedTuple):
     """The included file in which the line stands."""
     why: str
     """Why it cannot be read, as what follows its name."""
+    has_symbols: bool = False
+    """Whether a symbol stands in the value by its name."""
 
     @property
     def name(self) -> str:
@@ -263,7 +265,7 @@ class Document:
                 literals.add(path)  # known with the whole hash
             elif state.event and (value := _literal_of(path, state)) is not NO_LITERAL:
                 literals.add(path)
-                yield _said(path, state.event, state.value, _plain(value))
+                yield _said(path, state.event, state.value, _plain(value))._replace(has_symbols=_has_symbols(value))
             elif (*path, _ANY_OTHER) in mentioned:
                 continue  # a hash: its keys are looked at one by one
             elif state.event and _is_unreadable(state):
@@ -671,6 +673,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _has_symbols(value: Any) -> bool:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return isinstance(value, Symbol) or any(map(_has_symbols, items))
 
 
 def put(tree: Tree, path: Path, value: Any) -> None:

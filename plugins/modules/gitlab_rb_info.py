@@ -78,15 +78,21 @@ gitlab_rb:
     lines:
       description:
         - Where each of them stands. A hash that is a literal all through stands here once.
-        - Each has a C(name) as in the file, the same as C(path), C(file) and C(line).
+        - Each has a C(name) as in the file, the same as C(path), C(file) and C(line). C(symbols) says whether symbols
+          are among its values, which are not the same as text.
       type: list
       elements: dict
       sample:
-        - {name: "puma['worker_processes']", path: [puma, worker_processes], file: /etc/gitlab/gitlab.rb, line: 7}
+        - name: puma['worker_processes']
+          path: [puma, worker_processes]
+          file: /etc/gitlab/gitlab.rb
+          line: 7
+          symbols: false
     unreadable:
       description:
         - What is set, or may be, to something that only running the file would tell.
-        - The same as in RV(gitlab_rb.lines), and C(why) as what follows the name in a sentence.
+        - C(name), C(path), C(file) and C(line) are as in RV(gitlab_rb.lines). C(why) is what follows the name in a
+          sentence.
         - A section or hash stands for all of its keys that are not among the settings, and C(*) for every setting that
           is not.
       type: list
@@ -153,7 +159,9 @@ def run(params: Mapping[str, Any]) -> dict[str, Any]:
         "changed": False,
         "gitlab_rb": {
             "settings": mask(settings),
-            "lines": [_place(each, path) for each in said if each.value is not NO_LITERAL],
+            "lines": [
+                {**_place(each, path), "symbols": each.has_symbols} for each in said if each.value is not NO_LITERAL
+            ],
             "unreadable": [{**_place(each, path), "why": each.why} for each in said if each.value is NO_LITERAL],
             "files": [path, *document.included],
             "writers": writers,

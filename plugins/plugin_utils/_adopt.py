@@ -26,11 +26,11 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
     ALLOWLIST,
     KAS_GROUP,
-    KEYS_OF_VARIABLES,
     OWN_PREFIX,
     PRIVATE_API_PORT,
     RAILS_GROUP,
     STANDALONE,
+    VARIABLE_AS_IT_STANDS,
     Deployment,
     Host,
     Unread,
@@ -113,11 +113,13 @@ def describe(hosts: Sequence[Host], gitlab_rbs: Mapping[str, Mapping[str, Any]])
 
 
 def _begin(host: Host, gitlab_rb: Mapping[str, Any]) -> Description:
-    unreadable = gitlab_rb["unreadable"]
+    # To a variable a symbol is text, which is another value in Ruby.
+    symbols = [{**each, "why": "is a symbol, or holds one"} for each in gitlab_rb["lines"] if each["symbols"]]
+    unreadable = [*gitlab_rb["unreadable"], *symbols]
     places = {each["name"]: (each["file"], each["line"]) for each in [*gitlab_rb["lines"], *unreadable]}
     info = {
         **host.reported,
-        "settings": gitlab_rb["settings"],
+        "settings": _without(gitlab_rb["settings"], [each["path"] for each in symbols]),
         "unreadable": {each["name"]: f"line {each['line']}" for each in unreadable},
     }
     description = Description(replace(host, info=info), places)
@@ -128,13 +130,20 @@ def _begin(host: Host, gitlab_rb: Mapping[str, Any]) -> Description:
     return description
 
 
+def _without(settings: Mapping[str, Any], paths: Sequence[Sequence[str]], at: tuple[str, ...] = ()) -> dict[str, Any]:
+    kept = {key: value for key, value in settings.items() if [*at, key] not in [list(path) for path in paths]}
+    return {
+        key: _without(value, paths, (*at, key)) if isinstance(value, dict) else value for key, value in kept.items()
+    }
+
+
 def _is_ours(path: Sequence[str]) -> bool:
     """Whether a variable would be about it."""
     return (
         path[0] in (ANYTHING, "gitlab_kas", "gitlab_kas_external_url")
         or list(path) == ["gitlab_rails"]
         or (path[0] == "gitlab_rails" and str(path[1]).startswith("gitlab_kas_"))
-        or list(path[:2]) == ["user", "username"]
+        or (path[0] == "user" and path[-1] in ("username", "group"))
     )
 
 
@@ -171,7 +180,6 @@ def _runs_kas(each: Description) -> bool:
 
 def _kas(each: Description) -> None:
     host = each.host
-    each.take("kas_user", "user", "username")
     if not host.in_rails and _is_standalone(host):
         each.variables["kas_standalone"] = True
     each.take("kas_external_url", "gitlab_kas_external_url")
@@ -183,8 +191,8 @@ def _kas(each: Description) -> None:
         if key == "extra_config_command" and is_allowlist(value):
             headers = value[len(ALLOWLIST) :].strip("[]}").split(", ")
             each.say("kas_extra_allowed_response_headers", headers, "gitlab_kas", key)
-        elif key in KEYS_OF_VARIABLES:
-            each.say(KEYS_OF_VARIABLES[key], value, "gitlab_kas", key)
+        elif key in VARIABLE_AS_IT_STANDS:
+            each.say(VARIABLE_AS_IT_STANDS[key], value, "gitlab_kas", key)
         else:
             _part(each, "kas_settings", key, value, "gitlab_kas", key)
     _redis(each)
@@ -231,7 +239,8 @@ def _redis(each: Description) -> None:
     found = {option: host.setting(*path) for option, path in paths.items()}
     found = {option: value for option, value in found.items() if value is not None and value != []}
     secrets = [option for option, value in found.items() if MASK in str(value)]
-    plain = {option: value for option, value in found.items() if option not in secrets}
+    computed = [option for option in found if option.endswith("password") and isinstance(found[option], Unread)]
+    plain = {option: value for option, value in found.items() if option not in [*secrets, *computed]}
     for option in secrets:
         each.remark("holds a secret, which stays here and is in no file of the inventory", *paths[option])
     if not plain:
@@ -305,9 +314,7 @@ def _networks(nodes: Sequence[tuple[Host, str]]) -> Iterator[str]:
     """Networks in which each of these nodes has one address, that of its URL; the smallest usual one first."""
     try:
         addresses = [ip_address(parse_url(url).host) for _host, url in nodes]
-    except ValueError:  # a name
-        return
-    except PrivateApiError:
+    except (ValueError, PrivateApiError):  # a name, or nothing that leads anywhere
         return
     versions = {address.version for address in addresses}
     if len(versions) != 1:

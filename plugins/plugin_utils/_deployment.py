@@ -116,7 +116,7 @@ _KEYS = {
     "extra_config_command": "kas_extra_config_command",
 }
 # The variable that says a key of gitlab_kas as it stands.
-KEYS_OF_VARIABLES = {
+VARIABLE_AS_IT_STANDS = {
     **_KEYS,
     "gitlab_address": "kas_gitlab_address",
     "internal_api_listen_address": "kas_internal_api_listen_address",
@@ -127,7 +127,7 @@ KEYS_OF_VARIABLES = {
 }
 # The variable that decides a key of gitlab_kas.
 VARIABLE_OF_KEY = {
-    **KEYS_OF_VARIABLES,
+    **VARIABLE_AS_IT_STANDS,
     **{f"redis_{option}": f"kas_redis.{option}" for option in REDIS},
     **{secret: f"kas_secrets_values.{secret}" for secret in SECRETS},
     "enable": "kas_enabled",

@@ -42,7 +42,9 @@ def made_by_hand(folder: Path, **more: Any) -> Path:
     answers = {}
     for name, info in simulated.kas_infos(2).items():
         place = {"file": "/etc/gitlab/gitlab.rb", "line": 9}
-        lines = [{"name": f"gitlab_kas['{key}']", **place} for key in info["kas"]["settings"]["gitlab_kas"]]
+        lines = [
+            {"name": f"gitlab_kas['{key}']", "symbols": False, **place} for key in info["kas"]["settings"]["gitlab_kas"]
+        ]
         read = {"settings": info["kas"]["settings"], "lines": lines, "unreadable": []}
         answers[f"{name}.gitlab_rb_info"] = {"changed": False, "gitlab_rb": read}
     inventory = simulated.make(folder, 2, answers=answers, **more)

@@ -77,6 +77,7 @@ def test_everything(node: Path) -> None:
         "sidekiq['concurrency']": ("more.rb", 2),
         "registry_external_url": ("more.rb", 3),
     }
+    assert [each["name"] for each in found["lines"] if each["symbols"]] == ["sidekiq['concurrency']"]
     assert {each["name"]: (each["line"], each["why"]) for each in found["unreadable"]} == {
         "gitlab_rails['smtp_password']": (6, "is computed"),
         "puma['worker_processes']": (10, "is assigned inside an if"),
@@ -101,6 +102,7 @@ def test_one_section(node: Path) -> None:
         "path": ["nginx", "listen_port"],
         "file": str(node / "gitlab.rb"),
         "line": 7,
+        "symbols": False,
     }
     assert found["unreadable"] == [
         {

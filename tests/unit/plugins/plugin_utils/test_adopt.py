@@ -302,7 +302,6 @@ CASES: dict[str, tuple[tuple[Node, ...], dict[str, dict[str, Any]], list[str]]] 
         ),
         {
             "group_vars/gitlab_kas.yml": {
-                "kas_user": "gitlab",
                 "kas_own_private_api_cidr": "10.0.0.0/24",
                 "kas_own_private_api_host": "kas.internal",
                 "kas_private_api_listen_address": ":8155",
@@ -460,6 +459,10 @@ def test_what_deploy_would_change(
             {},
         ),
         (
+            "gitlab_kas['redis_host'] = 'redis'\ngitlab_kas['redis_password'] = ENV['REDIS_PASSWORD']\n",
+            {"kas_redis": {"host": "redis"}},
+        ),
+        (
             "gitlab_kas['extra_config_command'] = '/bin/echo agent: {kubernetes_api: {extra_allowed_response_headers:"
             " [X-One, X-Two]}}'\n",
             {"kas_extra_allowed_response_headers": ["X-One", "X-Two"]},
@@ -469,6 +472,17 @@ def test_what_deploy_would_change(
 def test_other_ways(tmp_path: Path, lines: str, expected: dict[str, Any]) -> None:
     files = Site(tmp_path, (Node(URL + lines), Node(URL + lines))).adopt().files
     assert files["group_vars/gitlab_kas.yml"] == {**expected, "kas_write_defaults": False}
+
+
+def test_a_symbol_is_no_text(tmp_path: Path) -> None:
+    site = Site(tmp_path, (Node(URL + "gitlab_kas['log_level'] = :debug\ngitlab_kas['x'] = [{ 'a' => [:b] }]\n"),))
+    adopted = site.adopt()
+    assert adopted.files == {"group_vars/gitlab_kas.yml": {"kas_write_defaults": False}}
+    assert adopted.remarks == [
+        "/kas1/gitlab.rb, line 2: gitlab_kas['log_level'] is a symbol, or holds one, so it stays as it is.",
+        "/kas1/gitlab.rb, line 3: gitlab_kas['x'] is a symbol, or holds one, so it stays as it is.",
+    ]
+    assert (adopted.changes, site.deploy(adopted.files)) == ([], [])
 
 
 def test_nodes_that_differ(tmp_path: Path) -> None:
