@@ -19,6 +19,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import KAS_GROUP, RAILS_GROUP
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._syntax import (
     DAYS,
+    HOURS,
     PORT,
     SECONDS,
     Syntax,
@@ -74,6 +75,7 @@ CHOICES: dict[Syntax | str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     batch: (("1", "100%"), ("2", "50%")),
     "bool": ((False, True, "no", "true"), ()),
     DAYS: ((30,), (0,)),
+    HOURS: ((24,), (0, -1)),
     listener: (LISTENERS[:3], LISTENERS),
     "path": (("/etc/gitlab/kas.crt",), ("/" + 120 * "k",)),
     PORT: ((8155, 8153), ("9155",)),
