@@ -11,12 +11,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._adopt import SECTIONS
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables, answer
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import (
-    GROUPS,
-    KAS_GROUP,
-    PUBLISHED_BY,
-    Host,
-)
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._nginx import named_files
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import inputs
@@ -34,6 +29,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         spec = {
             "host": {"type": "str"},
+            "names": {"type": "dict", "default": {}},
             "secret_values": {"type": "bool", "default": False, "no_log": False},
             "wait_until_ready": {"type": "bool", "default": False},
             "gitlab_rb": {"type": "bool", "default": False},
@@ -49,13 +45,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         host, _wrong = read(Gathered(name, groups, in_play=name == here, variables=values))
         waits = args["wait_until_ready"] and host.runs_kas and not self._task.check_mode
         include = host.values["kas_gitlab_rb_include"]
+        others = args["names"] if host.runs_kas else {}
+        peers = (each for other, found in others.items() if other != name for each in found)
         arguments = {
             "path": host.values["kas_gitlab_rb_path"],
             **({"include": include} if include else {}),
             "listen_hosts": host.listen_hosts,
             "ports": host.listen_ports,
             "directories_record": DIRECTORIES,
-            "names": list(dict.fromkeys([*host.names, *self._names_of_peers(host, task_vars)])),
+            "names": list(dict.fromkeys([*host.names, *peers])),
             "files": named_files(host),
             "secret_values": args["secret_values"],
             "wait_s": host.values["kas_ready_timeout_s"] if waits else 0,
@@ -102,16 +100,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             left = not_over(name, task_vars["groups"], task_vars["ansible_play_batch"])
             info["msg"] = "\n".join([f"{name}: {info['msg']}", *left])
         return {**result, **(rescued(info, task_vars) if args["wait_until_ready"] else info)}
-
-    def _names_of_peers(self, host: Host, task_vars: dict[str, Any]) -> list[str]:
-        """The names by which the KAS on this host may call others."""
-        names: list[str] = []
-        for peer in task_vars["groups"].get(KAS_GROUP, ()) if host.runs_kas else ():
-            if peer != host.name:
-                values, _errors = HostVariables.of(peer, self._task, self._loader).evaluate(PUBLISHED_BY)
-                there, _wrong = read(Gathered(peer, frozenset([KAS_GROUP]), in_play=False, variables=values))
-                names += there.private_api_names
-        return names
 
 
 def _ahead(there: float | None, asked: float, answered: float) -> dict[str, list[float]]:

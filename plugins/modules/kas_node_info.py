@@ -23,6 +23,12 @@ options:
     description:
       - The host of the inventory whose variables count. The default is the host of the task.
     type: str
+  names:
+    description:
+      - The names of the private API, by host, as M(kasops.gitlab_kas.kas_inventory) returns them. A node with KAS
+        looks up those of the other hosts.
+    type: dict
+    default: {}
   secret_values:
     description:
       - Whether to return the three secrets, too; only for a task with C(no_log=true).

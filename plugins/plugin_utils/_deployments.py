@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import combinations
 
@@ -20,6 +21,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences impor
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 _REDIS_PORT = 6379
+_LIKE_OURS = re.compile("^(?!__kas_).*(kas|gitlab)", re.IGNORECASE)  # not the groups of our own plays
 
 
 def deployments(hosts: Sequence[Host]) -> dict[str, list[Host]]:
@@ -61,6 +63,24 @@ def deployment_refusals(hosts: Sequence[Host]) -> list[Sentence]:
             )
             found.append(_of_both(one, other, text))
     return found
+
+
+def nothing_to_do(groups: Mapping[str, Sequence[str]], in_play: Collection[str], limit: str) -> str:
+    """Why a run on these hosts would do nothing, as a sentence: by the inventory's groups, or a limit; '' if not."""
+    if not groups.get(KAS_GROUP):
+        others = ", ".join(sorted(name for name in groups if _LIKE_OURS.search(name) and name not in GROUPS))
+        return (
+            f"The inventory's group {KAS_GROUP} has no host, and what is in {others} does not count; put the nodes that"
+            " run KAS into it."
+            if others
+            else f"The inventory's group {KAS_GROUP} has no host; put the nodes that run KAS into it."
+        )
+    if limit and not any(name in in_play for group in GROUPS for name in groups.get(group, ())):
+        return (
+            f"The limit {shown(limit)} leaves out every host of the groups {' and '.join(GROUPS)}; name nodes in it, or"
+            " leave it out."
+        )
+    return ""
 
 
 def misnamed_groups(groups: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible.errors import AnsibleError
+from ansible_collections.kasops.gitlab_kas.plugins.action import kas_inventory
 from ansible_collections.kasops.gitlab_kas.plugins.action.kas_node_info import ActionModule
 
 SORRY = "Sorry, user admin is not allowed to execute '/bin/sh' as root on kas1."
@@ -67,8 +68,10 @@ def test_each_node_is_asked_for_the_names_that_it_looks_up(stage):
         "rails1": {"kas_internal_url": "grpc://kas.internal:8153", "kas_redis": {"host": "redis.internal"}},
     }
     on_stage = stage(hosts, {"gitlab_kas": list(hosts)[:-1], "gitlab_rails": ["kas1", "rails1"]})
+    names = on_stage.run(kas_inventory.ActionModule, "rails1")["names"]
+    assert names == {"kas1": ["kas1.internal"], "kas2": ["kas2.internal"]}
     for host in hosts:
-        on_stage.run(ActionModule, host, {"kas_info": {"kas": {}}})
+        on_stage.run(ActionModule, host, {"kas_info": {"kas": {}}}, names=names)
     assert {host: arguments["names"] for host, _module, arguments in on_stage.modules} == {
         "kas1": ["redis.internal", "s1", "kas2.internal"],
         "kas2": ["kas1.internal"],

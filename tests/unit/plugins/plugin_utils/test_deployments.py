@@ -11,6 +11,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployments imp
     deployment_refusals,
     deployments,
     inventory_refusals,
+    nothing_to_do,
     url_refusals,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered
@@ -226,3 +227,34 @@ def test_a_slice_is_refused(hosts_of):
         "a: this job is a slice of the job template 'KAS deploy', so its inventory has only a part of the nodes; set"
         " the template's number of slices to 1. If it is none, give the workflow another name than the template's."
     ]
+
+
+@pytest.mark.parametrize(
+    ("groups", "limit", "said"),
+    [
+        ({"gitlab_kas": ["kas1"]}, "", ""),
+        ({"gitlab_kas": ["kas1"]}, "kas1", ""),
+        ({"gitlab_kas": ["kas9"], "gitlab_rails": ["kas1"]}, "kas1", ""),
+        ({"gitlab_kas": ["kas9"]}, "", ""),  # without a limit a play may have hosts of its own
+        (
+            {"gitlab_kas": ["kas9"]},
+            "kas*",
+            "The limit 'kas*' leaves out every host of the groups gitlab_kas and gitlab_rails; name nodes in it, or"
+            " leave it out.",
+        ),
+        ({}, "kas1", "The inventory's group gitlab_kas has no host; put the nodes that run KAS into it."),
+        (
+            {"gitlab_kas": [], "gitlab_rails": ["kas1"], "__kas_pending": ["kas1"], "all": ["kas1"]},
+            "",
+            "The inventory's group gitlab_kas has no host; put the nodes that run KAS into it.",
+        ),
+        (
+            {"KAS": ["kas1"], "my_gitlab": ["kas1"], "web": ["kas1"]},
+            "",
+            "The inventory's group gitlab_kas has no host, and what is in KAS, my_gitlab does not count; put the nodes"
+            " that run KAS into it.",
+        ),
+    ],
+)
+def test_a_run_that_would_do_nothing(groups, limit, said):
+    assert nothing_to_do(groups, ["kas1"], limit) == said
