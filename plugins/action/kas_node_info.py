@@ -54,7 +54,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "ports": host.listen_ports,
             "directories_record": DIRECTORIES,
             "names": list(dict.fromkeys([*host.names, *peers])),
-            "files": named_files(host),
+            "nginx_files": named_files(host),
             "secret_values": args["secret_values"],
             "wait_s": host.values["kas_ready_timeout_s"] if waits else 0,
             **inputs(host),

@@ -282,7 +282,7 @@ def summary(item: Item, access: str, node: Node) -> str:
         if blocks(pem):
             certificate = decode(item, pem, node)
             names = "".join(f", {name}" for name in certificate.names)
-            said = f"certificate of {certificate.subject}{names}, valid until {_timestamp(certificate.not_after)}"
+            said = f"certificate of {certificate.subject}{names}, valid until {timestamp(certificate.not_after)}"
             public_key = certificate.public_key
         else:
             said, public_key = "private key", decode_key(item, read_key(item), node)
@@ -460,8 +460,8 @@ def _read(item: Item) -> bytes:
 
 def _describe(found: Findings, certificate: Certificate, now: float) -> None:
     found.subject_alt_names = [str(name) for name in certificate.names]
-    found.not_before = _timestamp(certificate.not_before)
-    found.not_after = _timestamp(certificate.not_after)
+    found.not_before = timestamp(certificate.not_before)
+    found.not_after = timestamp(certificate.not_after)
     found.days_left = math.floor((certificate.not_after - now) / _DAY_S)
 
 
@@ -575,7 +575,7 @@ def _name_of_group(number: int) -> str:
         return str(number)
 
 
-def _timestamp(seconds: int) -> str:
+def timestamp(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 

@@ -68,12 +68,12 @@ options:
     type: list
     elements: str
     default: []
-  files:
+  nginx_files:
     description:
-      - Further files of which RV(kas.nginx) is to say whether they are there.
-    type: list
-    elements: path
-    default: []
+      - Further files that nginx is to use, by the setting that names each, such as C(ssl_certificate_key).
+        RV(kas.nginx) says what there is to say of them.
+    type: dict
+    default: {}
   wait_s:
     description:
       - How many seconds to wait for an enabled KAS to get ready.
@@ -247,14 +247,24 @@ kas:
     nginx:
       description:
         - What there is on the node for the package's nginx.
-        - C(files) are the files in C(/etc/gitlab/ssl), the certificates and keys that the settings name, and O(files),
-          as far as they are there. C(unusable) says of those that are no use to nginx that they are empty, or hold
-          nothing in PEM form. C(fqdn) is the node's name, which the package gives the certificate of a virtual
-          host that has no other. C(letsencrypt) says whether the package once turned Let's Encrypt on by itself.
+        - C(files) are the files in C(/etc/gitlab/ssl), those that the settings name, and O(nginx_files), as far as they
+          are there. C(unusable) says why nginx finds no use in one, such as that it is empty.
+        - C(certificates) has of each certificate the C(keys) that belong to it, and, if there is one, the C(names) that
+          it is for, and C(not_before) and C(not_after), in seconds since 1970. C(encrypted) has of each key with a
+          passphrase the files of passphrases (C(ssl_password_file)) that open it.
+        - C(fqdn) is the node's name, which the package gives the certificate of a virtual host that has no other.
+          C(letsencrypt) says whether the package once turned Let's Encrypt on by itself.
       type: dict
       sample:
         files: [/etc/gitlab/ssl/gitlab.example.com.crt, /etc/gitlab/ssl/gitlab.example.com.key]
-        unusable: {/etc/gitlab/ssl/gitlab.example.com.key: is empty}
+        unusable: {}
+        certificates:
+          /etc/gitlab/ssl/gitlab.example.com.crt:
+            keys: [/etc/gitlab/ssl/gitlab.example.com.key]
+            names: ["DNS:gitlab.example.com"]
+            not_before: 1764000000
+            not_after: 1795536000
+        encrypted: {}
         fqdn: gitlab-1.example.com
         letsencrypt: false
     reconfigure_pending:
@@ -271,7 +281,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -320,6 +330,11 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas_log import 
     start_failure,
     start_log_lines,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._nginx_files import (
+    FILE_SETTINGS,
+    NO_FILES,
+    look_at_files,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ports import Taken, taken
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import Record
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import NO_LITERAL, Ruby, RubyError, find_ruby
@@ -335,8 +350,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import 
 _SURELY_UP_S = 60  # a KAS that cannot start has ended by then
 
 # Those of the package's nginx that decide whether it runs, and what it does not start with or without.
-_PAIR = ("ssl_certificate", "ssl_certificate_key")
-_NGINX = ("enable", "listen_https", "listen_port", *_PAIR)
+_NGINX = ("enable", "listen_https", "listen_port", "ssl_verify_client", *FILE_SETTINGS)
 # What is read of gitlab.rb.
 SETTINGS = (
     *("external_url", "gitlab_kas_external_url", "gitlab_kas", "gitlab_kas_nginx", "gitlab_rails", "roles", "user"),
@@ -350,7 +364,6 @@ KEYS = {
     "letsencrypt": ("enable",),
     "package": ("generate_secrets_json_file",),
 }
-_SSL = "etc/gitlab/ssl"  # where nginx looks for certificates, unless it is told better
 
 
 class Sources(NamedTuple):
@@ -394,7 +407,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "time": sources.clock(),
         "directories_on_record": [],
         "names": {},
-        "nginx": {"files": [], "unusable": {}, "fqdn": "", "letsencrypt": False},
+        "nginx": {**NO_FILES, "fqdn": "", "letsencrypt": False},
         "reconfigure_pending": None,
         "restart_pending": None,
     }
@@ -423,7 +436,7 @@ def run(params: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     names = dict.fromkeys([*params["names"], *_redis_hosts(reading.settings)])
     kas["names"] = {name: sources.resolved(name)._asdict() for name in names}
     with _noted(note):
-        kas["nginx"] = _nginx(reading.settings, params["files"], sources)
+        kas["nginx"] = _nginx(reading.settings, params["nginx_files"], sources)
     with _noted(note):
         found = _secrets(reading, package.root)
         kas["secrets"] = _describe(found, reading)
@@ -569,33 +582,23 @@ def _redis_hosts(settings: Mapping[str, Any]) -> Iterator[str]:
         yield from (host.strip("[]") for host in hosts if host and isinstance(host, str))
 
 
-def _nginx(settings: Mapping[str, Any], files: Sequence[str], sources: Sources) -> dict[str, Any]:
+def _nginx(settings: Mapping[str, Any], given: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     """What there is here for the package's nginx."""
     root = sources.package.root
-    sections = [settings.get("nginx"), settings.get("gitlab_kas_nginx")]
+    sections = [given, settings.get("nginx"), settings.get("gitlab_kas_nginx")]
     sections += [section.get("nginx") for section in (_section(settings), _section(settings, "gitlab_rails"))]
-    named = [section.get(key) for section in sections if isinstance(section, Mapping) for key in _PAIR]
-    with contextlib.suppress(OSError):
-        named += [f"/{_SSL}/{file.name}" for file in (root / _SSL).iterdir()]
-    found = {path for path in (*named, *files) if isinstance(path, str) and (root / path.lstrip("/")).is_file()}
-    problems = {path: _no_pem(root / path.lstrip("/")) for path in sorted(found)}
+    named = [
+        (setting, section[setting])
+        for section in sections
+        if isinstance(section, Mapping)
+        for setting in FILE_SETTINGS
+        if isinstance(section.get(setting), str)
+    ]
     return {
-        "files": list(problems),
-        "unusable": {path: problem for path, problem in problems.items() if problem},
+        **look_at_files(root, named),
         "fqdn": sources.fqdn(),
         "letsencrypt": bool(_section(_stored(root), "letsencrypt").get("auto_enabled")),
     }
-
-
-def _no_pem(file: Path) -> str:
-    """Why nginx finds neither a certificate nor a key in a file, as part of a sentence; '' if there is one."""
-    try:
-        content = file.read_bytes()
-    except OSError:
-        return ""
-    if not content.strip():
-        return "is empty"
-    return "" if b"-----BEGIN " in content else "holds nothing in PEM form"
 
 
 def _section(settings: Mapping[str, Any], name: str = "gitlab_kas") -> Mapping[str, Any]:
@@ -677,7 +680,7 @@ def main() -> None:
             "ports": {"type": "list", "elements": "int", "default": []},
             "directories_record": {"type": "path"},
             "names": {"type": "list", "elements": "str", "default": []},
-            "files": {"type": "list", "elements": "path", "default": []},
+            "nginx_files": {"type": "dict", "default": {}},
             "wait_s": {"type": "int", "default": 0},
             "secret_values": {"type": "bool", "default": False, "no_log": False},
         },

@@ -555,8 +555,8 @@ def looked(mistake: Mistake, root: Path) -> dict[str, Any]:
         mistake.prepare(path)
     before = path.read_bytes() if path.exists() else None
     params: dict[str, Any] = {"path": str(path), "include": None, "ruby": None, "wait_s": 0, "secret_values": True}
-    params["directories_record"] = None
-    lists = {"inputs", "restart_inputs", "listen_hosts", "ports", "names", "files"}
+    params |= {"directories_record": None, "nginx_files": {}}
+    lists = {"inputs", "restart_inputs", "listen_hosts", "ports", "names"}
     sources = kas_info.Sources(Package(root=root), lambda: ADDRESSES["node2"])
     result = kas_info.run({**params, **{name: [] for name in lists}}, sources)
     assert (path.read_bytes() if path.exists() else None) == before

@@ -250,6 +250,14 @@ class _Generator:
         return {
             "files": [file for file in pairs if not self._wildness or self._chance(3, 4)],
             "unusable": {} if not self._odd(True) else {self._one(*pairs): "is empty"},
+            "certificates": {
+                certificate: {
+                    "keys": [] if self._odd(True) else [key],
+                    **({"names": [], "not_before": 0, "not_after": 0} if self._chance(1, 2) else {}),
+                }
+                for certificate, key in (pairs[:2], pairs[2:])
+            },
+            "encrypted": {pairs[1]: []} if self._odd(True) else {},
             "fqdn": self._one("node.example.com", "localhost"),
             "letsencrypt": self._chance(1, 4),
         }

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._certificates import Name, covers, timestamp
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import host_port
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Deployment, Host
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._nginx import (
     PASSED_ON,
+    Fault,
     Vhost,
-    mixed_port,
+    mixed_ports,
     serves_gitlab,
     vhosts,
 )
@@ -22,21 +24,20 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables impor
 
 @refusal(where="all", roles=("kas", "kas_rails"))
 def certificates(host: Host, deployment: Deployment) -> Iterator[str]:
-    """A virtual host whose certificate is not there: nginx does not start at all."""
+    """A virtual host with a file that is not there or no use: nginx does not start at all."""
     for vhost in vhosts(host, deployment) if host.in_play else ():
-        if vhost.missing and not vhost.unread:
+        if vhost.faults and not vhost.unread:
             yield (
-                f"{vhost.cause}, for which nginx needs {_missing(vhost)}, so it would not start, and GitLab"
+                f"{vhost.cause}, for which nginx needs {_faults(vhost)}, so it would not start{_or(vhost)}, and GitLab"
                 f" would be down; {_remedy(vhost)}"
             )
 
 
 @refusal(where="all", roles=("kas", "kas_rails"))
-def mixed_ports(host: Host, deployment: Deployment) -> Iterator[str]:
-    """One port is for TLS or not, whatever the host name."""
-    port = mixed_port(host, deployment) if host.in_play else ""
-    for vhost in vhosts(host, deployment) if port else ():
-        if vhost.section != "nginx" and not vhost.unread:
+def tls_beside_plain(host: Host, deployment: Deployment) -> Iterator[str]:
+    """One port is for TLS or not, whatever the host name. Of a port that is, nginx asks GitLab's certificate."""
+    for vhost, port in mixed_ports(host, deployment) if host.in_play else ():
+        if not vhost.is_plain:
             yield (
                 f"{vhost.cause}, for which nginx speaks TLS on port {port}, but on that port it is to speak none for"
                 " GitLab (nginx['listen_https']), so it would not start, and GitLab would be down; set"
@@ -45,12 +46,51 @@ def mixed_ports(host: Host, deployment: Deployment) -> Iterator[str]:
 
 
 @warning()
+def plain_beside_tls(host: Host, deployment: Deployment) -> Iterator[str]:
+    """Then nginx speaks TLS for both, with GitLab's certificate."""
+    for vhost, port in mixed_ports(host, deployment) if host.in_play else ():
+        if vhost.is_plain:
+            yield (
+                f"{vhost.cause}, for which nginx is to speak no TLS ({vhost.section}['listen_https']), but on port"
+                f" {port} it does so for GitLab, and then for KAS, too, and answers a proxy that speaks none with error"
+                f" 400; set {vhost.section}['port'] to the port that the proxy connects to, such as 80"
+            )
+
+
+@warning()
 def perhaps_certificates(host: Host, deployment: Deployment) -> Iterator[str]:
     for vhost in vhosts(host, deployment) if host.in_play else ():
-        if vhost.missing and vhost.unread:
+        if vhost.faults and vhost.unread:
             yield (
-                f"{vhost.cause}, for which nginx needs {_missing(vhost)}, and without which it does not start;"
+                f"{vhost.cause}, for which nginx needs {_faults(vhost)}, and without which it does not start;"
                 f" {vhost.unread[0]}, so it may need none"
+            )
+
+
+@warning()
+def clients(host: Host, deployment: Deployment) -> Iterator[str]:
+    """nginx starts with a certificate that its clients refuse; a proxy before it may have another one."""
+    for vhost in vhosts(host, deployment) if host.in_play else ():
+        known = host.reported["nginx"]["certificates"].get(vhost.certificate, {})
+        if "names" not in known or vhost.tls_by:
+            continue
+        names = [Name(*name.split(":", 1)) for name in known["names"]]
+        if not covers(names, vhost.name):
+            listed = ", ".join(name.value for name in names) or "no name at all (subjectAltName)"
+            yield (
+                f"{vhost.cause}, but {vhost.certificate}, which nginx shows for it, is for {listed}, so agents and"
+                " other clients refuse it, unless a proxy before nginx shows them another one; have it issued with"
+                f" {vhost.name}"
+            )
+        now = host.reported.get("time", known["not_before"])
+        if not known["not_before"] <= now <= known["not_after"]:
+            is_over = now > known["not_after"]
+            when = timestamp(known["not_after" if is_over else "not_before"])
+            yield (
+                f"{vhost.certificate}, which nginx shows for {vhost.name},"
+                f" {'has expired at' if is_over else 'is not valid before'} {when}, so agents and other clients refuse"
+                " it, unless a proxy before nginx shows them another one;"
+                f" {'renew it' if is_over else 'set the clock of the node right, or renew it'}"
             )
 
 
@@ -58,7 +98,7 @@ def perhaps_certificates(host: Host, deployment: Deployment) -> Iterator[str]:
 def letsencrypt(host: Host, deployment: Deployment) -> Iterator[str]:
     """Said before it happens for the first time."""
     for vhost in vhosts(host, deployment) if host.in_play else ():
-        if vhost.asked_for and vhost.is_new and not vhost.missing:
+        if vhost.asked_for and vhost.is_new and not vhost.faults:
             yield (
                 f"{vhost.cause}, for which there is no certificate, so reconfigure asks Let's Encrypt for one for"
                 f" {' and '.join(vhost.asked_for)}, and fails where Let's Encrypt does not reach this node; else put a"
@@ -79,19 +119,31 @@ def listeners(host: Host, deployment: Deployment) -> Iterator[str]:
             )
 
 
-def _missing(vhost: Vhost) -> str:
-    if vhost.unusable:
-        return ", and ".join(f"{file}, which {vhost.unusable.get(file, 'is not there')}" for file in vhost.missing)
-    return f"{' and '.join(vhost.missing)}, which {'is' if len(vhost.missing) == 1 else 'are'} not there"
+def _faults(vhost: Vhost) -> str:
+    if {fault.why for fault in vhost.faults} == {Fault("").why}:
+        are = "is" if len(vhost.faults) == 1 else "are"
+        return f"{' and '.join(fault.file for fault in vhost.faults)}, which {are} not there"
+    return ", and ".join(f"{fault.file}, which {fault.why}" for fault in vhost.faults)
+
+
+def _or(vhost: Vhost) -> str:
+    """With a key of another kind, such as RSA instead of EC, nginx does start."""
+    return ", or let nobody in" if any(fault.is_foreign for fault in vhost.faults) else ""
 
 
 def _remedy(vhost: Vhost) -> str:
     """For a node with a certificate elsewhere or none, with or without a proxy before it."""
     section = vhost.section
     port = "listen_port" if section == "nginx" else "port"
+    to_put = [fault for fault in vhost.faults if fault.is_to_put]
     ways = [
-        f"put {'it' if len(vhost.missing) == 1 else 'them'} there",
-        f"set {section}['ssl_certificate'] and {section}['ssl_certificate_key'] in gitlab.rb",
+        *([f"put {'it' if len(to_put) == 1 else 'them'} there"] if to_put else []),
+        *(way for fault in vhost.faults for way in fault.remedies),
+        *(
+            [f"set {section}['ssl_certificate'] and {section}['ssl_certificate_key'] in gitlab.rb"]
+            if any(fault.of_pair for fault in vhost.faults)
+            else []
+        ),
         *(["set letsencrypt['enable'] = true"] if vhost.can_ask else []),
         f"set {vhost.tls_by} to false"
         if vhost.tls_by

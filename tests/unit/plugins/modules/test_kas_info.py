@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import AppliedState, Finished, Package
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import Listener, Readiness
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._nginx_files import NO_FILES
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ports import Taken
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import NOTHING, Mark, Record
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._secrets import (
@@ -92,7 +93,7 @@ class Node:
             "inputs": [],
             "restart_inputs": [],
             "names": [],
-            "files": [],
+            "nginx_files": {},
             "wait_s": 0,
             "secret_values": False,
         }
@@ -197,7 +198,7 @@ def test_a_healthy_node(node: Node) -> None:
         "time": 1764000000.5,
         "directories_on_record": [],
         "names": {},
-        "nginx": {"files": [], "unusable": {}, "fqdn": "gitlab-1.example.com", "letsencrypt": False},
+        "nginx": {**NO_FILES, "fqdn": "gitlab-1.example.com", "letsencrypt": False},
         "reconfigure_pending": None,
         "restart_pending": None,
     }
@@ -241,7 +242,7 @@ def test_what_is_there_for_nginx(node: Node) -> None:
         "gitlab_kas_nginx['ssl_certificate'] = '/srv/tls/kas.crt'\n"
         "gitlab_kas['nginx'] = { 'ssl_certificate_key' => '/srv/tls/kas.key', 'ssl_certificate' => '/srv/tls' }\n"
     )
-    kas = node.look(files=["/srv/given.crt", "/srv/missing.crt"])
+    kas = node.look(nginx_files={"ssl_certificate": "/srv/given.crt", "ssl_certificate_key": "/srv/missing.key"})
     assert kas["nginx"] == {
         "files": [
             "/etc/gitlab/ssl/gitlab.example.com.crt",
@@ -250,7 +251,15 @@ def test_what_is_there_for_nginx(node: Node) -> None:
             "/srv/tls/kas.key",
             "/srv/tls/wild.crt",
         ],
-        "unusable": {"/srv/tls/kas.key": "is empty", "/srv/tls/wild.crt": "holds nothing in PEM form"},
+        "unusable": {
+            "/etc/gitlab/ssl/gitlab.example.com.crt": "holds a certificate that is damaged",
+            "/srv/given.crt": "holds a certificate that is damaged",
+            "/srv/tls/kas.crt": "holds a certificate that is damaged",
+            "/srv/tls/kas.key": "is empty",
+            "/srv/tls/wild.crt": "holds nothing in PEM form",
+        },
+        "certificates": {},
+        "encrypted": {},
         "fqdn": "gitlab-1.example.com",
         "letsencrypt": True,
     }

@@ -60,5 +60,5 @@ def test_what_rails_is_told_may_keep_a_virtual_host_away(hosts_of):
     row = node({"letsencrypt": {"enable": False}}, unreadable={"gitlab_rails['gitlab_kas_external_url']": "line 3"})
     (host,) = hosts_of({"kas1": row})
     _gitlab, kas = vhosts(host, Deployment([host]))
-    assert len(kas.missing) == 2
+    assert len(kas.faults) == 2
     assert [found.name for found in kas.unread] == ["gitlab_rails['gitlab_kas_external_url']"]

@@ -31,15 +31,42 @@ STANDALONE = {
 }
 
 
-def node(settings, files=GITLAB, *, unusable=(), unreadable=None, version="18.6.1", letsencrypt=False, **row):
-    """A node with both groups; settings are those of its gitlab.rb beside external_url, files those that are there."""
+def node(
+    settings,
+    files=GITLAB,
+    *,
+    unusable=(),
+    certificates=(),
+    encrypted=(),
+    unreadable=None,
+    version="18.6.1",
+    letsencrypt=False,
+    **row,
+):
+    """A node with both groups; settings are those of its gitlab.rb beside external_url, files those that are there.
+
+    Each certificate belongs to the key of its name, and is for that name, if certificates do not say otherwise.
+    """
+    right = {
+        path: {
+            "keys": [path.replace(".crt", ".key")],
+            "names": [f"DNS:{path.removesuffix('.crt').rpartition('/')[2]}"],
+            "not_before": 0,
+            "not_after": 2000,
+        }
+        for path in files
+        if path.endswith(".crt") and path.replace(".crt", ".key") in files and path not in dict(unusable)
+    }
     info = {
+        "time": 1000.0,
         "gitlab_version": version,
         "settings": {"external_url": URL, **settings},
         "unreadable": unreadable or {},
         "nginx": {
             "files": files,
             "unusable": dict(unusable),
+            "certificates": {**right, **{path: {**right.get(path, {}), **known} for path, known in certificates}},
+            "encrypted": dict(encrypted),
             "fqdn": "gitlab-1.example.com",
             "letsencrypt": letsencrypt,
         },
@@ -52,7 +79,8 @@ def refusal(missing=KAS, section="gitlab_kas_nginx", *, cause=f"kas_external_url
     put = "put it there" if len(missing) == 1 else "put them there"
     port = "listen_port" if section == "nginx" else "port"
     proxy = f"behind a proxy that speaks TLS set {section}['listen_https'] = false and {section}['{port}'] = 80"
-    remedy = ways or f"set letsencrypt['enable'] = true, or {proxy}"
+    is_asked_for = any(file.endswith(".crt") for file in missing)
+    remedy = ways or (f"set letsencrypt['enable'] = true, or {proxy}" if is_asked_for else proxy)
     are = "is" if len(missing) == 1 else "are"
     return (
         f"kas1: {cause}, for which nginx needs {' and '.join(missing)}, which {are} not there, {DOWN}; {put}, set"
@@ -97,6 +125,26 @@ NO_HOST = (
 )
 
 
+PROXY = "behind a proxy that speaks TLS set gitlab_kas_nginx['listen_https'] = false and gitlab_kas_nginx['port'] = 80"
+
+
+def fault(said, remedy, effect=DOWN):
+    """The sentence about a key that is there."""
+    return (
+        f"kas1: kas_external_url is '{WSS}', for which nginx needs {said}, {effect}; {remedy}, set"
+        f" gitlab_kas_nginx['ssl_certificate'] and gitlab_kas_nginx['ssl_certificate_key'] in gitlab.rb, or {PROXY}."
+    )
+
+
+SHOWN = "which nginx shows for it, {}, so agents and other clients refuse it, unless {}; have it issued with {}"
+NAMELESS = "is for no name at all (subjectAltName)"
+ELSE = "a proxy before nginx shows them another one"
+DATED = (
+    f"kas1: {KAS[0]}, which nginx shows for kas.gitlab.example.com, {{}}, so agents and other clients refuse it, unless"
+    f" {ELSE}; {{}}."
+)
+
+
 def of(*table):
     """Rows of one node: what is special about it, and the sentences."""
     return [({"kas1": row}, {}, expected) for row, expected in table]
@@ -117,7 +165,7 @@ TABLES = {
                 (
                     node(OFF, [*GITLAB, *files], unusable=unusable),
                     [
-                        refusal(missing).replace(
+                        refusal(missing, ways=PROXY).replace(
                             f"{' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not there", said
                         )
                     ],
@@ -133,6 +181,117 @@ TABLES = {
                 )
             ),
             (node(OFF, [*GITLAB, *KAS, "/srv/other.crt"], unusable={"/srv/other.crt": "is empty"}), []),
+            # they do not belong together
+            *(
+                (node(OFF, [*GITLAB, *KAS], certificates={KAS[0]: {"keys": keys}}.items()), expected)
+                for keys, expected in (
+                    ([KAS[1]], []),
+                    (
+                        [GITLAB[1]],
+                        [
+                            fault(
+                                f"{KAS[1]}, which does not belong to {KAS[0]}",
+                                f"put the key of the first certificate in {KAS[0]} there",
+                                "so it would not start, or let nobody in, and GitLab would be down",
+                            )
+                        ],
+                    ),
+                )
+            ),
+            # the key has a passphrase
+            *(
+                (
+                    node(
+                        {**OFF, "gitlab_kas_nginx": {"ssl_password_file": passphrases} if passphrases else {}},
+                        [*GITLAB, *KAS, "/srv/pass"],
+                        encrypted={KAS[1]: ["/srv/pass"]},
+                        certificates={KAS[0]: {"keys": [KAS[1]] if passphrases == "/srv/pass" else []}}.items(),
+                    ),
+                    expected,
+                )
+                for passphrases, expected in (
+                    ("/srv/pass", []),
+                    (
+                        "",
+                        [
+                            fault(
+                                f"{KAS[1]}, which is encrypted",
+                                "decrypt it, for example with openssl pkey, set gitlab_kas_nginx['ssl_password_file']"
+                                " to a file with its passphrase",
+                            )
+                        ],
+                    ),
+                    (
+                        GITLAB[1],
+                        [
+                            fault(
+                                f"{KAS[1]}, which is encrypted, and {GITLAB[1]} has no passphrase that opens it",
+                                f"put its passphrase into {GITLAB[1]}",
+                            )
+                        ],
+                    ),
+                )
+            ),
+            # other files that a virtual host names; authorities count where clients are verified
+            *(
+                (
+                    node({**OFF, "gitlab_kas_nginx": settings}, [*GITLAB, *KAS, *files], unusable=unusable),
+                    [
+                        f"kas1: kas_external_url is '{WSS}', for which nginx needs /srv/file, which {said}, {DOWN}; put"
+                        f" it there, correct gitlab_kas_nginx['{setting}'], or {PROXY}."
+                    ]
+                    if said
+                    else [],
+                )
+                for setting, settings, files, unusable, said in (
+                    ("", {"ssl_dhparam": "/srv/file"}, ["/srv/file"], {}, ""),
+                    ("ssl_dhparam", {"ssl_dhparam": "/srv/file"}, [], {}, "is not there"),
+                    ("ssl_dhparam", {"ssl_dhparam": "/srv/file"}, ["/srv/file"], {"/srv/file": "is x"}, "is x"),
+                    ("ssl_password_file", {"ssl_password_file": "/srv/file"}, [], {}, "is not there"),
+                    ("", {"ssl_client_certificate": "/srv/file"}, [], {}, ""),
+                    ("", {"ssl_client_certificate": "/srv/file", "ssl_verify_client": "off"}, [], {}, ""),
+                    (
+                        "ssl_client_certificate",
+                        {"ssl_client_certificate": "/srv/file", "ssl_verify_client": "on"},
+                        [],
+                        {},
+                        "is not there",
+                    ),
+                )
+            ),
+            (
+                node(
+                    {**OFF, "nginx": {"ssl_dhparam": "/srv/dh"}},
+                    [*GITLAB, *KAS],
+                ),
+                [
+                    f"kas1: external_url in gitlab.rb is '{URL}', for which nginx needs /srv/dh, which is not there,"
+                    f" {DOWN}; put it there, correct nginx['ssl_dhparam'], or behind a proxy that speaks TLS set"
+                    " nginx['listen_https'] = false and nginx['listen_port'] = 80."
+                ],
+            ),
+            # what is a file only to nginx, or none
+            *(
+                (
+                    node({**OFF, "gitlab_kas_nginx": {"ssl_certificate": name, "ssl_certificate_key": name}}),
+                    [],
+                )
+                for name in ("$ssl_server_name.crt", "ssl/kas.crt", "data:$kas")
+            ),
+            # our own are put there, whatever lies there now
+            (
+                node(
+                    OFF,
+                    [*GITLAB, *KAS],
+                    certificates={KAS[0]: {"keys": []}}.items(),
+                    version="19.3.0",
+                    kas_certificate=KAS[0],
+                    kas_key=KAS[1],
+                    kas_certificate_src="kas.crt",
+                    kas_key_src="kas.key",
+                ),
+                [],
+            ),
             (node(OFF, version="19.3.0"), [refusal(section=NEW)]),
             # GitLab's certificate was put there by hand, so Let's Encrypt stays off
             (node({}), [refusal()]),
@@ -323,7 +482,7 @@ TABLES = {
             ({"kas_external_url": WSS, "info": {"settings": {"external_url": URL, **OFF}}}, []),
         ),
     ],
-    nginx.mixed_ports: of(
+    nginx.tls_beside_plain: of(
         *(
             (
                 node({**OFF, **settings}, [*GITLAB, *KAS], unreadable=unreadable),
@@ -342,7 +501,109 @@ TABLES = {
             )
         ),
     ),
+    nginx.plain_beside_tls: of(
+        *(
+            (
+                node({**OFF, "gitlab_kas_nginx": of_kas, **settings}, **more),
+                [
+                    f"kas1: kas_external_url is '{more.get('kas_external_url', WSS)}', for which nginx is to speak no"
+                    " TLS (gitlab_kas_nginx['listen_https']), but on port 443 it does so for GitLab, and then for KAS,"
+                    " too, and answers a proxy that speaks none with error 400; set gitlab_kas_nginx['port'] to the"
+                    " port that the proxy connects to, such as 80."
+                ]
+                if is_said
+                else [],
+            )
+            for of_kas, settings, more, is_said in (
+                ({"listen_https": False}, {}, {}, True),
+                ({"listen_https": False, "port": 80}, {}, {}, False),
+                ({"listen_https": False, "port": "443"}, {}, {}, True),
+                ({"listen_https": False}, {"nginx": {"listen_port": 8443}}, {}, False),
+                ({"listen_https": False}, {"external_url": "http://gitlab.example.com"}, {}, False),
+                ({"listen_https": False}, {"nginx": {"enable": False}}, {}, False),
+                ({}, {}, {"kas_external_url": "ws://kas.gitlab.example.com/"}, False),
+                ({"listen_https": False}, {}, {"unreadable": {"gitlab_kas_nginx['port']": "line 3"}}, False),
+            )
+        ),
+    ),
+    nginx.clients: [
+        ({"kas1": node(OFF, KAS, certificates={KAS[0]: {"names": []}}.items(), in_play=False), "kas2": {}}, CIDR, []),
+        *of(
+            *(
+                (
+                    node({**OFF, **settings}, [*GITLAB, *KAS], certificates={KAS[0]: known}.items(), **more),
+                    expected,
+                )
+                for settings, known, more, expected in (
+                    ({}, {}, {}, []),
+                    ({}, {"names": ["DNS:x.example.com", "DNS:*.gitlab.example.com"]}, {}, []),
+                    (
+                        {},
+                        {"names": ["DNS:*.example.com", "IP:10.0.0.1"]},
+                        {},
+                        [
+                            f"kas1: kas_external_url is '{WSS}', but {KAS[0]},"
+                            f" {SHOWN.format('is for *.example.com, 10.0.0.1', ELSE, 'kas.gitlab.example.com')}."
+                        ],
+                    ),
+                    (
+                        {},
+                        {"names": []},
+                        {},
+                        [
+                            f"kas1: kas_external_url is '{WSS}', but {KAS[0]},"
+                            f" {SHOWN.format(NAMELESS, ELSE, 'kas.gitlab.example.com')}."
+                        ],
+                    ),
+                    ({}, {"not_after": 999}, {}, [DATED.format("has expired at 1970-01-01T00:16:39Z", "renew it")]),
+                    (
+                        {},
+                        {"not_before": 1001},
+                        {},
+                        [
+                            DATED.format(
+                                "is not valid before 1970-01-01T00:16:41Z",
+                                "set the clock of the node right, or renew it",
+                            )
+                        ],
+                    ),
+                    # Let's Encrypt sees to it, or nobody is shown it
+                    ({"letsencrypt": {"enable": True}}, {"not_after": 999}, {}, []),
+                    ({"nginx": {"enable": False}}, {"not_after": 999}, {}, []),
+                    ({"gitlab_kas_nginx": {"listen_https": False, "port": 80}}, {"not_after": 999}, {}, []),
+                    # only a proxy is shown it, and what it makes of the name is its business
+                    (
+                        {"gitlab_kas_nginx": {"https": True, "ssl_certificate": KAS[0], "ssl_certificate_key": KAS[1]}},
+                        {"names": []},
+                        {"kas_external_url": "ws://kas.gitlab.example.com/"},
+                        [],
+                    ),
+                )
+            ),
+            (
+                node(OFF, certificates={GITLAB[0]: {"names": ["DNS:localhost"]}}.items(), kas_external_url=""),
+                [
+                    f"kas1: external_url in gitlab.rb is '{URL}', but {GITLAB[0]},"
+                    f" {SHOWN.format('is for localhost', ELSE, 'gitlab.example.com')}."
+                ],
+            ),
+        ),
+    ],
     nginx.perhaps_certificates: of(
+        (
+            node(
+                OFF,
+                [*GITLAB, *KAS, "/srv/pass"],
+                encrypted={KAS[1]: ["/srv/pass"]},
+                certificates={KAS[0]: {"keys": []}}.items(),
+                unreadable={"gitlab_kas_nginx['ssl_password_file']": "line 3"},
+            ),
+            [
+                f"kas1: kas_external_url is '{WSS}', for which nginx needs {KAS[1]}, which is encrypted, and without"
+                f" which it does not start; gitlab_kas_nginx['ssl_password_file'] (line 3){COMPUTED}, so it may need"
+                " none."
+            ],
+        ),
         # what cannot be read is not taken for absent
         *(
             (node(settings, unreadable={name: "line 3"}, **more), [perhaps(f"{name} (line 3){COMPUTED}")])
