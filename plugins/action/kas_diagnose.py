@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -18,6 +17,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS, KAS_GROUP
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._query import QueryError
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, failure
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sources import expanded
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES, normalise
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import did_not_run
 
@@ -52,7 +52,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return self._read({"kas": reads_kas, "paths": paths})
 
     def _controller(self) -> dict[str, Any]:
-        paths = [Path(path).expanduser().absolute() for path in self._values["kas_diagnose_files"]]
+        paths = [expanded(path).absolute() for path in self._values["kas_diagnose_files"]]
         missing = [str(path) for path in paths if not path.exists()]
         if missing:
             msg = (

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
 from ansible.utils.display import Display
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _steps
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _sources, _steps
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import (
     HostVariables,
     VariableError,
     answer,
     plain,
-    started_playbooks,
+    source_folders,
+    unvaulted,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import ModuleError, Modules
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import NO_PLAN, PLAN, ROLES
@@ -66,7 +65,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             returned = getattr(self, f"_{args['step']}")(args["roles"])
         except ModuleError as error:
             failed = dict(error.result)
-        except (_steps.StepError, VariableError) as error:
+        except (_steps.StepError, _sources.SourceError, VariableError) as error:
             failed = {"failed": True, "msg": str(error)}
         else:
             return {**result, **self._modules.result(), **returned}
@@ -159,22 +158,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return result
 
     def _read_file(self, variable: str, source: str) -> str:
-        """The text of a file on the controller, out of Ansible Vault if it lies there."""
-        path = self._find(variable, source)
-        lookup = lookup_loader.get("ansible.builtin.file", loader=self._loader, templar=self._templar)
-        return str(plain(lookup.run([str(path)], variables=self._task_vars, rstrip=False))[0])
-
-    def _find(self, variable: str, source: str) -> Path:
-        """Where the people who run the playbook would look: beside it, beside the inventory, where they stand."""
-        given = Path(source).expanduser()
-        beside = [self._task_vars.get(name) for name in ("playbook_dir", "inventory_dir")]
-        folders = [*started_playbooks(), *map(Path, filter(None, beside)), Path.cwd()]
-        folders = list(dict.fromkeys(folder / part for folder in folders for part in ("", "files")))
-        for place in [given] if given.is_absolute() else [folder / given for folder in folders]:
-            if place.is_file():
-                return place
-        looked = "" if given.is_absolute() else f" in {', '.join(map(str, folders))}"
-        remedy = "correct the path" if given.is_absolute() else "put it there, or set an absolute path"
-        raise _steps.StepError(
-            f"{variable} is '{source}', but there is no such file on the controller{looked}; {remedy}."
-        )
+        folders = source_folders(self._task_vars)
+        return _sources.read(variable, source, folders, lambda data: unvaulted(data, self._loader))

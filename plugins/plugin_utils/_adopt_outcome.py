@@ -22,6 +22,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import Plan, plan
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sources import expanded
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 HEAD = "---\n# What the nodes had in gitlab.rb when they were adopted. Yours to edit: deploy makes the nodes say it.\n"
@@ -152,7 +153,7 @@ def write(directory: str, texts: Mapping[str, str], *, is_check: bool) -> list[s
 
     Raises FileError, with nothing written, where one is there that says something else, or cannot be written.
     """
-    given, root = f"kas_adopt_path is {shown(directory)}", Path(directory).expanduser().absolute()
+    given, root = f"kas_adopt_path is {shown(directory)}", expanded(directory).absolute()
     if not root.is_dir():
         raise FileError(f"{given}, but there is no directory {root} on the controller; make it, or set another path.")
     new, differing = {}, []

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The variables of any host of the inventory, as a task that ran there would have them.
 
-The only file that uses what ansible-core does not document: a task's play and variable manager. hostvars does not do,
-because it has neither the variables of the play (and so of import_playbook) nor the defaults of roles, and, before
-2.19, gives a template that fails as it stands. `make matrix` tries it on every supported ansible-core.
+The only file that uses what ansible-core does not document: a task's play and variable manager, a loader's vault, and
+where a playbook with a name lies. hostvars does not do, because it has neither the variables of the play (and so of
+import_playbook) nor the defaults of roles, and, before 2.19, gives a template that fails as it stands. `make matrix`
+tries it on every supported ansible-core.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from typing import Any
 from ansible import context
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleUndefinedVariable
 from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import is_encrypted
 from ansible.playbook.task import Task
 from ansible.template import Templar
+from ansible.utils.collection_loader._collection_finder import _get_collection_playbook_path
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import mask_line
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS, KAS_GROUP, RAILS_GROUP
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, misspelt
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sources import VaultError
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import DEFAULTS, VARIABLES
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import cause
 from jinja2 import Undefined, UndefinedError
@@ -34,6 +38,9 @@ OUTSIDE = "__kas_outside_info"
 # What the playbook disable sets: not kas_enabled, which an extra variable, such as the answer of a survey, would beat.
 _DISABLE = "__kas_disable"
 _MAGIC = ("hostvars", "vars", "groups")  # all variables of all hosts, no templates of the user's
+# This collection: what its playbooks are called, and where nothing of the user's lies.
+_NAME = "kasops.gitlab_kas."
+_OURS = [Path(__file__).resolve().parents[2] / part for part in ("playbooks", "roles")]
 _OMITTED = "__omit_place_holder__"  # what `omit` is before ansible-core 2.19
 
 
@@ -172,9 +179,34 @@ def waits_for_all(task: Task) -> bool:
     return not str(task.get_play().strategy).endswith(("free", "host_pinned"))
 
 
-def started_playbooks() -> list[Path]:
-    """The directories of the playbooks that ansible-playbook was given as files."""
-    return [Path(name).resolve().parent for name in context.CLIARGS.get("args") or () if Path(name).is_file()]
+def source_folders(task_vars: Mapping[str, Any]) -> list[Path]:
+    """Where people look for a file that one of their variables names, in this order.
+
+    Beside their roles and playbooks, which is Ansible's own search path less the parts of this collection; it lacks a
+    playbook that imports one of ours, so those that were started follow. Then beside the inventory, and where they
+    stand, which in AWX is the project.
+    """
+    searched = [Path(path) for path in task_vars.get("ansible_search_path") or ()]
+    theirs = [path for path in searched if not any(path.resolve().is_relative_to(ours) for ours in _OURS)]
+    inventory = task_vars.get("inventory_dir")
+    return [*theirs, *_started(), *([Path(inventory)] if inventory else []), Path.cwd()]
+
+
+def _started() -> Iterator[Path]:
+    """The directories of the playbooks that ansible-playbook was given, as files or by name, but for ours."""
+    for name in context.CLIARGS.get("args") or ():
+        if Path(name).is_file():
+            yield Path(name).resolve().parent
+        elif not name.startswith(_NAME) and (found := _get_collection_playbook_path(name)):
+            yield Path(found[1]).parent
+
+
+def unvaulted(data: bytes, loader: DataLoader) -> bytes:
+    """What a file holds, decrypted if Ansible Vault has encrypted it. Raises VaultError."""
+    try:
+        return loader._vault.decrypt(data) if is_encrypted(data) else data
+    except AnsibleError as error:
+        raise VaultError(str(error).rstrip(".")) from error
 
 
 def plain(value: Any) -> Any:

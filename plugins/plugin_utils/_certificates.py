@@ -52,6 +52,8 @@ def certificate_refusals(host: Host) -> Iterator[str]:
                 f"{title}.name is {shown(entry['name'])}; set a unique file name of letters,"
                 " digits, dots, underscores and hyphens"
             )
+        elif _is_pem(entry.get("src", "")):
+            yield _no_path(f"{title}.src", f"{title}.content")
         elif bool(entry.get("src")) == bool(entry.get("content")):
             count = "both src and" if entry.get("src") else "neither src nor"
             yield f"{title} ({name}) has {count} content; set one"
@@ -134,11 +136,22 @@ def _authority(entry: Mapping[str, str], title: str) -> Certificate:
     }
 
 
+def _is_pem(source: str) -> bool:
+    return "-----BEGIN" in source
+
+
+def _no_path(source: str, content: str) -> str:
+    """It may be a key, so it is not shown."""
+    return f"{source} holds PEM itself, and should be the path of a file on the controller; set {content} to it"
+
+
 def _incomplete(variable: str, values: Mapping[str, Any]) -> Iterator[str]:
     """A pair needs both halves, each from one source."""
     for part, other in (("certificate", "key"), ("key", "certificate")):
         name = f"{variable}_{part}"
-        if values[f"{name}_src"] and values[f"{name}_content"]:
+        if _is_pem(values[f"{name}_src"]):
+            yield _no_path(f"{name}_src", f"{name}_content")
+        elif values[f"{name}_src"] and values[f"{name}_content"]:
             yield f"{name}_src is {shown(values[f'{name}_src'])}, and {name}_content is set; set only one of them"
         missing = f"{variable}_{other}"
         if values[name] and not values[missing]:

@@ -14,13 +14,13 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, write
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Host
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report import Checked, secrets
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sources import expanded
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 # The name among the artifacts of AWX, which hands them to later jobs as extra variables; so it is no variable of ours.
@@ -149,7 +149,7 @@ def save(path: str, whole: dict[str, Any]) -> None:
     A new file gets mode 0600; one that is there keeps its own. Raises FileError with a sentence, and then the file is
     as it was.
     """
-    given, target = f"kas_report_path is {shown(path)}", Path(path).expanduser().absolute()
+    given, target = f"kas_report_path is {shown(path)}", expanded(path).absolute()
     with suppress(OSError):  # what else is wrong with the path is said when it is written
         if not target.parent.is_dir():
             raise FileError(

@@ -145,6 +145,19 @@ def test_the_folder_alone_as_a_project(repository: Path, collections: Path, tmp_
     assert all(runs == ["kas_info", "gitlab_rb"] for runs in simulated.module_runs(job.nodes).values())
 
 
+@pytest.mark.parametrize("place", ["awx/certificates", "awx/files/certificates", "certificates", "files/certificates"])
+def test_files_of_the_project(repository: Path, collections: Path, tmp_path: Path, place: str) -> None:
+    """Beside the playbook and at the project's root, as docs/awx.md says."""
+    job, project = Job(tmp_path, collections), tmp_path / "project"
+    shutil.copytree(repository / "awx", project / "awx")
+    (project / place).mkdir(parents=True)
+    (project / place / "ca.crt").write_text("-----BEGIN CERTIFICATE-----")
+    answers = {**ANSWERS, "kas_ca_certificates": [{"name": "ca", "src": "certificates/ca.crt"}]}
+    status, shown = job.run(project, "awx/preflight.yml", BLANK, answers, ANSIBLE_PIPELINING="true")
+    assert status == "successful", shown
+    assert all("kas_certificate_info" in runs for runs in simulated.module_runs(job.nodes).values())
+
+
 def test_disable_disables_whatever_the_answer_says(repository: Path, collections: Path, tmp_path: Path) -> None:
     off = {"enabled": False, "running": False, "ready": None, "own_private_api_urls": []}
     infos = {f"{name}.kas_info": {"kas": {**info["kas"], **off}} for name, info in simulated.kas_infos(3).items()}

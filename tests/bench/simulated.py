@@ -20,7 +20,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-_COLLECTIONS = Path(__file__).resolve().parents[2] / ".ansible" / "collections"
+COLLECTIONS = Path(__file__).resolve().parents[2] / ".ansible" / "collections"
 ROLE_VARIABLES = {
     "kas_own_private_api_cidr": "10.87.0.0/16",
     "kas_redis": {"host": "10.87.255.1", "port": 6379, "password": "sesame"},
@@ -51,6 +51,8 @@ _ALIKE = {
     "gitlab_rb": {"changed": False, "settings_changed": [], "settings_left": []},
     "gitlab_reconfigure": {"changed": True, "reason": "gitlab.rb has changed.", "duration_s": 3.0},
     "kas_socket_directory": {"changed": False},
+    "kas_certificate": {"changed": False},
+    "kas_certificate_info": {"changed": False, "certificate": {"pem": "", "problems": [], "warnings": []}},
     "kas_log_info": {"changed": False, "findings": [], "unread": [], "files": 2, "bytes": 1_500_000},
 }
 
@@ -127,17 +129,18 @@ def module_runs(folder: Path) -> dict[str, list[str]]:
     return {file.stem: file.read_text().split() for file in sorted(folder.glob("*.runs"))}
 
 
-def run(playbook: str, inventory: Path, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run a playbook of the checkout on the nodes of an inventory; more is further environment."""
+def run(
+    playbook: str | Path, inventory: Path, *options: str, cwd: Path | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook on the nodes of an inventory: one of the checkout by its last name, any by its whole name or path.
+
+    more is further environment.
+    """
+    named = playbook if "." in str(playbook) else f"kasops.gitlab_kas.{playbook}"
     return subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"),
-            "-i",
-            inventory,
-            f"kasops.gitlab_kas.{playbook}",
-            *options,
-        ],
-        env={**environment(inventory.parent, _COLLECTIONS), **more},
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, named, *options],
+        cwd=cwd,
+        env={**environment(inventory.parent, COLLECTIONS), **more},
         capture_output=True,
         text=True,
         check=False,

@@ -189,8 +189,8 @@ def test_a_file_beside_the_inventory(place, planned, tmp_path):
     [
         (
             {"kas_certificate_src": "kas.crt", "kas_key": "/etc/kas.key"},
-            "kas_certificate_src is 'kas.crt', but there is no such file on the controller in {path},"
-            " {path}/files; put it there, or set an absolute path.",
+            "kas_certificate_src is 'kas.crt', but there is no such file on the controller in"
+            " {path}/files, {path}; put it there, or set an absolute path.",
         ),
         (
             {"kas_certificate": "/etc/kas.crt", "kas_key_src": "/no/kas.key"},

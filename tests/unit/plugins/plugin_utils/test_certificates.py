@@ -120,6 +120,21 @@ def test_on_the_node_already() -> None:
             "kas_private_api_key_src is 'kas.key', and kas_private_api_key_content is set; set only one of them",
         ),
         (
+            {**PAIR, "kas_private_api_certificate_src": "-----BEGIN CERTIFICATE-----\nMIIB"},
+            "kas_private_api_certificate_src holds PEM itself, and should be the path of a file on the controller; set"
+            " kas_private_api_certificate_content to it",
+        ),
+        (
+            {**PAIR, "kas_private_api_key_src": "-----BEGIN PRIVATE KEY-----", "kas_private_api_key_content": ""},
+            "kas_private_api_key_src holds PEM itself, and should be the path of a file on the controller; set"
+            " kas_private_api_key_content to it",
+        ),
+        (
+            {"kas_ca_certificates": [{"name": "ca", "src": "-----BEGIN CERTIFICATE-----\nMIIB"}]},
+            "kas_ca_certificates[0].src holds PEM itself, and should be the path of a file on the controller; set"
+            " kas_ca_certificates[0].content to it",
+        ),
+        (
             {"kas_certificate_src": "kas.crt"},
             "kas_certificate is '/etc/gitlab/ssl-kas/agent.crt', but no kas_key is set; set kas_key, kas_key_src or"
             " kas_key_content",
