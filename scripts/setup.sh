@@ -42,6 +42,22 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
 fi
 
+# Of Debian's prometheus only the program that checks its files: the package itself would start a server.
+promtool=.cache/bin/promtool
+if ! command -v promtool >/dev/null && [ ! -x "$promtool" ]; then
+  if ! command -v apt-get >/dev/null; then
+    echo "Please install promtool first; it is a part of Prometheus." >&2
+    exit 1
+  fi
+  fetched=$(mktemp -d)
+  trap 'rm -rf "$fetched"' EXIT
+  download=(apt-get download -qq -o APT::Sandbox::User=root prometheus)
+  (cd "$fetched" && ("${download[@]}" 2>/dev/null || { apt-get update -qq && "${download[@]}"; }))
+  mkdir -p "${promtool%/*}"
+  dpkg-deb --fsys-tarfile "$fetched"/prometheus_*.deb | tar -x -O ./usr/bin/promtool >"$fetched/promtool"
+  install -m 0755 "$fetched/promtool" "$promtool"
+fi
+
 stamp=.venv/requirements.sha256
 if ! sha256sum --check --status "$stamp" 2>/dev/null; then
   python3 -m venv --clear .venv

@@ -2,6 +2,8 @@
 # Source this from anywhere: the environment of molecule, ansible-lint, mypy and pytest.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 [ ! -d "$root/.venv/bin" ] || PATH="$root/.venv/bin:$PATH"
+# promtool, where scripts/setup.sh has fetched it.
+[ ! -d "$root/.cache/bin" ] || PATH="$root/.cache/bin:$PATH"
 # Ansible's state lies in the checkout; a symlink makes the checkout itself the installed collection.
 export ANSIBLE_HOME="$root/.ansible"
 export ANSIBLE_COLLECTIONS_PATH="$ANSIBLE_HOME/collections"

@@ -137,6 +137,14 @@ def listener(value: Any) -> str:
     raise Unfit("set ADDRESS:PORT (IPv6 in brackets), or a socket's absolute path with network unix")
 
 
+def place(value: Any) -> str:
+    """Where a client finds a server on TCP: HOST:PORT."""
+    found = host_port(value.strip()) if isinstance(value, str) else None
+    if found and not found.is_wildcard:
+        return str(found)
+    raise Unfit("set HOST:PORT (IPv6 in brackets)")
+
+
 def batch(value: Any) -> str:
     """How many nodes at a time, as Ansible's serial takes it."""
     if isinstance(value, bool) or not re.fullmatch(r"\s*[1-9][0-9]{0,4}%?\s*", str(value)):
@@ -184,6 +192,7 @@ SYNTAXES: dict[str, Syntax] = {
     "kas_ready_timeout_s": SECONDS,
     "kas_probe_timeout_s": SECONDS,
     "kas_diagnose_hours": HOURS,
+    "kas_monitoring_target": place,
     "kas_chart_api_port": PORT,
 }
 

@@ -32,7 +32,7 @@ def script(name: str) -> Any:
     return module
 
 
-@pytest.mark.parametrize("name", ["variables", "surveys", "messages", "troubleshooting"])
+@pytest.mark.parametrize("name", ["dashboard", "variables", "surveys", "messages", "troubleshooting"])
 def test_what_a_script_makes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.syspath_prepend(ROOT / "scripts")  # one of them calls the other
     module = script(name)
