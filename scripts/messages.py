@@ -30,7 +30,12 @@ refused has changed nothing; [troubleshooting.md](troubleshooting.md) says how a
 """
 
 DOCUMENTATION = ("DOCUMENTATION", "EXAMPLES", "RETURN", "OUTLINE")
-NO_MESSAGES = ("_ruby_outline.py", "_problems.py", "doc_fragments")  # Ruby, a page of its own, and documentation
+NO_MESSAGES = (
+    "_ruby_outline.py",
+    "_problems.py",
+    "_report_page.py",
+    "doc_fragments",
+)  # Ruby, pages of their own, and documentation
 # An error of the system's has one of these; remedy() knows what to do about it.
 CAUSES = {"STRERROR": "CAUSE", "ERROR": "CAUSE", "HOW": "REMEDY"}
 PLAIN = (

@@ -16,6 +16,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _findings
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables, answer, plain
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS, KAS_GROUP
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._query import QueryError
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report_page import Details
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, failure
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sources import expanded
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES, normalise
@@ -113,7 +114,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         }
         if self._values["kas_report_path"]:
             try:
-                _report_data.save(self._values["kas_report_path"], report)
+                _report_data.save(self._values["kas_report_path"], report, Details(sentences))
             except FileError as error:
                 return {**told, "failed": True, "msg": str(error)}
         return told

@@ -18,6 +18,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployments import misnamed_groups
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, Plan, plan
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report_page import Details
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._tags import tag_problem
 
@@ -64,7 +65,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         report = self._report(gathered, made, started)
         if made.report_path:
             try:
-                _report_data.save(made.report_path, report)
+                _report_data.save(made.report_path, report, Details(made.refusals))
             except FileError as error:  # it is refused now, before anything changes
                 self._refuse(made, gathered, str(error))
                 report = self._report(gathered, made, started)

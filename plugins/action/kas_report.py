@@ -15,6 +15,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import Fi
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _report, _report_data
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import plain
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import NO_PLAN, PLAN
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report_page import details
 
 # What the roles keep of every host of the play.
 RESULTS = {
@@ -69,7 +70,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
         if plan["report_path"]:
             try:
-                _report_data.save(plan["report_path"], report)
+                _report_data.save(plan["report_path"], report, details(nodes, findings, names))
             except FileError as error:  # nobody is asked afterwards, so all is said here
                 return {**result, "failed": True, "msg": "\n".join(map(str, [*findings, error]))}
         return result

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences impor
 
 _HEADINGS = ("node", "release", "own URL", "ready", "reaches", "Rails reaches", "secrets", "changed", "seconds")
 _MOST_NAMES = 4
-_REACHABLE = "reachable"  # kas_probe's word for a peer of which nothing else is to be said
+REACHABLE = "reachable"  # kas_probe's word for a peer of which nothing else is to be said
 _LOG = "/var/log/gitlab/gitlab-kas/current"
 # Of a node that does not answer any more.
 _NOT_KNOWN: Mapping[str, Any] = {
@@ -44,6 +45,7 @@ class Checked:
     rails_probe: Mapping[str, Any] | None = None  # and of the URL that Rails was told; None where Rails is not asked
 
     changed: Sequence[str] = ()  # what has changed, or would change in check mode
+    settings: Sequence[str] = ()  # the names of the settings among that
     is_check: bool = False
     seconds: float | None = None  # how long the reconfigure took
     deployment: str = ""  # the part of the inventory that it belongs to
@@ -106,6 +108,7 @@ def checked(name: str, node: Mapping[str, Any], results: Results, *, is_check: b
         probe=results.reached.get("probe") or {},
         rails_probe=results.reached.get("rails_probe"),
         changed=done,
+        settings=written.get("settings_changed") or (),
         is_check=is_check,
         seconds=reconfigured.get("duration_s"),
         deployment=node["deployment"],
@@ -131,7 +134,7 @@ def table(nodes: Sequence[Checked], names: Mapping[str, str]) -> list[str]:
         f"{node.name}: {_place(peer, names)} is {peer['text']}; whether both have the same secret is not proved."
         for node in nodes
         for peer in [*node.peers, *node.rails_peers]
-        if peer["reachable"] and peer["text"] != _REACHABLE
+        if peer["reachable"] and peer["text"] != REACHABLE
     ]
 
 
@@ -271,3 +274,12 @@ def _secrets(nodes: Sequence[Checked]) -> Iterator[Sentence]:
                 how = _remedy(node, "see what else sets it, there or on that node, such as an included file")
                 text = f"its {name} (fingerprint {fingerprint}) is not that of {other} ({known}); {how}."
                 yield Sentence((node.name,), text)
+
+
+def inert(value: Any) -> Any:
+    """The same with no text that Jinja would evaluate, wherever it comes to be a variable: {{ becomes { {."""
+    if isinstance(value, dict):
+        return {name: inert(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [inert(item) for item in value]
+    return re.sub(r"\{(?=[{%#])", "{ ", value) if isinstance(value, str) else value

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -18,7 +17,8 @@ from typing import Any
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError, write
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import Host
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report import Checked, secrets
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report import Checked, inert, secrets
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report_page import Details, page
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sources import expanded
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
@@ -70,7 +70,7 @@ def report(
             {name: _cut(value) if isinstance(value, str) else value for name, value in finding.items()}
             for finding in findings[:_MOST_PROBLEMS]
         ]
-    return {name: _inert(value) for name, value in whole.items()}
+    return {name: inert(value) for name, value in whole.items()}
 
 
 def _row(node: Checked, nodes: Sequence[Checked], result: str) -> dict[str, Any]:
@@ -120,15 +120,6 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
 
 
-def _inert(value: Any) -> Any:
-    """The same with no text that Jinja would evaluate, wherever it comes to be a variable: {{ becomes { {."""
-    if isinstance(value, dict):
-        return {name: _inert(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_inert(item) for item in value]
-    return re.sub(r"\{(?=[{%#])", "{ ", value) if isinstance(value, str) else value
-
-
 def report_path(hosts: Sequence[Host]) -> tuple[str, list[Sentence]]:
     """kas_report_path of a run, '' if it is not set, and what is wrong with it. Only hosts of the play count."""
     given = {host.name: str(host.values["kas_report_path"]) for host in hosts if host.in_play}
@@ -143,8 +134,10 @@ def report_path(hosts: Sequence[Host]) -> tuple[str, list[Sentence]]:
     return "", [Sentence(setting, text)]
 
 
-def save(path: str, whole: dict[str, Any]) -> None:
-    """Write the report into a file of the controller; a relative path starts where ansible-playbook was started.
+def save(path: str, whole: dict[str, Any], details: Details | None = None) -> None:
+    """Write the report into a file of the controller: as a page if its name ends with .html, else as JSON.
+
+    A relative path starts where ansible-playbook was started. details are what the page shows beside the report.
 
     A new file gets mode 0600; one that is there keeps its own. Raises FileError with a sentence, and then the file is
     as it was.
@@ -159,7 +152,9 @@ def save(path: str, whole: dict[str, Any]) -> None:
             raise FileError(f"{given}, but {target} on the controller is no regular file; set the path of one.")
         if not os.access(target.parent, os.W_OK | os.X_OK):  # become does not help there
             raise FileError(f"{given}, but the user of Ansible may not write into {target.parent}; set another path.")
+    is_page = target.suffix.lower() == ".html"
+    text = page(whole, details or Details()) if is_page else json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
     try:
-        write(str(target), (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode())
+        write(str(target), text.encode())
     except FileError as error:
         raise FileError(f"{given}, but on the controller {error}") from error

@@ -17,6 +17,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._problems import
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._findings import merged
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report import Results, checked
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report_data import report, report_path, save
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report_page import Details
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import NAMES, shown
 
@@ -205,6 +206,17 @@ def test_a_file(tmp_path, monkeypatch):
     save("~/link", {})
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("{}\n", 0o644)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "report.json"]
+
+
+@pytest.mark.parametrize(("name", "is_page"), [("r.html", True), ("R.HTML", True), ("html", False), ("r.htm", False)])
+def test_the_page(name, is_page, tmp_path):
+    """By the ending alone; with the same mode as the data."""
+    sentences = [Sentence(("kas1",), "It is; correct it.")]
+    save(str(tmp_path / name), whole("problems", sentences, [row(**CHANGED)]), Details(sentences))
+    text = (tmp_path / name).read_text()
+    assert text.startswith("<!DOCTYPE html>" if is_page else "{")
+    assert ("<b>To do: </b>Correct it." in text) is is_page
+    assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
