@@ -28,7 +28,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._monitoring impo
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES, normalise
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import did_not_run
 
-_OF_PROMETHEUS = ("kas_monitoring_directory", "kas_monitoring_gitlab_rb", "kas_gitlab_rb_path")
+_OF_PROMETHEUS = ("kas_monitoring_directory", "kas_monitoring_gitlab_rb", "kas_gitlab_rb_path", "kas_gitlab_rb_include")
 _OF_KAS = ("kas_state", "kas_enabled", "kas_deployment", "kas_observability_listen_address", "kas_monitoring_target")
 
 _HEADER = "# Written by the Ansible role kasops.gitlab_kas.kas_monitoring; changes made here do not last.\n"
@@ -80,7 +80,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             self._refusals += wrong
             try:
                 gitlab_rb = self._read(path)
-                told["settings"] = package_settings(gitlab_rb, job(found))
+                is_ours = not values["kas_gitlab_rb_include"]
+                told["settings"] = package_settings(gitlab_rb, job(found), is_ours=is_ours)
                 told["rules_directory"] = rules_directory(gitlab_rb)
             except MonitoringError as error:
                 self._refuse(str(error))

@@ -90,24 +90,29 @@ def job(found: Sequence[Group]) -> dict[str, Any]:
     return {"job_name": JOB, "static_configs": list(found)}
 
 
-def package_settings(gitlab_rb: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+def package_settings(gitlab_rb: Mapping[str, Any], wanted: Mapping[str, Any], *, is_ours: bool) -> dict[str, Any]:
     """The settings of gitlab.rb that give the package's Prometheus this job; none if it has it.
 
-    gitlab_rb is what gitlab_rb_info returned of the section prometheus. Jobs of the user's own are never written anew:
-    they may hold secrets and Ruby. Raises MonitoringError with the job to add by hand.
+    gitlab_rb is what gitlab_rb_info returned of the section prometheus; is_ours is false where other means make the
+    file. Jobs of the user's own are never written anew: they may hold secrets and Ruby. Raises MonitoringError with
+    the job to add by hand.
     """
     there = _setting(gitlab_rb, "scrape_configs")
-    if there is None or there == []:
-        return {"prometheus": {"scrape_configs": [dict(wanted)]}}
-    if isinstance(there, list) and wanted in there:
+    jobs = [] if there is None else there
+    if isinstance(jobs, list) and wanted in jobs:
         return {}
-    if isinstance(there, list) and all(isinstance(each, Mapping) and each.get("job_name") == JOB for each in there):
-        return {"prometheus": {"scrape_configs": [dict(wanted)]}}
     ruby = inline_pair("", [dict(wanted)]).partition(" => ")[2][1:-1]
-    raise MonitoringError(
-        "prometheus['scrape_configs'] in gitlab.rb has jobs of your own, which stay as they are; add this one to them,"
-        f" in place of one of the same name: {ruby}."
-    )
+    if not is_ours:
+        raise MonitoringError(
+            "kas_gitlab_rb_include says that gitlab.rb is made by other means, so it stays as it is; add this job to"
+            f" prometheus['scrape_configs'] there: {ruby}."
+        )
+    if not isinstance(jobs, list) or any(not isinstance(each, Mapping) or each.get("job_name") != JOB for each in jobs):
+        raise MonitoringError(
+            "prometheus['scrape_configs'] in gitlab.rb has jobs of your own, which stay as they are; add this one to"
+            f" them, in place of one of the same name: {ruby}."
+        )
+    return {"prometheus": {"scrape_configs": [dict(wanted)]}}
 
 
 def rules_directory(gitlab_rb: Mapping[str, Any]) -> str:

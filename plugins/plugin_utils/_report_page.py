@@ -372,7 +372,7 @@ def _grid(calls: Mapping[str, Mapping[str, Call]]) -> Html:
         _tag("tbody", *rows),
         class_="grid",
     )
-    further = [f"{number} is {name}." for number, name in enumerate(known, 1) if name not in calls]
+    further = [f"{number} is {name}. " for number, name in enumerate(known, 1) if name not in calls]
     legend = _tag("p", *(_all([_sign(kind), f" {text}  "]) for kind, text in _LEGEND.items()), class_="quiet legend")
     grid = [
         legend,

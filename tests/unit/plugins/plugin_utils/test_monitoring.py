@@ -98,7 +98,18 @@ def says(unreadable: tuple[str, ...] = (), **settings: Any) -> dict[str, Any]:
     ],
 )
 def test_the_packages_prometheus(gitlab_rb: dict[str, Any], settings: dict[str, Any]) -> None:
-    assert package_settings(gitlab_rb, JOB) == settings
+    assert package_settings(gitlab_rb, JOB, is_ours=True) == settings
+
+
+def test_a_file_that_other_means_make() -> None:
+    assert package_settings(says(scrape_configs=[JOB]), JOB, is_ours=False) == {}
+    with pytest.raises(MonitoringError) as caught:
+        package_settings(says(), JOB, is_ours=False)
+    assert str(caught.value) == (
+        "kas_gitlab_rb_include says that gitlab.rb is made by other means, so it stays as it is; add this job to"
+        " prometheus['scrape_configs'] there: { 'job_name' => 'gitlab-kas', 'static_configs' => [{ 'targets' =>"
+        " ['localhost:8151'], 'labels' => { 'instance' => 'kas1' } }] }."
+    )
 
 
 ADD = (
@@ -125,7 +136,7 @@ BY_HAND = (
 )
 def test_what_is_not_written_anew(gitlab_rb: dict[str, Any], sentence: str) -> None:
     with pytest.raises(MonitoringError) as caught:
-        package_settings(gitlab_rb, JOB)
+        package_settings(gitlab_rb, JOB, is_ours=True)
     assert str(caught.value) == sentence
 
 
