@@ -54,6 +54,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _told(self) -> dict[str, Any]:
         """What the tasks need; what is wrong goes to the refusals."""
         here = HostVariables(self._task_vars, self._loader)
+        connection, _errors = here.evaluate(["ansible_connection"])
         values = self._values(self._name, here, _OF_PROMETHEUS)
         directory, path = values["kas_monitoring_directory"], values["kas_gitlab_rb_path"]
         nodes = self._nodes()
@@ -73,7 +74,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             found, wrong = groups(nodes, self._name)
             self._refusals += wrong
             told["targets"] = _HEADER + yaml.safe_dump(found, sort_keys=False)
-            self._warn_of_profiles([target for each in found for target in each["targets"]])
+            if connection.get("ansible_connection") != "local":  # else the controller is where Prometheus runs
+                self._warn_of_profiles([target for each in found for target in each["targets"]])
         if values["kas_monitoring_gitlab_rb"]:
             # As it does with all else, the package's Prometheus on a node with KAS asks that one.
             found, wrong = groups([kas for kas in nodes if kas.name == self._name] or nodes, self._name)
@@ -104,6 +106,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         for name in map(str, self._task_vars["groups"].get(KAS_GROUP, ())):
             variables = HostVariables.of(name, self._task, self._loader)
             values = self._values(name, variables, _OF_KAS)
+            address, _errors = variables.evaluate(["ansible_host"])
             if values["kas_state"] == "present" and values["kas_enabled"]:
                 nodes.append(
                     Kas(
@@ -111,7 +114,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                         deployment=values["kas_deployment"],
                         listener=values["kas_observability_listen_address"],
                         target=values["kas_monitoring_target"],
-                        address=str(variables.get("ansible_host") or name),
+                        address=str(address.get("ansible_host") or name),
                     )
                 )
         return nodes
@@ -127,9 +130,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return dict(plain(result["gitlab_rb"]))
 
     def _warn_of_profiles(self, targets: Sequence[str]) -> None:
-        """The controller is nobody whom a firewall should let through to KAS; where Prometheus runs, it may."""
-        if self._task_vars.get("ansible_connection") == "local" or self._name == "localhost":
-            return
+        """The controller is nobody whom a firewall should let through to the port of the metrics."""
         found = [place for place in map(host_port, targets) if place and place.host != "localhost"]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             open_ones = [place for place, is_open in zip(found, pool.map(shows_profiles, found)) if is_open]

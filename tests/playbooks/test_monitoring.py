@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import re
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +34,7 @@ def play(
     """The role on a host of its own or on a node; everything runs on this machine."""
     folder.mkdir(exist_ok=True)
     hosts = {scraper: {**nodes.get(scraper, {}), **variables}}
-    here = {"ansible_connection": "{{ 'local' }}", "ansible_python_interpreter": sys.executable}
+    here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     inventory = {"all": {"vars": here, "hosts": hosts, "children": {"gitlab_kas": {"hosts": nodes}}}}
     (folder / "inventory.json").write_text(json.dumps(inventory))
     roles = [{"role": "kasops.gitlab_kas.kas_monitoring"}]
@@ -152,39 +149,3 @@ def test_jobs_of_ones_own_stay(tmp_path: Path, gitlab_rb: Path) -> None:
     assert "has jobs of your own, which stay as they are; add this one to them" in done.stdout
     assert gitlab_rb.read_text() == text
     assert "sesame" not in done.stdout + done.stderr
-
-
-class Server(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200 if self.path.startswith(self.server.serves) else 404)  # type: ignore[attr-defined]
-        self.end_headers()
-
-    def log_message(self, *_arguments: object) -> None:
-        pass
-
-
-@pytest.fixture
-def served() -> Iterator[http.server.HTTPServer]:
-    server = http.server.HTTPServer(("127.0.0.1", 0), Server)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.mark.parametrize(("serves", "warned"), [("/", True), ("/metrics", False)])
-def test_profiles_that_the_controller_can_read(
-    tmp_path: Path, served: http.server.HTTPServer, serves: str, warned: bool
-) -> None:
-    served.serves = serves  # type: ignore[attr-defined]
-    target = f"127.0.0.1:{served.server_port}"
-    done = play(tmp_path, {"kas1": {"kas_monitoring_target": target}}, kas_monitoring_directory=str(tmp_path / "made"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    said = " ".join((done.stdout + done.stderr).split())
-    warning = (
-        f"Profiles of KAS, with its arguments, can be read from here at {target}; let a firewall open the port for"
-        " Prometheus alone, or serve nothing but /metrics there: docs/monitoring.md."
-    )
-    assert (warning in said) is warned
