@@ -97,6 +97,11 @@ def package_settings(gitlab_rb: Mapping[str, Any], wanted: Mapping[str, Any], *,
     file. Jobs of the user's own are never written anew: they may hold secrets and Ruby. Raises MonitoringError with
     the job to add by hand.
     """
+    if gitlab_rb["settings"].get("prometheus", {}).get("enable") is False:
+        raise MonitoringError(
+            "prometheus['enable'] in gitlab.rb is false, so no Prometheus of the package runs here; leave this host"
+            " out, or set kas_monitoring_gitlab_rb to false for it."
+        )
     there = _setting(gitlab_rb, "scrape_configs")
     jobs = [] if there is None else there
     if isinstance(jobs, list) and wanted in jobs:

@@ -126,6 +126,11 @@ BY_HAND = (
 @pytest.mark.parametrize(
     ("gitlab_rb", "sentence"),
     [
+        (
+            says(enable=False),
+            "prometheus['enable'] in gitlab.rb is false, so no Prometheus of the package runs here; leave this host"
+            " out, or set kas_monitoring_gitlab_rb to false for it.",
+        ),
         (says(scrape_configs=[MINE]), ADD),
         (says(scrape_configs=[MINE, OLD_JOB]), ADD),
         (says(scrape_configs="mine"), ADD),
