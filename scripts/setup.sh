@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 engine=${MOLECULE_ENGINE:-podman}
-packages=(iproute2 openssh-client openssl redis-server ruby ruby-chef-utils ruby-mixlib-config)
+packages=(haproxy iproute2 nginx openssh-client openssl redis-server ruby ruby-chef-utils ruby-mixlib-config)
 if [ -z "${KAS_TEST_INVENTORY:-}" ]; then # hosts of one's own are no containers
   [ "$engine" != podman ] || packages+=(podman runc)
   command -v podman >/dev/null && podman image exists localhost/debian-base:bookworm || packages+=(mmdebstrap)
@@ -14,6 +14,7 @@ python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-ve
 
 needed() {
   case $1 in
+    haproxy | nginx) PATH=$PATH:/usr/sbin command -v "$1" >/dev/null ;;
     iproute2) command -v ip >/dev/null ;;
     openssh-client) command -v ssh ssh-keygen >/dev/null ;;
     ruby-chef-utils) ruby -e "require 'chef-utils/mash'" 2>/dev/null ;;
@@ -35,11 +36,13 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
-  # The tests start a Redis of their own: the package's is neither started now (a runlevel for that) nor at boot.
+  # The tests start servers of their own: the packages' are neither started now (a runlevel for that) nor at boot.
   RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-  if [[ " ${missing[*]} " == *" redis-server "* ]] && command -v systemctl >/dev/null; then
-    systemctl --root=/ --quiet disable redis-server
-  fi
+  for server in haproxy nginx redis-server; do
+    if [[ " ${missing[*]} " == *" $server "* ]] && command -v systemctl >/dev/null; then
+      systemctl --root=/ --quiet disable "$server"
+    fi
+  done
 fi
 
 # Of Debian's prometheus only the program that checks its files: the package itself would start a server.

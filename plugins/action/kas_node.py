@@ -33,9 +33,11 @@ DRY_RUN = "__kas_dry_run"
 WRITTEN = "__kas_written"
 REPORT = "__kas_report"
 
+TOKEN = "kas_verify_token"  # in no plan, since whoever reads a plan needs no token
+
 TURN = ("write", "reconfigure", "tidy")
-STEPS = ("check", "dry_run", *TURN, "reach", "judge")
-LATER = ("check", "reach")  # what goes wrong in these is told by a step that follows: dry_run, judge
+STEPS = ("check", "dry_run", *TURN, "reach", "outside", "judge")
+LATER = ("check", "reach", "outside")  # what goes wrong in these is told by a step that follows: dry_run, judge
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -46,6 +48,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         spec = {
             "step": {"type": "str", "choices": list(STEPS), "required": True},
+            "job": {"type": "dict", "default": {}},
             "roles": {"type": "list", "elements": "str", "choices": list(ROLES), "default": list(ROLES)},
         }
         _validation, args = self.validate_argument_spec(spec)
@@ -59,6 +62,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         # A copy of what this node needs alone: with many nodes, one of the whole plan on each would be most of the run.
         self._nodes = self._task_vars[PLAN]["nodes"]
         self._node = plain(self._nodes[self._name])
+        self._job = args["job"]
         self._modules = Modules(self._execute)
         self._contents = _steps.Contents(self._node, self._read_file, self._variables.get)
         try:
@@ -106,7 +110,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             raise _steps.StepError(f"\n{self._name}: ".join(dict.fromkeys(problems)))
         names = _steps.write(self._node, roles, self._modules, self._contents)
         dry_run = {**self._modules.result(), **names}
-        return {**dry_run, "pending": _steps.pending(self._node, plain(self._task_vars[INFO])["kas"], dry_run)}
+        pending = _steps.pending(self._node, plain(self._task_vars[INFO])["kas"], dry_run)
+        return {**dry_run, "pending": pending, "tidies": _steps.tidies(self._node, roles)}
 
     def _write(self, roles: list[str]) -> dict[str, Any]:
         self._announce()
@@ -144,6 +149,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             for name, node in self._nodes.items()
         }
         return _steps.reach(self._name, {**others, self._name: self._node}, self._modules)
+
+    def _outside(self, roles: list[str]) -> dict[str, Any]:
+        job = plain(self._job)
+        if self._task.check_mode or not job:
+            return {}
+        variables = HostVariables.of(job["host"], self._task, self._loader)
+        contents = _steps.Contents(plain(self._nodes[job["host"]]), self._read_file, variables.get)
+        token = str(variables.get(TOKEN) or "").strip()
+        return {"checks": _steps.outside(job, contents.authorities(), token, self._modules)["checks"]}
 
     def _judge(self, roles: list[str]) -> dict[str, Any]:
         return self._failure(plain(self._task_vars[REPORT]["findings"]))

@@ -17,6 +17,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _report, 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import everybody, plain, waits_for_all
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployments import misnamed_groups
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._outside import unknown
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, Plan, plan
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report_page import Details
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
@@ -61,6 +62,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         groups = {str(name): list(map(str, hosts)) for name, hosts in (task_vars or {})["groups"].items()}
         for text in misnamed_groups(groups):
             self._refuse(made, gathered, text)
+        self._refuse(made, gathered, unknown(made.outside, groups["all"]))
         started = time.time()
         report = self._report(gathered, made, started)
         if made.report_path:
@@ -87,6 +89,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "nodes": made.nodes,
             "started": started,
             "serial": made.serial,
+            "outside": made.outside,
             "report_path": made.report_path,
             "_ansible_no_log": True,
         }

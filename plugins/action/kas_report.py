@@ -12,8 +12,8 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _report, _report_data
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import plain
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _outside, _report, _report_data
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables, plain
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import NO_PLAN, PLAN
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report_page import details
 
@@ -26,6 +26,8 @@ RESULTS = {
     "tidied": "__kas_tidied",
     "reached": "__kas_reached",
 }
+# What they keep of those who tried agents' way to KAS, on any host.
+OUTSIDE = "__kas_tried"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -47,20 +49,27 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 nodes.append(_report.checked(name, node, _report.Results(**found), is_check=is_check))
                 is_verified |= "reached" in found and not is_check
         names = {url: name for name, node in plan["nodes"].items() for url in node["own_urls"]}
-        table = _report.table(nodes, names)
+        outside = HostVariables(task_vars, self._loader).results(OUTSIDE)
+        table = [*_report.table(nodes, names), *_outside.lines(outside)]
         for line in table:
             Display().display(line)
         failures = _report.failures(nodes)
         findings = _report.findings(nodes, names) if is_verified else failures
         # kas_node fails the hosts that they are about.
-        findings = [replace(each, fails=each.hosts) for each in findings]
+        findings = [replace(each, fails=each.hosts) for each in findings] + _outside.findings(outside)
         outcome = _report_data.PROBLEMS if findings else _report_data.OK
         if not is_verified:
             outcome = _report_data.UNVERIFIED
         if failures:
             outcome = _report_data.FAILED
         report = _report_data.report(
-            outcome, findings, nodes, is_check=is_check, started=plan["started"], now=time.time()
+            outcome,
+            findings,
+            nodes,
+            is_check=is_check,
+            started=plan["started"],
+            now=time.time(),
+            outside=_outside.data(outside),
         )
         result.update(
             changed=False,

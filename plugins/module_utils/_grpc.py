@@ -12,13 +12,13 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._network import left
 
 # gRPC's codes that mean something to us.
-OK, INVALID_ARGUMENT, UNIMPLEMENTED, UNAUTHENTICATED = 0, 3, 12, 16
+OK, INVALID_ARGUMENT, UNIMPLEMENTED, UNAVAILABLE, UNAUTHENTICATED = 0, 3, 12, 14, 16
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _CONTINUATION = 0, 1, 3, 4, 6, 7, 9
@@ -31,9 +31,10 @@ _NO_HEADER_TABLE = (1).to_bytes(2, "big") + (0).to_bytes(4, "big")
 _EMPTY_MESSAGE = bytes(5)  # not compressed, no bytes
 _MESSAGE_SHOWN = 200
 _TLS_ALERT = b"\x15\x03"
+NOT_HTTP2 = "answers, but not HTTP/2"
+NO_ANSWER_TO_CALL = "speaks HTTP/2, but does not answer the call in time"
 NO_ANSWER = "closes the connection without an answer"
 ANSWERS_WITH_TLS = "answers with TLS"
-_NOT_HTTP2 = "answers, but not HTTP/2"
 _CLOSES = "closes the connection without answering the call"
 
 # HPACK's static table has 61 entries, of which an answer needs only these.
@@ -57,7 +58,11 @@ _HUFFMAN = {
 
 
 class GrpcError(Exception):
-    """The server does not speak as a gRPC server does."""
+    """The server does not speak as a gRPC server does; http_status is what it answered instead, if it is HTTP."""
+
+    def __init__(self, text: str, http_status: str = "") -> None:
+        super().__init__(text)
+        self.http_status = http_status
 
 
 class Answer(NamedTuple):
@@ -74,13 +79,26 @@ class _Frame(NamedTuple):
     payload: bytes
 
 
+class Connection(Protocol):
+    """What a client needs of a socket."""
+
+    def settimeout(self, value: float, /) -> None:
+        """Let what follows take so many seconds."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send all of it; raise OSError."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Receive so many bytes or fewer, none at the end; raise OSError."""
+
+
 class Client:
-    """A client on a connection, plain or with TLS, that its user opens and closes.
+    """A client on a connection, plain, with TLS or within a WebSocket, that its user opens and closes.
 
     Every method raises GrpcError, and OSError of the connection; deadline is in seconds of time.monotonic.
     """
 
-    def __init__(self, connection: socket.socket, *, authority: str, scheme: str, deadline: float) -> None:
+    def __init__(self, connection: Connection, *, authority: str, scheme: str, deadline: float) -> None:
         self._connection = connection
         self._deadline = deadline
         self._target = [(":method", "POST"), (":scheme", scheme), (":authority", authority)]
@@ -96,7 +114,7 @@ class Client:
         if head.startswith(_TLS_ALERT):
             raise GrpcError(ANSWERS_WITH_TLS)
         if head[3:] != bytes([_SETTINGS, 0, 0, 0, 0, 0]):
-            raise GrpcError(_NOT_HTTP2)
+            raise GrpcError(NOT_HTTP2)
         self._react(self._read_frame(head))
 
     def call(self, path: str, token: str | None = None) -> Answer:
@@ -106,13 +124,24 @@ class Client:
         except ConnectionError as error:
             raise GrpcError(_CLOSES) from error
         except socket.timeout as error:
-            raise GrpcError("speaks HTTP/2, but does not answer the call in time") from error
+            raise GrpcError(NO_ANSWER_TO_CALL) from error
         status = fields.get("grpc-status", "")
         if not status.isdigit():
-            raise GrpcError(f"answers, but not gRPC (HTTP status {fields.get(':status', 'missing')})")
+            http_status = fields.get(":status", "")
+            raise GrpcError(f"answers, but not gRPC (HTTP status {http_status or 'missing'})", http_status)
         words = unquote(fields.get("grpc-message", "")).split()
         message = "".join(filter(str.isprintable, " ".join(words)))
         return Answer(int(status), message[:_MESSAGE_SHOWN])
+
+    def hold(self, deadline: float) -> None:
+        """Keep the connection until then, without any call; raise GrpcError if it is ended before."""
+        self._deadline = deadline
+        with contextlib.suppress(socket.timeout):
+            while True:
+                frame = self._read_frame(self._receive(_FRAME_HEADER_BYTES))
+                if frame.kind == _GOAWAY:
+                    raise GrpcError("ends the connection")
+                self._react(frame)
 
     def _ask(self, path: str, token: str | None) -> dict[str, str]:
         """Make the call and return the headers and trailers of its answer."""
@@ -154,7 +183,7 @@ class Client:
         while not frame.flags & _END_HEADERS:
             frame = self._read_frame(self._receive(_FRAME_HEADER_BYTES))
             if frame.kind != _CONTINUATION or frame.stream != self._stream:
-                raise GrpcError(_NOT_HTTP2)
+                raise GrpcError(NOT_HTTP2)
             block += frame.payload
         return block
 
@@ -168,7 +197,7 @@ class Client:
         """The frame that begins so; raise GrpcError if there is none or not all of it."""
         size = int.from_bytes(head[:3], "big")
         if size > _FRAME_BYTES:
-            raise GrpcError(_NOT_HTTP2)
+            raise GrpcError(NOT_HTTP2)
         payload = self._receive(size)
         if len(head) < _FRAME_HEADER_BYTES or len(payload) < size:
             raise GrpcError(_CLOSES)

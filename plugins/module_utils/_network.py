@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 _CAUSES = {
     errno.ECONNREFUSED: "connection refused",
@@ -34,11 +37,15 @@ LOOK_WHAT = "check what listens there, and correct the URL or the listener"
 
 
 class Unreachable(Exception):
-    """A client would not be served: the text says why, remedy what to do, both as the rest of a sentence."""
+    """A client would not be served: the text says why, remedy what to do, both as the rest of a sentence.
 
-    def __init__(self, text: str, remedy: str = LOOK_WHAT) -> None:
+    part is what is at fault, if that is told.
+    """
+
+    def __init__(self, text: str, remedy: str = LOOK_WHAT, part: str = "") -> None:
         super().__init__(text)
         self.remedy = remedy
+        self.part = part
 
 
 def connect(addresses: Iterable[tuple[int, Any]], deadline: float) -> socket.socket:
@@ -58,6 +65,25 @@ def connect(addresses: Iterable[tuple[int, Any]], deadline: float) -> socket.soc
         else:
             return connection
     raise failure
+
+
+def at_once(calls: Sequence[Callable[[], Result]], seconds: float, late: Result) -> list[Result]:
+    """What each call returns, all made at once; late for one that is not over by then.
+
+    For what knows no deadline, such as asking for a name.
+    """
+    results = [late for _call in calls]
+
+    def make(position: int, call: Callable[[], Result]) -> None:
+        results[position] = call()
+
+    threads = [threading.Thread(target=make, args=each, daemon=True) for each in enumerate(calls)]
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return list(results)
 
 
 def tcp_addresses(host: str, port: int | None) -> list[tuple[int, Any]]:

@@ -44,7 +44,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._network import 
     tcp_addresses,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._private_api import Endpoint, parse_url
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._tls import Tls, tls_reason
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._tls import Tls, tls_reason, trust_of_kas
 
 _MEASURED = "16."  # the releases whose "unknown service" is certain to mean another listener
 
@@ -133,7 +133,7 @@ def reach(
         with contextlib.ExitStack() as stack:
             connection = stack.enter_context(connect_to_it())
             if is_tls:
-                connection = stack.enter_context(Tls(name, ca_dir, connect_to_it).secure(connection))
+                connection = stack.enter_context(Tls(name, trust_of_kas(ca_dir), connect_to_it).secure(connection))
             scheme = "https" if is_tls else "http"
             client = Client(connection, authority=_authority(endpoint), scheme=scheme, deadline=deadline)
             _greet(client, is_tls)
@@ -146,6 +146,17 @@ def reach(
         return Reach(False, f"TLS fails: {tls_reason(error)}", LOOK_WHAT)
     except OSError as error:
         return Reach(False, cause(error, timeout, endpoint.host), remedy(error))
+
+
+def ask_as_agent(client: Client) -> Answer:
+    """Ask for the API of agents as an agent without a token, which does nothing there; raise Unreachable and GrpcError.
+
+    KAS refuses it with UNAUTHENTICATED. Raises Unreachable if what is there is certain to be another API of a KAS.
+    """
+    answer = client.call(_AGENT_API.paths[0])
+    if answer.status == UNIMPLEMENTED:
+        _wrong_api(client, _AGENT_API, release="")
+    return answer
 
 
 def token(secret: bytes, lifetime_s: tuple[int, int]) -> str:

@@ -32,10 +32,17 @@ options:
       - V(tidy) removes what KAS needs no more.
       - V(reach) calls every other KAS, and on a Rails node the KAS that Rails was told of. If the node does not answer,
         V(judge) says so.
+      - V(outside) tries agents' way to KAS with M(kasops.gitlab_kas.kas_agent_probe), as O(job) says; for a task that
+        is delegated to the host that asks. What goes wrong is said by V(judge).
       - V(judge) fails the node with what M(kasops.gitlab_kas.kas_report) found wrong with it.
     type: str
     required: true
-    choices: [check, dry_run, write, reconfigure, tidy, reach, judge]
+    choices: [check, dry_run, write, reconfigure, tidy, reach, outside, judge]
+  job:
+    description:
+      - What V(outside) asks, an item of the plan; nothing is done if it is empty.
+    type: dict
+    default: {}
   roles:
     description:
       - The roles whose settings and files count.
@@ -73,6 +80,10 @@ pending:
   returned: for V(dry_run)
   type: list
   elements: str
+tidies:
+  description: Whether V(tidy) will have anything to do.
+  returned: for V(dry_run)
+  type: bool
 certificates:
   description: What M(kasops.gitlab_kas.kas_certificate_info) returned of each.
   returned: for V(check)

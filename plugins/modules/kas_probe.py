@@ -141,9 +141,8 @@ rails:
       type: str
 """
 
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -155,6 +154,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import (
     internal_url,
     private_api_secret,
 )
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._network import at_once
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._peer import (
     INTERNAL_API,
     PRIVATE_API,
@@ -223,21 +223,15 @@ def _credentials(call: str, package: Package) -> Credentials | None:
 
 def _reach_all(questions: Sequence[Question], timeout: int, reacher: Callable[..., Reach]) -> Sequence[Reach]:
     """Ask all peers at once and wait for the time limit, not longer: asking for a name may take what it likes."""
-    reached = [Reach(False, f"no answer within {timeout} s", "check this node's DNS") for _question in questions]
 
-    def probe(position: int, question: Question) -> None:
+    def ask(question: Question) -> Reach:
         try:
-            reached[position] = reacher(question.url, **question.options)
+            return reacher(question.url, **question.options)
         except (PrivateApiError, ValueError) as error:  # ValueError: a host that is no name at all
-            reached[position] = Reach(False, str(error), "correct the URL")
+            return Reach(False, str(error), "correct the URL")
 
-    threads = [threading.Thread(target=probe, args=each, daemon=True) for each in enumerate(questions)]
-    deadline = time.monotonic() + timeout + _GRACE_S
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    return list(reached)
+    late = Reach(False, f"no answer within {timeout} s", "check this node's DNS")
+    return at_once([partial(ask, question) for question in questions], timeout + _GRACE_S, late)
 
 
 def main() -> None:

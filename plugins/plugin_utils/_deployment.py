@@ -757,6 +757,30 @@ def proxy_url(agents: str) -> str:
     return f"{_web_scheme(parts.scheme)}://{parts.netloc}{path}k8s-proxy/"
 
 
+def shown_agents_url(host: Host) -> str | Unread:
+    """Where agents connect by what Rails on this host will show, also if somebody else has set that; '' if nothing
+    tells it."""
+    written = _underived_agents_url(host) if host.runs_kas else agents_url(host)
+    keys = (("gitlab_rails", "gitlab_kas_external_url"), ("gitlab_kas_external_url",))
+    return _shown_url(host, "kas_external_url", written, keys) or agents_url(host)
+
+
+def shown_proxy_url(host: Host, agents: str) -> str | Unread:
+    """The URL of the Kubernetes API proxy by what Rails on this host will show; agents is the URL of the agents."""
+    written = _underived_proxy_url(host) if host.runs_kas else proxy_url(agents)
+    keys = (("gitlab_rails", "gitlab_kas_external_k8s_proxy_url"),)
+    return _shown_url(host, "kas_k8s_proxy_url", written, keys) or proxy_url(agents)
+
+
+def _shown_url(host: Host, variable: str, written: str, keys: Iterable[Sequence[str]]) -> str | Unread:
+    """Given by the variable; else set to what cannot be read, which stays; else what is written, or found there."""
+    found = [value for value in (host.setting(*key) for key in keys) if value]
+    if host.values[variable]:
+        return str(host.values[variable])
+    unread = next((value for value in found if isinstance(value, Unread)), None)
+    return unread or written or str(next(iter(found), ""))
+
+
 def internal_url(host: Host, deployment: Deployment) -> str:
     """How Rails on a host without KAS reaches KAS; '' if nothing tells it. Several KAS need a load balancer."""
     if host.values["kas_internal_url"] or deployment.several:

@@ -37,6 +37,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployments imp
     url_refusals,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._outside import jobs
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report_data import report_path
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, joined, of, with_fails
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._upgrade import upgrade
@@ -56,6 +57,7 @@ class Plan:
     secret_names: dict[str, list[str]] = field(default_factory=dict)  # host → the secrets that it shares
     socket_dirs: dict[str, str] = field(default_factory=dict)  # host → the directory that its sockets need
     spare_dirs: dict[str, str] = field(default_factory=dict)  # host → such a directory that no socket needs any more
+    outside: list[dict[str, Any]] = field(default_factory=list)  # who tries agents' way to KAS, and how
 
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)  # host → what the tasks need to know of it
     serial: str = ""  # how many nodes change at a time
@@ -242,6 +244,7 @@ def make_plan(hosts: Sequence[Host], roles: Collection[str] = WRITERS, *, random
         socket_dirs={
             host.name: host.values["kas_socket_dir"] for host in deployment.kas if host.values["kas_unix_sockets"]
         },
+        outside=jobs(deployment),
         spare_dirs={
             host.name: host.values["kas_socket_dir"]
             for host in hosts

@@ -47,9 +47,11 @@ def report(
     is_check: bool,
     started: float,
     now: float,
+    outside: Sequence[dict[str, Any]] = (),
     findings: Sequence[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """The whole. started and now are seconds since 1970; findings are those of logs, if any were read."""
+    """The whole. started and now are seconds since 1970; outside is what came of agents' way, findings are those of
+    logs, if any were read."""
     rows = [_row(node, nodes, result) for node in nodes]
     problems = [line for each in sentences for line in str(each).splitlines()]
     failed = dict.fromkeys(host for each in sentences for host in each.fails)
@@ -64,6 +66,7 @@ def report(
         "problem_count": len(problems),
         "deployments": _deployments(rows),
         "nodes": rows,
+        "outside": [dict(each) for each in outside],
     }
     if findings is not None:
         whole["findings"] = [

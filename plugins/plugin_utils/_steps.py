@@ -23,6 +23,7 @@ ReadVariable = Callable[[str], Any]
 Node = Mapping[str, Any]
 
 _PROBE = "kasops.gitlab_kas.kas_probe"
+_AGENT_PROBE = "kasops.gitlab_kas.kas_agent_probe"
 _SOCKET_DIRECTORY = "kasops.gitlab_kas.kas_socket_directory"
 DIRECTORIES = f"{RECORDS}/directories.json"
 
@@ -170,10 +171,23 @@ def reconfigure(node: Node, written: Mapping[str, Any], modules: Modules, *, is_
 
 def tidy(node: Node, roles: Collection[str], modules: Modules) -> None:
     """Remove what KAS needs no more, now that it runs without it."""
-    if "kas" in roles and node["spare_dir"]:
+    if _spares_directory(node, roles):
         modules.run(_SOCKET_DIRECTORY, {"path": node["spare_dir"], "state": "absent", "record": DIRECTORIES})
-    if "kas_certificates" in roles and node["state"] != "present":
+    if _spares_certificates(node, roles):
         _revert_certificates("server", modules)
+
+
+def tidies(node: Node, roles: Collection[str]) -> bool:
+    """Whether there is anything for tidy() to do on a node."""
+    return _spares_directory(node, roles) or _spares_certificates(node, roles)
+
+
+def _spares_directory(node: Node, roles: Collection[str]) -> bool:
+    return "kas" in roles and bool(node["spare_dir"])
+
+
+def _spares_certificates(node: Node, roles: Collection[str]) -> bool:
+    return "kas_certificates" in roles and node["state"] != "present"
 
 
 def _revert_certificates(kind: str, modules: Modules) -> None:
@@ -197,6 +211,13 @@ def reach(name: str, nodes: Mapping[str, Node], modules: Modules) -> dict[str, A
         return {"probe": found, "rails_probe": rails}
     rails = {"call": "internal_api", "timeout_s": node["probe"]["timeout_s"]}
     return {"probe": {}, "rails_probe": modules.ask(_PROBE, rails) if node["asks_kas"] else None}
+
+
+def outside(job: Mapping[str, Any], authorities: Sequence[str], token: str, modules: Modules) -> Mapping[str, Any]:
+    """Try agents' way to KAS, as _outside.jobs says; what kas_agent_probe returned. Raises ModuleError."""
+    names = ("agents_url", "proxy_url", "idle_s", "timeout_s", "min_valid_days")
+    options = {name: job[name] for name in names} | {"ca": list(authorities)}
+    return modules.run(_AGENT_PROBE, options | ({"gitlab_url": job["gitlab_url"], "token": token} if token else {}))
 
 
 def pending(node: Node, info: Mapping[str, Any], dry_run: Mapping[str, Any]) -> list[str]:

@@ -84,6 +84,7 @@ def expected_nodes(value: Any) -> list[str]:
 PORT = Whole(range(1, 65536), "set a port from 1 to 65535")
 SECONDS = Whole(range(1, 86401), "set whole seconds from 1 to 86400")
 HOURS = Whole(range(87661), "set whole hours, 0 for all")
+IDLE_SECONDS = Whole(range(7201), "set whole seconds up to 7200, 0 for not at all")
 DAYS = Whole(range(36501), "set whole days from 0 to 36500")
 
 
@@ -191,6 +192,7 @@ SYNTAXES: dict[str, Syntax] = {
     "kas_reconfigure_timeout_s": SECONDS,
     "kas_ready_timeout_s": SECONDS,
     "kas_probe_timeout_s": SECONDS,
+    "kas_verify_idle_s": IDLE_SECONDS,
     "kas_diagnose_hours": HOURS,
     "kas_monitoring_target": place,
     "kas_chart_api_port": PORT,

@@ -27,6 +27,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment impo
     underived_internal_url,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._nginx import runs_nginx, serves_gitlab
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._outside import missing
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.rule import refusal, warning
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences import (
     listed,
@@ -198,6 +199,14 @@ def _internal_url_missing(host: Host, deployment: Deployment, cause: str) -> Ite
 def _asks_others(host: Host, deployment: Deployment) -> bool:
     """Whether KAS runs, but not on this host, which this play tells of it."""
     return bool(deployment.kas) and host.in_play and not host.runs_kas
+
+
+@refusal(where="all", roles=())
+def from_outside(host: Host, deployment: Deployment) -> Iterator[str]:
+    """What is to be tried from outside must be known."""
+    text = missing(host, deployment)
+    if text:
+        yield text
 
 
 def cookie_out_of_reach(host: Host, deployment: Deployment) -> Iterator[str]:

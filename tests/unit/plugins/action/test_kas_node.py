@@ -287,6 +287,78 @@ def test_the_report(planned, displayed):
     assert on_stage.run(kas_report.ActionModule, "kas1", check_mode=True)["findings"] == []
 
 
+WORKS = {"check": "agents", "url": "wss://gitlab/", "ok": True, "part": "", "text": "reachable", "remedy": ""}
+FAILS = {**WORKS, "check": "kubernetes_api", "url": "https://gitlab/k8s-proxy/", "ok": False, "part": "path"}
+FAILS |= {"text": "the path does not lead to KAS", "remedy": "pass it on"}
+MORE = {"warnings": [], "told": {}}
+
+
+def test_agents_way_is_tried(planned, displayed, tmp_path):
+    """With the deployment's CAs and the token, which is no part of the plan; and told with all else."""
+    certificate = tmp_path / "ca.crt"
+    certificate.write_text("PEM")
+    variables = {
+        "kas_external_url": "wss://kas.gitlab.example.com/",
+        "kas_gitlab_address": "https://gitlab.example.com",
+        "kas_verify_from": "localhost",
+        "kas_verify_idle_s": "90",
+        "kas_verify_token": "glpat-of-a-test",
+        "kas_ca_certificates": [{"name": "ours", "src": str(certificate)}],
+    }
+    on_stage = planned({"kas1": variables})
+    plan = on_stage.run(kas_plan.ActionModule, "kas1")
+    assert "glpat-of-a-test" not in str(plan)
+    (job,) = plan["outside"]
+    answers = {"kas_agent_probe": {"changed": False, "checks": [{**WORKS, **MORE}, {**FAILS, **MORE}]}}
+    done = on_stage.run(kas_node.ActionModule, "kas1", answers, step="outside", job=job)
+    assert on_stage.modules[-1] == (
+        "kas1",
+        "kas_agent_probe",
+        {
+            "agents_url": "wss://kas.gitlab.example.com/",
+            "proxy_url": "https://kas.gitlab.example.com/k8s-proxy/",
+            "ca": ["PEM"],
+            "idle_s": 90,
+            "timeout_s": 5,
+            "min_valid_days": 30,
+            "gitlab_url": "https://gitlab.example.com",
+            "token": "glpat-of-a-test",
+        },
+    )
+    on_stage.register("kas1", __kas_tried={"results": [{**done, "item": job}]}, __kas_reached={})
+    result = on_stage.run(kas_report.ActionModule, "kas1")
+    (finding,) = (each for each in result["findings"] if each["hosts"] == ("localhost",))
+    assert finding["fails"] == ("kas1",)
+    assert finding["text"] == (
+        "the Kubernetes API proxy is not served at https://gitlab/k8s-proxy/: the path does not lead to KAS; pass it"
+        " on."
+    )
+    assert displayed[-1] == "localhost: agents get through to KAS at wss://gitlab/."
+    report = result["ansible_stats"]["data"]["gitlab_kas_report"]
+    assert [(each["check"], each["part"]) for each in report["outside"]] == [("agents", ""), ("kubernetes_api", "path")]
+
+
+@pytest.mark.parametrize(("job", "check_mode"), [({}, False), ({"from": "localhost"}, True)])
+def test_agents_way_is_not_tried(planned, job, check_mode):
+    """Where nobody asked for it, and where nothing has changed yet."""
+    on_stage = planned({"kas1": {}})
+    before = len(on_stage.modules)
+    result = on_stage.run(kas_node.ActionModule, "kas1", check_mode=check_mode, step="outside", job=job)
+    assert (result.get("failed"), "checks" in result, len(on_stage.modules)) == (None, False, before)
+
+
+def test_agents_way_from_a_host_that_is_nowhere(stage):
+    on_stage = stage({"kas1": {"kas_verify_from": "localhost,kas1,bastion"}})
+    info = {**HEALTHY, "addresses": ["10.0.0.1"], "settings": {"external_url": "https://gitlab.example.com"}}
+    on_stage.register("kas1", __kas_info={"kas": info})
+    (refusal,) = on_stage.run(kas_plan.ActionModule, "kas1")["refusals"]
+    assert (refusal["hosts"], refusal["text"]) == (
+        ("kas1",),
+        "kas_verify_from names 'bastion', not found in the inventory; correct it, or name localhost for the"
+        " controller.",
+    )
+
+
 def test_the_report_of_a_failed_turn(planned, displayed):
     """Of all nodes of the play, though the batch is one; nothing is judged before the calls."""
     on_stage = planned({"kas1": {}, "kas2": {}, "kas3": {}})

@@ -40,8 +40,20 @@ def row(name="kas1", plan=None, info=None, is_check=False, **returned):
     return checked(name, plan, Results(info={"kas": info}, **returned), is_check=is_check)
 
 
-def whole(result="ok", sentences=(), nodes=(), is_check=False):
-    return report(result, sentences, nodes, is_check=is_check, started=1795581195.2, now=1795581236.4)
+def whole(result="ok", sentences=(), nodes=(), is_check=False, outside=()):
+    return report(result, sentences, nodes, is_check=is_check, started=1795581195.2, now=1795581236.4, outside=outside)
+
+
+TRIED = {
+    "from": "localhost",
+    "deployment": "",
+    "check": "agents",
+    "url": "wss://gitlab.example.com/-/kubernetes-agent/",
+    "ok": True,
+    "part": "",
+    "text": "reachable",
+    "warnings": [],
+}
 
 
 CHANGED = {
@@ -52,7 +64,7 @@ CHANGED = {
 
 
 def test_the_whole():
-    found = whole("problems", [Sentence(("kas1",), "It is.", fails=("kas1",))], [row(**CHANGED)])
+    found = whole("problems", [Sentence(("kas1",), "It is.", fails=("kas1",))], [row(**CHANGED)], outside=[TRIED])
     assert found == {
         "version": 1,
         "result": "problems",
@@ -92,10 +104,11 @@ def test_the_whole():
                 "failed": False,
             }
         ],
+        "outside": [TRIED],
     }
     described = re.findall(r"^\| `(\w+)` \| (?:boolean|list|number|text)\b", DOCUMENT.read_text(), re.MULTILINE)
     (finding,) = merged({"kas1": {"findings": [Finding(PROBLEMS[0]).as_dict()]}})
-    fields = [*found, "findings", *found["deployments"][0], *found["nodes"][0], *finding]
+    fields = [*found, "findings", *found["deployments"][0], *found["nodes"][0], *TRIED, *finding]
     assert described == fields, "docs/report.md describes each field, in this order"
 
 

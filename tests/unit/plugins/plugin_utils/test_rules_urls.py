@@ -19,6 +19,7 @@ from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.plugin_utils.table
     unreadable,
 )
 
+IGNORED = {"kas_cookie_check": "ignore"}
 ADDRESSES = "127.0.0.1, 10.0.0.1, ::1, fd00::1, fe80::1"
 
 TABLES = {
@@ -282,6 +283,36 @@ TABLES = {
             ],
         ),
         ({"rails1": {**RAILS, "in_play": False}, "kas1": KAS}, {}, []),
+    ],
+    urls.from_outside: [
+        alone({"kas_verify_from": "localhost"}),
+        alone(
+            {"kas_verify_from": "localhost"},
+            "kas_verify_from is set, but nothing tells where agents connect (on kas1 gitlab.rb has no external_url to"
+            " derive it from); set kas_external_url",
+            settings={},
+        ),
+        alone({"kas_verify_from": "localhost", "kas_external_url": "wss://kas.example.com/", **IGNORED}, settings={}),
+        (
+            {"kas1": {}, "kas2": {"in_play": False}},
+            {**CIDR, "kas_verify_from": "localhost", "kas_external_url": "", "kas_write_defaults": False},
+            [],
+        ),
+        (
+            {"kas1": unreadable(), "kas2": unreadable(in_play=False)},
+            {**CIDR, "kas_verify_from": "bastion"},
+            [
+                "kas1: kas_verify_from is set, but nothing tells where agents connect (on kas1 external_url (line 3)"
+                " is computed and cannot be read without running it); set kas_external_url.",
+            ],
+        ),
+        alone(
+            {"kas_verify_from": "localhost", "kas_verify_token": "glpat", "kas_external_url": "wss://kas/", **IGNORED},
+            "kas_verify_token is set, but nothing tells where GitLab is; set kas_gitlab_address",
+            settings={},
+        ),
+        alone({"kas_verify_from": "localhost", "kas_enabled": False}, settings={}),
+        alone({"kas_verify_token": "glpat"}, settings={}),
     ],
     urls.cookie_refused: [
         alone(

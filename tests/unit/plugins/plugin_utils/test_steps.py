@@ -14,6 +14,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._steps import (
     pending,
     reach,
     reconfigure,
+    tidies,
     tidy,
     untrusted,
     write,
@@ -247,6 +248,7 @@ def test_what_others_show(found, expected):
 def test_tidy(special, roles, expected):
     there = Node()
     tidy(node(**special), roles, there.modules)
+    assert tidies(node(**special), roles) is bool(expected)
     assert there.names == expected
 
 
