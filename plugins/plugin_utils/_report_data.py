@@ -158,6 +158,6 @@ def save(path: str, whole: dict[str, Any], details: Details | None = None) -> No
     is_page = target.suffix.lower() == ".html"
     text = page(whole, details or Details()) if is_page else json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
     try:
-        write(str(target), text.encode())
+        write(str(target), text.encode(errors="backslashreplace"))  # half a character, out of a damaged log
     except FileError as error:
         raise FileError(f"{given}, but on the controller {error}") from error

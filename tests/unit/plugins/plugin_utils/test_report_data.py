@@ -221,6 +221,15 @@ def test_a_file(tmp_path, monkeypatch):
     assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "report.json"]
 
 
+@pytest.mark.parametrize("name", ["report.json", "report.html"])
+def test_half_a_character(name, tmp_path):
+    data = whole("problems", [Sentence(("kas1",), "It is \ud800.")])
+    save(str(tmp_path / name), data, Details([Sentence(("kas1",), "It is \ud800.")]))
+    text = (tmp_path / name).read_text()
+    assert "It is \\ud800." in text
+    assert name.endswith("html") or json.loads(text) == data
+
+
 @pytest.mark.parametrize(("name", "is_page"), [("r.html", True), ("R.HTML", True), ("html", False), ("r.htm", False)])
 def test_the_page(name, is_page, tmp_path):
     """By the ending alone; with the same mode as the data."""
