@@ -443,10 +443,34 @@ _KNOWN = {
 }
 
 
+_CHECKS = {"agents": "agents", "kubernetes_api": "Kubernetes API proxy", "gitlab": "GitLab"}
+
+
 def _outside(report: Mapping[str, Any]) -> Iterator[Html]:
     """What became of agents' way to KAS, as far as it was tried."""
-    if report.get("outside"):
-        yield _section("From outside, as an agent comes", _plain_table(report["outside"]))
+    several = len(report["deployments"]) > 1
+    rows = [
+        [
+            _tag("bdi", one["from"]),
+            *([_tag("bdi", one["deployment"])] if several else []),
+            _html(_CHECKS.get(one["check"], one["check"] or _SIGNS[NONE])),
+            _tag("code", one["url"]) if one["url"] else _html(_SIGNS[NONE]),
+            _came_of(one),
+        ]
+        for one in sorted(report.get("outside") or (), key=lambda one: bool(one["ok"]))
+    ]
+    if rows:
+        headings = ["From", *(["Deployment"] if several else []), "To", "URL", "What came of it"]
+        yield _section("From outside, as an agent comes", _table(headings, rows))
+
+
+def _came_of(one: Mapping[str, Any]) -> Html:
+    """One try: whose fault, why, and what will be wrong before long."""
+    said = [_sign(GOOD if one["ok"] else BAD), " "]
+    if one["part"]:
+        said += [_tag("b", one["part"]), ": "]
+    warnings = [_tag("div", _sign(DOUBT), " ", warning) for warning in one["warnings"] or ()]
+    return _all([_tag("div", *said, one["text"] or ""), *warnings])
 
 
 def _further(report: Mapping[str, Any]) -> Iterator[Html]:

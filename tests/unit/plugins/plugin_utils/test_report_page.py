@@ -291,20 +291,48 @@ def test_hostile_text_is_text():
 @pytest.mark.parametrize(
     ("part", "text"),
     [
-        (
-            {"outside": [{"from": "localhost", "ok": False, "part": "proxy", "warnings": ["it ends", "soon"]}]},
-            "From outside, as an agent comes From Ok Part Warnings localhost ✕ no proxy it ends soon",
-        ),
-        ({"outside": []}, ""),
         ({"clocks_apart": [{"a": 1}, {"b": None}]}, "Clocks apart A B 1 \N{EN DASH} \N{EN DASH} \N{EN DASH}"),
         ({"later": {"a": True}}, "Later a: ✓ yes"),
         ({"later": "text"}, "Later text"),
     ],
 )
 def test_parts_that_it_does_not_know(part, text):
-    said = Read(shown("ok", **part)).text
-    assert text in said
-    assert ("outside" in said) is (text.startswith("From outside"))
+    assert text in Read(shown("ok", **part)).text
+
+
+TRIED = {
+    "from": "localhost",
+    "deployment": "",
+    "check": "agents",
+    "url": "wss://gitlab.example.com/-/kubernetes-agent/",
+    "ok": True,
+    "part": "",
+    "text": "reachable",
+    "warnings": ["the certificate ends in 9 days"],
+}
+FAILS = {
+    **TRIED,
+    "check": "kubernetes_api",
+    "ok": False,
+    "part": "proxy",
+    "text": "it answers <b>502</b>",
+    "warnings": [],
+}
+UNTRIED = dict.fromkeys(("check", "url", "part", "text"))
+
+
+def test_from_outside():
+    """What fails comes first."""
+    said = Read(shown("problems", outside=[TRIED, FAILS, {**FAILS, **UNTRIED, "from": "kas2"}])).text
+    assert (
+        "From outside, as an agent comes From To URL What came of it"
+        " localhost Kubernetes API proxy wss://gitlab.example.com/-/kubernetes-agent/ ✕ proxy : it answers <b>502</b>"
+        " kas2 \N{EN DASH} \N{EN DASH} ✕"
+        " localhost agents wss://gitlab.example.com/-/kubernetes-agent/ ✓ reachable ! the certificate ends in 9 days"
+    ) in said
+    assert "outside" not in Read(shown("ok", outside=[])).text
+    several = (nodes(["a"], deployment="x")[0] + nodes(["b"], deployment="y")[0], {})
+    assert " localhost y agents wss:" in Read(shown("ok", several, outside=[{**TRIED, "deployment": "y"}])).text
 
 
 def test_only_the_data():
