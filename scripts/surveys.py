@@ -27,6 +27,7 @@ ASKED = {
     "preflight": ["kas_target_version"],
     "deploy": [*WAITS, *PROBES, "kas_gitlab_rb_backup"],
     "verify": PROBES,
+    "diagnose": ["kas_diagnose_hours"],
     "disable": WAITS,
 }
 

@@ -22,7 +22,7 @@ sys.path.append(str(ROOT / "tests" / "bench"))
 
 import simulated  # noqa: E402
 
-PLAYBOOKS = ["deploy.yml", "disable.yml", "preflight.yml", "setup.yml", "verify.yml"]
+PLAYBOOKS = ["deploy.yml", "diagnose.yml", "disable.yml", "preflight.yml", "setup.yml", "verify.yml"]
 
 # What AWX passes on: a survey's answers and its own words in one file, a credential's in another.
 ANSWERS = {"kas_probe_call": "true", "kas_probe_timeout_s": 7, "kas_target_version": "", "awx_job_id": 4}
@@ -156,6 +156,20 @@ def test_files_of_the_project(repository: Path, collections: Path, tmp_path: Pat
     status, shown = job.run(project, "awx/preflight.yml", BLANK, answers, ANSIBLE_PIPELINING="true")
     assert status == "successful", shown
     assert all("kas_certificate_info" in runs for runs in simulated.module_runs(job.nodes).values())
+
+
+def test_diagnose_has_its_findings_as_an_artifact(repository: Path, collections: Path, tmp_path: Path) -> None:
+    texts = ("name", "severity", "log", "what", "cause", "remedy", "example")
+    finding = {**dict.fromkeys(texts, "-"), "count": 3, "first": None, "last": None, "files": ["current"]}
+    finding.update(name="redis-refused", severity="error", what="Redis is not there")
+    read = {"changed": False, "findings": [finding], "unread": [], "files": 1, "bytes": 9}
+    job = Job(tmp_path, collections, answers={"node2.kas_log_info": read})
+    status, shown = job.run(repository, "awx/diagnose.yml", BLANK, {"kas_diagnose_hours": 6}, ANSIBLE_PIPELINING="true")
+    assert status == "failed"
+    assert "of the last 6 hours." in shown
+    assert "node2: Redis is not there (3 lines)." in shown
+    found = [(each["name"], each["nodes"]) for each in job.artifact()["findings"]]
+    assert found == [("redis-refused", ["node2"])]
 
 
 def test_disable_disables_whatever_the_answer_says(repository: Path, collections: Path, tmp_path: Path) -> None:

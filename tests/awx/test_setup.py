@@ -17,7 +17,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 AWX = ROOT / "awx"
 SCRATCH = ("ANSIBLE_", "CONTROLLER_", "TOWER_")
-TEMPLATES = ["KAS deploy", "KAS disable", "KAS preflight", "KAS verify"]
+TEMPLATES = ["KAS deploy", "KAS diagnose", "KAS disable", "KAS preflight", "KAS verify"]
 
 
 class Loader(yaml.SafeLoader):
