@@ -6,16 +6,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _adopt, _adopt_outcome
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import everybody
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import everybody, plain
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules import node_refusals
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, joined, of
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import (
+    Sentence,
+    failure,
+    joined,
+    of,
+    with_fails,
+)
+
+ADOPTED = "__kas_adopted"  # what the role keeps
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -23,11 +32,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     _supports_check_mode = True
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        self._task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars)
-        gathered = list(everybody(self._task, self._loader, task_vars or {}))
-        refusals = joined(_refusals(gathered))
-        if refusals:
-            return {**result, "failed": True, "msg": "\n".join(map(str, refusals))}
+        spec = {"step": {"type": "str", "choices": ["describe", "judge"], "required": True}}
+        _validation, args = self.validate_argument_spec(spec)
+        return {**result, **getattr(self, f"_{args['step']}")()}
+
+    def _judge(self) -> dict[str, Any]:
+        kept = plain(self._task_vars[ADOPTED])["unable"]
+        return failure(str(self._task_vars["inventory_hostname"]), [Sentence(**each) for each in kept])
+
+    def _describe(self) -> dict[str, Any]:
+        gathered = list(everybody(self._task, self._loader, self._task_vars))
+        in_play = [each.name for each in gathered if each.in_play]
+        together = dict.fromkeys((each.name for each in gathered), "")  # all are described, or none
+        unable = with_fails(joined(_refusals(gathered)), in_play, together)
+        result: dict[str, Any] = {"unable": [asdict(each) for each in unable]}
+        if unable:
+            return result
         hosts = [read(each)[0] for each in gathered]
         described = _adopt.describe(hosts, {each.name: (each.result or {})["gitlab_rb"] for each in gathered})
         texts = {name: _adopt_outcome.text_of(each) for name, each in _adopt.files(described).items()}
@@ -37,7 +59,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result["remarks"] = [str(each) for each in joined(remarks)]
         result["changes"] = [str(each) for each in joined(outcome.changes)]
         result["refusals"] = [str(each) for each in outcome.plan.refusals]
-        result["warnings"] = [*result.get("warnings", []), *map(str, outcome.plan.warnings)]
+        result["warnings"] = list(map(str, outcome.plan.warnings))
         result["written"] = []
         directory = hosts[0].values["kas_adopt_path"]
         for line in _shown(result):

@@ -14,7 +14,8 @@ author:
 description:
   - Shows the variables that lead to what the nodes have in gitlab.rb, what no variable says, and what a deployment with
     them would change. Writes them into new files below C(kas_adopt_path), if that is set.
-  - Needs what M(kasops.gitlab_kas.kas_node_info) has returned of every host.
+  - Needs what M(kasops.gitlab_kas.kas_node_info) has returned of every host. Without that of one, nothing is described,
+    and that host fails in the second step.
 extends_documentation_fragment:
   - kasops.gitlab_kas.attributes
   - kasops.gitlab_kas.attributes.internal
@@ -23,16 +24,33 @@ attributes:
     support: full
   diff_mode:
     support: none
-options: {}
+options:
+  step:
+    description:
+      - V(describe) once, with its result registered as C(__kas_adopted), then V(judge).
+    type: str
+    choices: [describe, judge]
+    required: true
 """
 
 EXAMPLES = r"""
 - name: Describe the deployment
   kasops.gitlab_kas.kas_adopt:
+    step: describe
+  register: __kas_adopted
   run_once: true
+
+- name: Fail the nodes that cannot be described
+  kasops.gitlab_kas.kas_adopt:
+    step: judge
 """
 
 RETURN = r"""
+unable:
+  description: Why nothing is described, a sentence each, with the hosts that fail with it.
+  returned: after V(describe)
+  type: list
+  elements: dict
 files:
   description: The text of each file, by its name. No secret is in it.
   returned: unless a node cannot be described

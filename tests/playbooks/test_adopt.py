@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +37,17 @@ PASSWORD = (
 )
 
 
-def made_by_hand(folder: Path, **more: Any) -> Path:
-    """Two nodes, and an inventory that says nothing of them."""
-    answers = {}
+def made_by_hand(folder: Path, answers: Mapping[str, Any] | None = None, **more: Any) -> Path:
+    """Two nodes, and an inventory that says nothing of them; answers maps NODE.MODULE to what else is answered."""
+    read_there = {}
     for name, info in simulated.kas_infos(2).items():
         place = {"file": "/etc/gitlab/gitlab.rb", "line": 9}
         lines = [
             {"name": f"gitlab_kas['{key}']", "symbols": False, **place} for key in info["kas"]["settings"]["gitlab_kas"]
         ]
         read = {"settings": info["kas"]["settings"], "lines": lines, "unreadable": []}
-        answers[f"{name}.gitlab_rb_info"] = {"changed": False, "gitlab_rb": read}
-    inventory = simulated.make(folder, 2, answers=answers, **more)
+        read_there[f"{name}.gitlab_rb_info"] = {"changed": False, "gitlab_rb": read}
+    inventory = simulated.make(folder, 2, answers={**read_there, **(answers or {})}, **more)
     content = json.loads(inventory.read_text())
     for variable in simulated.ROLE_VARIABLES:
         content["all"]["vars"].pop(variable)
@@ -113,30 +113,68 @@ def test_no_file_is_replaced(tmp_path: Path) -> None:
     assert "+kas_own_private_api_cidr: 10.87.0.0/24\n" in said
 
 
+BROKEN = {"failed": True, "msg": "/etc/gitlab/gitlab.rb, line 3: it is no Ruby."}
+
+
 @pytest.mark.parametrize(
-    ("special", "options", "said"),
+    ("special", "options", "said", "marked"),
     [
-        ({"unreachable": {"node2": "kas_info"}}, [], "node2: this host of group gitlab_kas and gitlab_rails does not"),
-        ({}, ["--limit", "node1"], "node2: not in this run, but a deployment is described as a whole; leave the limit"),
+        (
+            {"unreachable": {"node2": "kas_info"}},
+            [],
+            "node2: this host of group gitlab_kas and gitlab_rails does not answer (",
+            ["node2"],
+        ),
+        (
+            {"answers": {"node2.gitlab_rb_info": BROKEN}},
+            [],
+            "node2: /etc/gitlab/gitlab.rb, line 3: it is no Ruby.",
+            ["node2"],
+        ),
+        (
+            {},
+            ["--limit", "node1"],
+            "node2: not in this run, but a deployment is described as a whole; leave the limit out.",
+            ["node1"],
+        ),
         (
             {"variables": {"node1": {"kas_adopt_path": "/tmp"}}},
             [],
-            "node1, node2: their kas_adopt_path differs; set one",
+            "node1, node2: their kas_adopt_path differs; set one path for all hosts.",
+            ["node1", "node2"],
         ),
-        ({}, ["--extra-vars", "kas_adopt_path=/nowhere"], "kas_adopt_path is '/nowhere', but there is no directory"),
+        (
+            {},
+            ["--extra-vars", "kas_adopt_path=/nowhere"],
+            "kas_adopt_path is '/nowhere', but there is no directory /nowhere on the controller; make it, or set"
+            " another path.",
+            ["node1"],
+        ),
+        (
+            {},
+            ["--extra-vars", "kas_adopt_path=~nobody-of-this-name/x"],
+            "kas_adopt_path is '~nobody-of-this-name/x', but there is no directory ",
+            ["node1"],
+        ),
     ],
 )
-def test_refused(tmp_path: Path, special: Mapping[str, Any], options: list[str], said: str) -> None:
+def test_refused(
+    tmp_path: Path, special: Mapping[str, Any], options: list[str], said: str, marked: Sequence[str]
+) -> None:
+    """In one sentence, on the right hosts, with nothing written."""
     inventory = made_by_hand(tmp_path / "nodes", **special)
     done = adopt(inventory, *options)
     assert done.returncode in (2, 4), done.stdout
     assert message(done.stdout).startswith(said)
+    assert re.findall(r"^(node\d) .* (?:unreachable|failed)=1", done.stdout, re.MULTILINE) == marked
     assert written(inventory.parent) == {}
 
 
 def message(shown: str) -> str:
-    results = re.findall(r"^fatal: \[\S+\]: FAILED! => (\{.*\})$", shown, re.MULTILINE)
-    return str(json.loads(results[-1])["msg"])
+    """What the first host that fails says; one that fails with it, too, only names it."""
+    results = re.findall(r"^fatal: \[\S+\]: (?:FAILED|UNREACHABLE)! => (\{.*\"msg\".*\})$", shown, re.MULTILINE)
+    messages = [str(json.loads(result)["msg"]) for result in results]
+    return next(each for each in messages if "is about this host, too" not in each)
 
 
 def test_what_is_written_is_yaml() -> None:
