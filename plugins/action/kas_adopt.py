@@ -70,6 +70,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 result.update(written=written, changed=bool(written))
         except FileError as error:
             return {**result, "failed": True, "msg": str(error)}
+        Display().display(_end(directory, result["written"], is_check=bool(self._task.check_mode)))
         return result
 
 
@@ -86,6 +87,15 @@ def _refusals(gathered: Sequence[Gathered]) -> Iterator[Sentence]:
     paths = {host.values["kas_adopt_path"] for host in hosts}
     if len(paths) > 1:
         yield Sentence(tuple(host.name for host in hosts), "their kas_adopt_path differs; set one path for all hosts.")
+
+
+def _end(directory: str, written: Sequence[str], *, is_check: bool) -> str:
+    """What has become of the files."""
+    if not directory:
+        return "Nothing is written; with kas_adopt_path, such as the directory of your inventory, the files are."
+    if not written:
+        return "All files are there already."
+    return f"{'Would be written' if is_check else 'Written'}: {', '.join(written)}"
 
 
 def _shown(result: Mapping[str, Any]) -> Iterator[str]:

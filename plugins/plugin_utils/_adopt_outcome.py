@@ -151,7 +151,7 @@ def _marked(value: Any) -> Any:
 def write(directory: str, texts: Mapping[str, str], *, is_check: bool) -> list[str]:
     """Write files below a directory of the controller, each new; the names of those that are, or would be, written.
 
-    Raises FileError, with nothing written, where one is there that says something else, or cannot be written.
+    Raises FileError, with nothing written where one is there that says something else; and where one cannot be written.
     """
     given, root = f"kas_adopt_path is {shown(directory)}", expanded(directory).absolute()
     if not root.is_dir():

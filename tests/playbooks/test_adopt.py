@@ -75,10 +75,12 @@ def test_adopted_and_deployed(tmp_path: Path) -> None:
     done = adopt(inventory)
     assert done.returncode == 0, done.stdout
     assert written(folder) == {"group_vars/gitlab_kas.yml": EXPECTED}
-    assert f"  node1, node2: {PASSWORD}\nDeploy would change nothing.\n" in done.stdout
+    end = f"  node1, node2: {PASSWORD}\nDeploy would change nothing.\nWritten: {folder}/group_vars/gitlab_kas.yml\n"
+    assert end in done.stdout
     assert simulated.module_runs(folder) == {name: ["kas_info", "gitlab_rb_info"] for name in ("node1", "node2")}
     again = adopt(inventory)
     assert (again.returncode, "changed=1" in again.stdout) == (0, False), again.stdout
+    assert "\nAll files are there already.\n" in again.stdout
     assert written(folder) == {"group_vars/gitlab_kas.yml": EXPECTED}
     deployed = simulated.run("deploy", inventory)
     assert deployed.returncode == 0, deployed.stdout
@@ -87,11 +89,15 @@ def test_adopted_and_deployed(tmp_path: Path) -> None:
 
 def test_shown_only(tmp_path: Path) -> None:
     inventory = made_by_hand(tmp_path / "nodes")
-    for options in (["--extra-vars", "kas_adopt_path="], ["--check"]):
+    for options, said in (
+        (["--extra-vars", "kas_adopt_path="], "Nothing is written; with kas_adopt_path, such as the directory of your"),
+        (["--check"], f"Would be written: {inventory.parent}/group_vars/gitlab_kas.yml\n"),
+    ):
         done = adopt(inventory, *options)
         assert done.returncode == 0, done.stdout
         assert "--- group_vars/gitlab_kas.yml\n" in done.stdout
         assert "kas_own_private_api_cidr: 10.87.0.0/24\n" in done.stdout
+        assert f"\nDeploy would change nothing.\n{said}" in done.stdout
         assert written(inventory.parent) == {}
 
 
