@@ -44,7 +44,7 @@ _WORD_SETS = 2000  # that are remembered
 _EXAMPLE = 400  # characters
 _FILES = 5  # named with a finding
 _VARIABLE = b"0123456789abcdefABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_WORD = re.compile(rb"[g-z]{2,}")
+_ONLY_WORDS = bytes(character if character in b"ghijklmnopqrstuvwxyz" else ord(" ") for character in range(256))
 
 _TIME = re.compile(
     rb"(\d{4})[-/](\d\d)[-/](\d\d)[T_ ](\d\d):(\d\d):(\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:?\d\d)?"
@@ -119,7 +119,7 @@ class _Sign(NamedTuple):
     order: int  # of the problem in the table
     parts: tuple[bytes, ...]
     unless: tuple[bytes, ...]
-    shapes: tuple[bytes, ...]  # of the parts
+    shapes: tuple[bytes, ...]  # of the parts, the longest first
 
 
 class Diagnosis:
@@ -135,11 +135,12 @@ class Diagnosis:
             for sign in problem.signs:
                 parts = tuple(part.encode() for part in sign)
                 self._signs.setdefault(_longest_word(parts), []).append(
-                    _Sign(order, parts, unless, tuple(map(_shape, parts)))
+                    _Sign(order, parts, unless, tuple(sorted(map(_shape, parts), key=len, reverse=True)))
                 )
         self._shapes: dict[bytes, list[_Sign]] = {}
         self._shape_bytes = 0
-        self._words: dict[frozenset[bytes], list[_Sign]] = {}
+        self._known = frozenset(self._signs)
+        self._words: dict[frozenset[bytes], list[tuple[bytes, _Sign]]] = {}
         self._found: dict[int, Finding] = {}
         self.bytes = 0
 
@@ -205,13 +206,15 @@ class Diagnosis:
 
     def _possible(self, shape: bytes) -> list[_Sign]:
         """The signs that lines of this shape may have, in the order of the table."""
-        words = frozenset(self._signs.keys() & _WORD.findall(shape))
+        words = self._known.intersection(_words(shape))
         signs = self._words.get(words)
         if signs is None:
-            signs = sorted(sign for word in words for sign in self._signs[word])
+            signs = [(sign.shapes[0], sign) for sign in sorted(sign for word in words for sign in self._signs[word])]
             if len(self._words) < _WORD_SETS:
                 self._words[words] = signs
-        return [sign for sign in signs if all(part in shape for part in sign.shapes)]
+        # The longest part first, without all(), which takes the most of a log whose lines all differ.
+        likely = [sign for longest, sign in signs if longest in shape]
+        return [sign for sign in likely if all(part in shape for part in sign.shapes)]
 
 
 def example(line: bytes) -> str:
@@ -397,7 +400,11 @@ def _times_around(block: bytes) -> tuple[str, str]:
 
 
 def _longest_word(parts: Iterable[bytes]) -> bytes:
-    return max((word for part in parts for word in _WORD.findall(_shape(part))), key=len)
+    return max((word for part in parts for word in _words(_shape(part))), key=len)
+
+
+def _words(shape: bytes) -> list[bytes]:
+    return shape.translate(_ONLY_WORDS).split()
 
 
 def _shape(line: bytes) -> bytes:
