@@ -109,7 +109,7 @@ class _Site:
         self.is_tls = parts.scheme in _SECURE
         self.host = (parts.hostname or "").removesuffix(".")
         self.port = parts.port or (443 if self.is_tls else 80)
-        self.authority = parts.netloc
+        self.authority = parts.netloc.rpartition("@")[2]
         self.path = parts.path or "/"
 
 
@@ -197,6 +197,8 @@ def _connect(site: _Site, deadline: float, timeout: float) -> socket.socket:
     try:
         connection = connect(tcp_addresses(site.host, site.port), deadline)
         connection.settimeout(left(deadline))
+    except UnicodeError as error:  # a label that is empty or too long
+        raise Unreachable(f"{site.host} is no name of a host", "correct the URL", NAME) from error
     except OSError as error:
         if isinstance(error, socket.gaierror):
             raise Unreachable(cause(error, timeout, site.host), remedy(error), NAME) from error

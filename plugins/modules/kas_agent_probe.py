@@ -137,10 +137,12 @@ reachable:
   sample: false
 """
 
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._network import at_once
@@ -168,6 +170,8 @@ def problem(params: Mapping[str, Any]) -> str:
         url = params[option] or ""
         if url and not url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
             return f"{option} does not start with {' or '.join(f'{scheme}://' for scheme in schemes)}; correct it."
+        if url and not _is_url(url):
+            return f"{option} is no URL of ASCII characters with a host; correct it."
     if params["token"] and not params["gitlab_url"]:
         return "token is set, but gitlab_url is not; set both, or none."
     if params["timeout_s"] < 1:
@@ -177,6 +181,15 @@ def problem(params: Mapping[str, Any]) -> str:
     except (ssl.SSLError, ValueError):
         return "ca holds a text that is no certificate in PEM; correct it, or leave it out."
     return ""
+
+
+def _is_url(url: str) -> bool:
+    """Whether a text with a scheme names a host, and can stand in a request."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and url.isascii() and not re.search(r"\s", url)
+    except ValueError:
+        return False
 
 
 def run(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -201,7 +201,7 @@ def _asks_others(host: Host, deployment: Deployment) -> bool:
     return bool(deployment.kas) and host.in_play and not host.runs_kas
 
 
-@refusal(where="all", roles=())
+@refusal(where="all")
 def from_outside(host: Host, deployment: Deployment) -> Iterator[str]:
     """What is to be tried from outside must be known."""
     text = missing(host, deployment)

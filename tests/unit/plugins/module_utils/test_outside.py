@@ -206,6 +206,12 @@ def test_an_answer_to_grpc_that_is_not_known() -> None:
         assert agents(f"grpc://{address}", VANTAGE).told == {"answer": "answer not known (gRPC status 7, no)"}
 
 
+@pytest.mark.parametrize("host", ["kas..example.com", f"{64 * 'k'}.example.com"])
+def test_a_name_that_is_none(host: str) -> None:
+    found = agents(f"wss://{host}/", VANTAGE)
+    assert (found.part, found.text) == ("name", f"{host} is no name of a host")
+
+
 def test_an_answer_in_time() -> None:
     with serving(silent) as address:
         found = kubernetes_api(f"http://{address}/", Vantage(timeout=0.2))

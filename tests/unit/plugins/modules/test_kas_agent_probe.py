@@ -90,6 +90,17 @@ def test_a_name_that_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
             "agents_url does not start with ws:// or wss:// or grpc:// or grpcs://; correct it.",
         ),
         ({"proxy_url": "wss://kas/"}, "proxy_url does not start with http:// or https://; correct it."),
+        *(
+            ({"agents_url": url}, "agents_url is no URL of ASCII characters with a host; correct it.")
+            for url in (
+                "wss://",
+                "wss://kas:port/",
+                "wss://kas:0/",
+                "wss://[::1/",
+                "ws://kas/ \r\nHost: x",
+                "ws://käs/",
+            )
+        ),
         ({"gitlab_url": "gitlab"}, "gitlab_url does not start with http:// or https://; correct it."),
         ({"token": "glpat"}, "token is set, but gitlab_url is not; set both, or none."),
         ({"timeout_s": 0}, "timeout_s is 0; set 1 or more seconds."),
