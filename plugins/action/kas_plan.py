@@ -6,17 +6,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils import _report, _report_data
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import everybody, plain, waits_for_all
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import (
+    everybody,
+    plain,
+    started_playbooks,
+    waits_for_all,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployments import misnamed_groups
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ignored import ignored_variables
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._outside import unknown
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, Plan, plan
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report_page import Details
@@ -55,11 +62,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not waits_for_all(self._task):
             return {**result, "failed": True, "msg": NO_WAITING, "refusals": [], "upgrade": []}
         gathered = list(everybody(self._task, self._loader, task_vars or {}))
-        made = plan(gathered, args["roles"], slice_of=slice_of(task_vars or {}))
+        groups = {str(name): list(map(str, hosts)) for name, hosts in (task_vars or {})["groups"].items()}
+        ignored = list(self._ignored(gathered, groups, task_vars or {}))
+        made = plan(gathered, args["roles"], slice_of=slice_of(task_vars or {}), ignored=ignored)
         if args["stages"]:
             asked, skipped = (plain((task_vars or {})[f"ansible_{kind}_tags"]) for kind in ("run", "skip"))
             self._refuse(made, gathered, tag_problem(asked, skipped))
-        groups = {str(name): list(map(str, hosts)) for name, hosts in (task_vars or {})["groups"].items()}
         for text in misnamed_groups(groups):
             self._refuse(made, gathered, text)
         self._refuse(made, gathered, unknown(made.outside, groups["all"]))
@@ -93,6 +101,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "report_path": made.report_path,
             "_ansible_no_log": True,
         }
+
+    @staticmethod
+    def _ignored(
+        gathered: Sequence[Gathered], groups: Mapping[str, Sequence[str]], variables: Mapping[str, Any]
+    ) -> Iterator[str]:
+        """Ansible says nothing of files of variables that it does not read."""
+        read = [
+            Path(str(variables[name])).resolve() for name in ("playbook_dir", "inventory_dir") if variables.get(name)
+        ]
+        folders = [folder for folder in started_playbooks() if folder not in read]
+        owners = {"group_vars": groups, "host_vars": [host for members in groups.values() for host in members]}
+        values = (pair for each in gathered for pair in (*each.variables.items(), *each.errors.items()))
+        yield from ignored_variables(folders, owners, {name for name, value in values if value is not None})
 
     @staticmethod
     def _refuse(made: Plan, gathered: Sequence[Gathered], text: str) -> None:

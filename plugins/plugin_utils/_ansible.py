@@ -189,10 +189,10 @@ def source_folders(task_vars: Mapping[str, Any]) -> list[Path]:
     searched = [Path(path) for path in task_vars.get("ansible_search_path") or ()]
     theirs = [path for path in searched if not any(path.resolve().is_relative_to(ours) for ours in _OURS)]
     inventory = task_vars.get("inventory_dir")
-    return [*theirs, *_started(), *([Path(inventory)] if inventory else []), Path.cwd()]
+    return [*theirs, *started_playbooks(), *([Path(inventory)] if inventory else []), Path.cwd()]
 
 
-def _started() -> Iterator[Path]:
+def started_playbooks() -> Iterator[Path]:
     """The directories of the playbooks that ansible-playbook was given, as files or by name, but for ours."""
     for name in context.CLIARGS.get("args") or ():
         if Path(name).is_file():

@@ -73,13 +73,22 @@ ROLES = (*WRITERS, "kas_certificates")
 
 
 def plan(
-    gathered: Sequence[Gathered], roles: Collection[str] = ROLES, *, slice_of: str = "", random: Random = os.urandom
+    gathered: Sequence[Gathered],
+    roles: Collection[str] = ROLES,
+    *,
+    slice_of: str = "",
+    ignored: Sequence[str] = (),
+    random: Random = os.urandom,
 ) -> Plan:
     """Plan for every host that Ansible knows of, from its variables to what is to be done there.
 
-    slice_of: the job template of AWX of which this job is a slice; '' if it is none. Nothing is planned before every
-    node answers and every variable can be what it is.
+    slice_of: the job template of AWX of which this job is a slice; '' if it is none. ignored: a sentence for each file
+    of variables that Ansible does not read, of which everything else that is wrong may follow. Nothing is planned
+    before every node answers and every variable can be what it is.
     """
+    if ignored:
+        names = tuple(each.name for each in gathered if each.in_play)
+        return Plan([Sentence(names, text, fails=names) for text in ignored])
     doubts = _unset(gathered)
     found = [(each, *read(each)) for each in gathered]
     everybody = [host for _each, host, _wrong in found]

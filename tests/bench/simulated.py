@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Nodes of which nothing is real but the connection: a script in Python's place answers for each module.
 
+A module that changes nothing may be real, too, with the machine of the tests for its node.
+
 The answers are those of nodes of the stand-in with nothing to change. All that the controller does is real, and each
 module is packed and sent; what it would do on the node is left out. Every run of a module is written down.
 
@@ -16,7 +18,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +33,18 @@ _INTERPRETER = """\
 #!/bin/sh
 here=$(dirname "$0")
 node=$(basename "$0")
+if [ -e "$here/$node.real" ]; then
+  sent=$(mktemp)
+  trap 'rm -f "$sent"' EXIT
+  cat > "$sent"
+  exec < "$sent"
+fi
 module=$(grep -aoE '(ansible\\.modules|ansible\\.legacy|kasops\\.gitlab_kas\\.plugins\\.modules)\\.[a-z_]+' | head -n 1)
 module=${module##*.}
 echo "$module" >> "$here/$node.runs"
-if [ -e "$here/$node.$module.json" ]; then cat "$here/$node.$module.json"; else cat "$here/$module.json"; fi
+if [ -e "$here/$node.real" ] && grep -qx "$module" "$here/$node.real"; then
+  "$here/python" < "$sent"
+elif [ -e "$here/$node.$module.json" ]; then cat "$here/$node.$module.json"; else cat "$here/$module.json"; fi
 """
 
 # What a node of the stand-in answered to kas_info; its secrets are made up.
@@ -76,12 +86,14 @@ def make(
     *,
     answers: Mapping[str, Any] | None = None,
     unreachable: Mapping[str, str] | None = None,
+    real: Mapping[str, Sequence[str]] | None = None,
     variables: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Path:
     """Make this many nodes of one deployment, each with KAS and Rails, and return their inventory.
 
     On those of pending, a write changes gitlab.rb. answers maps NODE.MODULE to what else is answered there,
-    unreachable a node to the module that cannot be sent there, and variables a node to variables of its own.
+    unreachable a node to the module that cannot be sent there, real to those that are run, and variables a node to
+    variables of its own.
     """
     folder.mkdir(parents=True)
     infos = kas_infos(count)
@@ -94,15 +106,18 @@ def make(
         files[f"{name}.kas_info.json"] = info
         if name in pending:
             files[f"{name}.gitlab_rb.json"] = {**_ALIKE["gitlab_rb"], "changed": True, "settings_changed": ["roles"]}
-        others, rails = [url for other, url in urls.items() if other != name], _reached(["grpc://localhost:8153"])
+        others, rails = [url for other, url in urls.items() if other != name], reached(["grpc://localhost:8153"])
         # A node without any other KAS to call asks for Rails alone.
-        files[f"{name}.kas_probe.json"] = {**_reached(others), "rails": rails} if others else rails
+        files[f"{name}.kas_probe.json"] = {**reached(others), "rails": rails} if others else rails
     files.update({f"{of}.json": answer for of, answer in (answers or {}).items()})
     for file, answer in files.items():
         (folder / file).write_text(json.dumps(answer))
     hosts: dict[str, dict[str, Any]] = {}
     for name in infos:
         hosts[name] = {"ansible_python_interpreter": str(folder / name), **(variables or {}).get(name, {})}
+    (folder / "python").symlink_to(sys.executable)
+    for name, modules in (real or {}).items():
+        (folder / f"{name}.real").write_text("\n".join(modules))
     for name, module in (unreachable or {}).items():
         client = folder / f"{name}.ssh"
         client.write_text(_SSH.format(module=module))
@@ -159,7 +174,7 @@ def environment(folder: Path, collections: Path) -> dict[str, str]:
     }
 
 
-def _reached(urls: list[str]) -> dict[str, Any]:
+def reached(urls: list[str]) -> dict[str, Any]:
     answer = {"reachable": True, "answered": True, "text": "reachable", "remedy": ""}
     return {"changed": False, "peers": [{"url": url, **answer} for url in urls], "reachable": True}
 

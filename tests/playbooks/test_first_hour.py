@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import base64
 import copy
+import datetime
+import errno
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +24,11 @@ from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import Package
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._network import cause, remedy
 from ansible_collections.kasops.gitlab_kas.plugins.modules import kas_info
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.append(str(ROOT / "tests" / "bench"))
@@ -31,8 +38,9 @@ import simulated  # noqa: E402
 BOTH = ("node1", "node2")
 ADDRESSES = {name: info["kas"]["addresses"] for name, info in simulated.kas_infos(2).items()}
 SECRET, OTHER = (base64.b64encode(letter * 32).decode() for letter in (b"x", b"y"))
-READERS = {"kas_info", "kas_certificate_info"}
+READERS = {"kas_info", "kas_certificate_info", "kas_probe"}
 SUDO = {"ANSIBLE_BECOME_ALLOW_SAME_USER": "true"}  # also from root to root, as in a container
+MAY_MOUNT = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
 GITLAB_RB = b"external_url 'http://gitlab.example.com'\n"
 KAS = "/-/kubernetes-agent/"
 
@@ -54,6 +62,15 @@ class Mistake(NamedTuple):
     manifest: str | None = "19.3.0-ee.0"  # the release there; None without the package
     is_real: bool = False  # kas_info does so without that file, too
     prepare: Callable[[Path], object] | None = None  # what else is done to that file
+    own: Mapping[str, str] = {}  # files of one's own, with the playbook site.yml that is run then
+    settings: Mapping[str, str] = {}  # environment of Ansible
+    by_each: bool = False  # each of the hosts, HOST in the sentence, says it of itself
+    playbook: str = "deploy"
+    probe: Mapping[str, Any] | None = None  # what kas_probe answers on node2 instead
+    real: Sequence[str] = ()  # modules that are run, with this machine for a node
+    mount: Sequence[str] = ()  # what node2 has done with the directory of its gitlab.rb, or with the file
+    served: Mapping[str, Any] | None = None  # what is wrong with the certificate kas.crt and its key kas.key
+    dry_runs: Sequence[str] = ()  # what has been tried by then without changing anything
 
 
 def every(**info: Any) -> dict[str, dict[str, Any]]:
@@ -165,6 +182,40 @@ INVENTORY = [
     ),
 ]
 
+OWN = {"site.yml": "- import_playbook: kasops.gitlab_kas.deploy\n"}
+ROLE = "- {hosts: gitlab_kas, gather_facts: false, roles: [kasops.gitlab_kas.kas]}\n"
+
+INVENTORY += [
+    *(
+        Mistake(
+            f"variables in {file} beside a playbook that imports ours",
+            BOTH,
+            f"…/{file} sets {said}, but Ansible does not read it in this play, since that playbook only imports one of"
+            f" this collection; move {file.partition('/')[0]} beside the inventory.",
+            {"kas_own_private_api_cidr": None},
+            own={**OWN, file: content, "group_vars/web.yml": "kas_enabled: false\n"},
+        )
+        for file, content, said in (
+            (
+                "group_vars/all.yml",
+                "kas_own_private_api_cidr: 10.87.0.0/24\nkas_log_level: debug\nkas_mine: 1\n",
+                "kas_own_private_api_cidr, kas_log_level",
+            ),
+            ("group_vars/gitlab_kas/vars.yml", "kas_own_private_api_cidr: 10.87.0.0/24\n", "kas_own_private_api_cidr"),
+            ("host_vars/node1", "---\nkas_own_private_api_cidr: 10.87.0.0/24\n", "kas_own_private_api_cidr"),
+        )
+    ),
+    Mistake(
+        "a role in a play in which no host waits for the others",
+        BOTH,
+        "In this play no host waits for the others (strategy free or host_pinned), but the plan needs all of them; set"
+        " strategy: ansible.builtin.linear in the play.",
+        own={"site.yml": ROLE},
+        settings={"ANSIBLE_STRATEGY": "free"},
+        by_each=True,
+    ),
+]
+
 NETWORK = [
     Mistake(
         "a CIDR of another network",
@@ -266,6 +317,35 @@ NETWORK = [
     ),
 ]
 
+NETWORK += [
+    Mistake(
+        f"a firewall between two nodes that {what}",
+        ["node2"],
+        f"KAS does not reach node1 at grpc://10.87.0.2:8155 ({cause(error, 5, '10.87.0.2')}); {remedy(error)}.",
+        playbook="verify",
+        dry_runs=["gitlab_rb"],
+        probe={
+            "changed": False,
+            "reachable": False,
+            "peers": [
+                {
+                    "url": "grpc://10.87.0.2:8155",
+                    "reachable": False,
+                    "answered": False,
+                    "text": cause(error, 5, "10.87.0.2"),
+                    "remedy": remedy(error),
+                }
+            ],
+            "rails": simulated.reached(["grpc://localhost:8153"]),
+        },
+    )
+    for what, error in (
+        ("drops packets", TimeoutError()),
+        ("rejects them", OSError(errno.EHOSTUNREACH, "No route to host")),
+        ("resets connections", OSError(errno.ECONNREFUSED, "Connection refused")),
+    )
+]
+
 URLS = [
     Mistake(
         "https for agents",
@@ -289,7 +369,57 @@ URLS = [
     ),
 ]
 
+AS_ROOT = every(
+    settings={**simulated.kas_infos(1)["node1"]["kas"]["settings"], "user": {"username": "root", "group": "root"}}
+)
+SERVED = {
+    "kas_own_private_api_host": "kas.internal",
+    "kas_private_api_certificate_content": "{{ lookup('ansible.builtin.file', inventory_dir ~ '/kas.crt') }}",
+    "kas_private_api_key_content": "{{ lookup('ansible.builtin.file', inventory_dir ~ '/kas.key') }}",
+    "kas_ca_certificates": [
+        {"name": "ours", "content": "{{ lookup('ansible.builtin.file', inventory_dir ~ '/ca.crt') }}"}
+    ],
+}
+
 TLS = [
+    *(
+        Mistake(
+            name,
+            BOTH,
+            f"HOST: {said}",
+            SERVED,
+            by_each=True,
+            info=AS_ROOT,
+            real=["kas_certificate_info"],
+            served=served,
+        )
+        for name, served, said in (
+            (
+                "a certificate that has expired",
+                {"days": -1},
+                "kas_private_api_certificate_content has expired at …Z; renew it.",
+            ),
+            (
+                "a certificate of another authority",
+                {"authority": "Somebody Else"},
+                "kas_private_api_certificate_content was signed by CN=Somebody Else, and that leads to no authority"
+                " that this node trusts; put the authority into /etc/gitlab/trusted-certs (kas_ca_certificates does),"
+                " and those in between behind the certificate.",
+            ),
+            (
+                "a certificate for another name",
+                {"name": "other.internal"},
+                "kas_private_api_certificate_content is for other.internal, not for kas.internal; have it issued with"
+                " kas.internal, too, or use one of its names.",
+            ),
+            (
+                "the key of another certificate",
+                {"has_other_key": True},
+                "kas_private_api_key_content is not the key of kas_private_api_certificate_content; give a certificate"
+                " and the key that belongs to it.",
+            ),
+        )
+    ),
     Mistake(
         "a certificate without a key",
         BOTH,
@@ -335,6 +465,16 @@ SECRETS = [
 ]
 
 REDIS = [
+    Mistake(
+        "no password for a Redis that asks GitLab for one",
+        ["node2"],
+        "KAS has no password for its Redis 10.87.255.1:6379, but gitlab_rails['redis_password'] in gitlab.rb is set"
+        " for the same one, and KAS takes over none of GitLab's settings once it has a host of its own, so it would not"
+        " get ready; set kas_redis.password.",
+        of_nodes={"node2": {"kas_redis": {"host": "10.87.255.1"}}},
+        gitlab_rb=GITLAB_RB
+        + b"gitlab_rails['redis_host'] = '10.87.255.1'\ngitlab_rails['redis_password'] = 'sesame'\n",
+    ),
     Mistake(
         "Redis on localhost of each node",
         BOTH,
@@ -538,6 +678,35 @@ FILES = [
         ),
     )
 ]
+FILES += [
+    pytest.param(
+        Mistake(
+            f"gitlab.rb: {name}",
+            ["node2"],
+            f"…/etc/gitlab/gitlab.rb {said}",
+            of_nodes={"node2": {"kas_gitlab_rb_path": "{{ inventory_dir }}/../root/etc/gitlab/gitlab.rb"}},
+            gitlab_rb=GITLAB_RB,
+            real=["gitlab_rb"],
+            dry_runs=["gitlab_rb"],
+            mount=mount,
+        ),
+        id=f"gitlab.rb: {name}",
+        marks=pytest.mark.skipif(not MAY_MOUNT, reason="needs root"),
+    )
+    for name, mount, said in (
+        (
+            "a mount of its own",
+            ["mount --bind {directory}/gitlab.rb {directory}/gitlab.rb"],
+            "cannot be replaced (Device or resource busy); it is a mount of its own, which nothing can replace: mount"
+            " its directory instead. The file is unchanged.",
+        ),
+        (
+            "a directory that is read-only",
+            ["mount --bind {directory} {directory}", "mount -o remount,bind,ro {directory}"],
+            "cannot be replaced (Read-only file system); mount its file system read-write. The file is unchanged.",
+        ),
+    )
+]
 ALL = [*INVENTORY, *NETWORK, *URLS, *TLS, *SECRETS, *REDIS, *NODES, *FILES]
 
 
@@ -563,6 +732,35 @@ def looked(mistake: Mistake, root: Path) -> dict[str, Any]:
     return dict(json.loads(json.dumps(result).replace(str(root), "")))
 
 
+def serve(
+    folder: Path,
+    *,
+    name: str = "kas.internal",
+    days: int = 365,
+    authority: str = "ours",
+    has_other_key: bool = False,
+) -> None:
+    """Write a certificate and a key, and the authority that is trusted."""
+    keys = {each: ec.generate_private_key(ec.SECP256R1()) for each in ("ours", authority, "server", "other")}
+    now, day = datetime.datetime.now(datetime.timezone.utc), datetime.timedelta(days=1)
+
+    def sign(whose: str, by: str, extension: x509.ExtensionType, until: datetime.datetime) -> bytes:
+        subject, issuer = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)]) for each in (whose, by))
+        builder = x509.CertificateBuilder(issuer, subject, keys[whose].public_key(), x509.random_serial_number())
+        builder = (
+            builder.not_valid_before(now - 9 * day).not_valid_after(until).add_extension(extension, critical=False)
+        )
+        return builder.sign(keys[by], hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    names = x509.SubjectAlternativeName([x509.DNSName(name)])
+    constraints = x509.BasicConstraints(ca=True, path_length=None)
+    (folder / "kas.crt").write_bytes(sign("server", authority, names, now + days * day))
+    (folder / "ca.crt").write_bytes(sign("ours", "ours", constraints, now + 365 * day))
+    key = keys["other" if has_other_key else "server"]
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "kas.key").write_bytes(key.private_bytes(*form))
+
+
 def inventory_of(mistake: Mistake, folder: Path) -> Path:
     """A right inventory of two nodes with one mistake."""
     infos = copy.deepcopy(simulated.kas_infos(2))
@@ -573,10 +771,22 @@ def inventory_of(mistake: Mistake, folder: Path) -> Path:
     path = simulated.make(
         folder,
         2,
-        answers={f"{name}.kas_info": info for name, info in infos.items()},
+        answers={
+            **{f"{name}.kas_info": info for name, info in infos.items()},
+            **({"node2.kas_probe": mistake.probe} if mistake.probe else {}),
+        },
         unreachable={"node2": "kas_info"} if mistake.ssh else {},
+        real=dict.fromkeys(["node2"] if mistake.mount else BOTH, mistake.real) if mistake.real else {},
         variables=mistake.of_nodes,
     )
+    if mistake.mount:
+        node = folder.with_name("root") / "etc/gitlab"
+        commands = "; ".join(mistake.mount).format(directory=node)
+        (folder / "python").unlink()
+        (folder / "python").write_text(f"#!/bin/sh\nexec unshare --mount sh -ec '{commands}; exec {sys.executable}'\n")
+        (folder / "python").chmod(0o755)
+    if mistake.served is not None:
+        serve(folder, **mistake.served)
     inventory = json.loads(path.read_text())
     hosts = inventory["all"]["children"]["gitlab_kas"]["hosts"]
     if mistake.ssh:
@@ -598,20 +808,29 @@ def inventory_of(mistake: Mistake, folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("mistake", [pytest.param(each, id=each.name) for each in ALL])
+@pytest.mark.parametrize(
+    "mistake", [each if not isinstance(each, Mistake) else pytest.param(each, id=each.name) for each in ALL]
+)
 def test_one_mistake(mistake: Mistake, tmp_path: Path) -> None:
-    done = simulated.run("deploy", inventory_of(mistake, tmp_path / "nodes"), *mistake.options, **SUDO)
+    for name, content in mistake.own.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    playbook = str(tmp_path / "site.yml") if mistake.own else mistake.playbook
+    environment = {**SUDO, **mistake.settings}
+    done = simulated.run(playbook, inventory_of(mistake, tmp_path / "nodes"), *mistake.options, **environment)
     first, *others = mistake.hosts
     text = mistake.said if first in ("localhost", "web1") else f"{', '.join(mistake.hosts)}: {mistake.said}"
     said = {first: text, **{name: f"{name}: what is said of {first} is about this host, too." for name in others}}
+    if mistake.by_each:
+        said = {name: mistake.said.replace("HOST", name) for name in mistake.hosts}
     shown = failures(done.stdout)
     assert {
-        name: said[name] if name in said and fits(said[name], text) else text for name, text in shown.items()
+        name: said[name] if name in said and fits(said[name], found) else found for name, found in shown.items()
     } == said
     assert marks(done.stdout) == dict.fromkeys(mistake.hosts, "unreachable" if mistake.ssh else "failed")
     assert done.returncode == (4 if mistake.ssh else 2)
     runs = simulated.module_runs(tmp_path / "nodes")
-    assert {module for modules in runs.values() for module in modules} <= READERS
+    assert {module for modules in runs.values() for module in modules} <= {*READERS, *mistake.dry_runs}
     assert not re.search(r"Traceback|changed=[1-9]", done.stdout + done.stderr)
 
 

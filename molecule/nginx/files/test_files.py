@@ -70,7 +70,7 @@ def found(host):
     return result
 
 
-@pytest.mark.parametrize(("number", "case"), enumerate(CASES), ids=[case.name for case in CASES])
+@pytest.mark.parametrize(("number", "case"), list(enumerate(CASES)), ids=[case.name for case in CASES])
 def test_nginx_and_what_is_said_of_its_files(number: int, case: Case, found):
     result = found[number]
     assert (result["rc"] == 0) is case.starts, result["said"]

@@ -28,6 +28,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._rules.sentences
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 _REDIS_PORT = 6379
+_ASKED = ("password", "username")  # what Redis asks a client for
 
 
 class _Place(NamedTuple):
@@ -113,6 +114,44 @@ def unknown(host: Host, deployment: Deployment) -> Iterator[str]:
             f"{places[0].says}, but on this node {places[0].where} {problems[0]}, so KAS would not get ready; see that"
             " this node knows the name, or set an address"
         )
+
+
+@refusal()
+def password(host: Host, deployment: Deployment) -> Iterator[str]:
+    """KAS with a Redis of its own gets no password of Rails' (parse_redis_settings, see inherits_redis).
+
+    The other way round, a password that Redis does not ask for, does no harm: Redis takes any in HELLO.
+    """
+    where = _place_of_its_own(host)
+    kept = host.setting("gitlab_kas", "redis_password")
+    command = host.values["kas_extra_config_command"] or host.setting("gitlab_kas", "extra_config_command")
+    if not where or host.values["kas_redis"].get("password") or kept or isinstance(kept, Unread) or command:
+        return
+    for rails in [host, *deployment.hosts]:
+        of_rails = {key: rails.setting("gitlab_rails", f"redis_{key}") for key in ("host", "port", *_ASKED)}
+        same = (of_rails["host"], str(of_rails["port"] or _REDIS_PORT)) == where
+        if same and isinstance(of_rails["password"], str) and of_rails["password"] and not of_rails["username"]:
+            whose = "gitlab.rb" if rails is host else f"gitlab.rb of {rails.name}"
+            yield (
+                f"KAS has no password for its Redis {':'.join(where)}, but gitlab_rails['redis_password']"
+                f" in {whose} is set for the same one, and KAS takes over none of GitLab's settings once it has a host"
+                " of its own, so it would not get ready; set kas_redis.password"
+            )
+            return
+
+
+def _place_of_its_own(host: Host) -> tuple[str, str] | None:
+    """Host and port of a Redis that KAS does not get from Rails' settings, as far as both are known."""
+    if inherits_redis(host):
+        return None
+    if has_own_redis(host):
+        redis = host.values["kas_redis"]
+        found, port = "" if redis.get("sentinels") else redis.get("host"), redis.get("port")
+    else:
+        sentinels, found, port = (host.setting("gitlab_kas", f"redis_{key}") for key in ("sentinels", "host", "port"))
+        found = None if sentinels else found
+    is_known = isinstance(found, str) and found and not isinstance(port, Unread)
+    return (found, str(port or _REDIS_PORT)) if is_known else None
 
 
 def _is_left_to_the_package(host: Host) -> bool:

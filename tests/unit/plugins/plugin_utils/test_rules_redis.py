@@ -28,7 +28,65 @@ def knows(*addresses, name, **info):
     return {"info": {"names": {name: found}, **info}}
 
 
+def of_rails(**settings):
+    return {"gitlab_rails": {f"redis_{key}": value for key, value in {"host": "redis.internal", **settings}.items()}}
+
+
+def no_password(name="kas1", place="redis.internal:6379", whose="gitlab.rb"):
+    return (
+        f"{name}: KAS has no password for its Redis {place}, but gitlab_rails['redis_password'] in {whose} is set for"
+        " the same one, and KAS takes over none of GitLab's settings once it has a host of its own, so it would not get"
+        " ready; set kas_redis.password."
+    )
+
+
+HOST = {"kas_redis": {"host": "redis.internal"}}
+PASSWORD = of_rails(password="********")
+
 TABLES = {
+    redis.password: [
+        *(
+            ({"kas1": {"info": {"settings": settings, **more}}}, variables, expected)
+            for settings, variables, more, expected in (
+                (PASSWORD, HOST, {}, [no_password()]),
+                # in gitlab.rb by hand
+                ({**PASSWORD, "gitlab_kas": {"redis_host": "redis.internal"}}, {}, {}, [no_password()]),
+                (
+                    of_rails(password="********", port=6380),
+                    {"kas_redis": {"host": "redis.internal", "port": 6380}},
+                    {},
+                    [no_password(place="redis.internal:6380")],
+                ),
+                # it has one, or gets one
+                (PASSWORD, {"kas_redis": {"host": "redis.internal", "password": "x"}}, {}, []),
+                ({**PASSWORD, "gitlab_kas": {"redis_password": "********"}}, HOST, {}, []),
+                (PASSWORD, HOST, {"unreadable": {"gitlab_kas['redis_password']": "line 3"}}, []),
+                (PASSWORD, {**HOST, "kas_extra_config_command": "/usr/bin/secrets"}, {}, []),
+                (PASSWORD, {}, {}, []),
+                # another Redis, or not known
+                (PASSWORD, {"kas_redis": {"host": "other.internal"}}, {}, []),
+                (PASSWORD, {"kas_redis": {"host": "redis.internal", "port": 6380}}, {}, []),
+                (PASSWORD, {"kas_redis": SENTINELS}, {}, []),
+                ({**PASSWORD, "gitlab_kas": {"redis_host": "redis.internal", "redis_sentinels": [1]}}, {}, {}, []),
+                # Redis asks for none, or for another user
+                (of_rails(), HOST, {}, []),
+                (of_rails(password=None), HOST, {}, []),
+                (of_rails(), HOST, {"unreadable": {"gitlab_rails['redis_password']": "line 3"}}, []),
+                (of_rails(password="********", username="rails"), HOST, {}, []),
+                # a password that Redis does not ask for does no harm
+                (of_rails(), {"kas_redis": {"host": "redis.internal", "password": "x"}}, {}, []),
+            )
+        ),
+        # Rails runs elsewhere
+        (
+            {
+                "kas1": {**KAS, "info": {"settings": {"external_url": "https://gitlab.example.com"}}},
+                "rails1": {**RAILS, "info": {"settings": {"external_url": "https://gitlab.example.com", **PASSWORD}}},
+            },
+            {**HOST, "kas_internal_url": "grpc://lb:8153"},
+            [no_password(whose="gitlab.rb of rails1")],
+        ),
+    ],
     redis.unknown: [
         (
             {"kas1": knows(name="redis.internal")},
