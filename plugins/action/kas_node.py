@@ -23,20 +23,27 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._modules import ModuleError, Modules
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import NO_PLAN, PLAN, ROLES
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, failure
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over, rescued, turns
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import (
+    WRITTEN,
+    not_over,
+    rescued,
+    rolls_back,
+    turns,
+    way_back,
+)
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import did_not_run
 
 # What the role keeps.
 INFO = "__kas_info"
 CHECKED = "__kas_certificates"
 DRY_RUN = "__kas_dry_run"
-WRITTEN = "__kas_written"
+RECONFIGURED = "__kas_reconfigured"
 REPORT = "__kas_report"
 
 TOKEN = "kas_verify_token"  # in no plan, since whoever reads a plan needs no token
 
 TURN = ("write", "reconfigure", "tidy")
-STEPS = ("check", "dry_run", *TURN, "reach", "outside", "judge")
+STEPS = ("check", "dry_run", *TURN, "rollback", "reach", "outside", "judge")
 LATER = ("check", "reach", "outside")  # what goes wrong in these is told by a step that follows: dry_run, judge
 
 
@@ -78,6 +85,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         lines = [f"{self._name}: {failed['msg']}"] if "msg" in failed else []
         if args["step"] in TURN:
             lines += not_over(self._name, self._task_vars["groups"], self._task_vars["ansible_play_batch"])
+            lines += [] if self._rolls_back else way_back(self._name, self._task_vars)
         failed |= {"msg": "\n".join(lines)} if lines else {}
         return {**result, **rescued(failed, self._task_vars)}
 
@@ -95,7 +103,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _dry_run(self, roles: list[str]) -> dict[str, Any]:
         hostvars, groups = self._task_vars["hostvars"], self._task_vars["groups"]
-        error = plain(self._task_vars.get(CHECKED) or {}).get("error")
+        error = self._kept(CHECKED).get("error")
         if error:
             raise ModuleError(error)
         checked = {
@@ -110,7 +118,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             raise _steps.StepError(f"\n{self._name}: ".join(dict.fromkeys(problems)))
         names = _steps.write(self._node, roles, self._modules, self._contents)
         dry_run = {**self._modules.result(), **names}
-        pending = _steps.pending(self._node, plain(self._task_vars[INFO])["kas"], dry_run)
+        pending = _steps.pending(self._node, self._kept(INFO)["kas"], dry_run)
         return {**dry_run, "pending": pending, "tidies": _steps.tidies(self._node, roles)}
 
     def _write(self, roles: list[str]) -> dict[str, Any]:
@@ -122,7 +130,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 " is, since it was changed by other means, or replaced a value that is kept nowhere.",
                 formatted=True,
             )
-        return written
+        return {**written, "was_ready": bool(self._kept(INFO)["kas"]["ready"])}
 
     def _announce(self) -> None:
         """Whose turn it is, and what for; a role alone has no turns."""
@@ -130,12 +138,32 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if self._name in in_turn:
             turn = f"node {in_turn.index(self._name) + 1} of {len(in_turn)}"
             elapsed = round(time.time() - self._task_vars[PLAN]["started"])
-            pending = "; ".join(plain(self._task_vars[DRY_RUN])["pending"])
+            pending = "; ".join(self._kept(DRY_RUN)["pending"])
             Display().display(f"{self._name}: {turn}, {elapsed} s after the plan; pending: {pending}")
 
     def _reconfigure(self, roles: list[str]) -> dict[str, Any]:
-        written = plain(self._task_vars.get(WRITTEN) or {})
-        return _steps.reconfigure(self._node, written, self._modules, is_check=bool(self._task.check_mode))
+        return _steps.reconfigure(self._node, self._kept(WRITTEN), self._modules, is_check=bool(self._task.check_mode))
+
+    def _rollback(self, roles: list[str]) -> dict[str, Any]:
+        """After a failure in the node's turn; the report tells what came of it."""
+        written = self._kept(WRITTEN)
+        failed = [found for found in map(self._kept, (RECONFIGURED, INFO)) if found.get("failed")]
+        is_lost = any(found.get("is_lost") for found in failed)
+        if not (failed and written.get("undo") and self._rolls_back) or is_lost:
+            return {}
+        try:
+            return {"said": _steps.rollback(self._node, written, self._modules)}
+        except ModuleError as error:
+            why = str(error.result.get("msg") or "it did not come to its end").rstrip(".")
+            return {"said": f"the settings from before could not be put back ({why}); run there: {written['undo']}"}
+
+    @property
+    def _rolls_back(self) -> bool:
+        return rolls_back(self._node["rolls_back"], self._task_vars)
+
+    def _kept(self, name: str) -> dict[str, Any]:
+        """What an earlier task returned here; empty if it did not run."""
+        return dict(plain(self._task_vars.get(name) or {}))
 
     def _tidy(self, roles: list[str]) -> dict[str, Any]:
         _steps.tidy(self._node, roles, self._modules)
@@ -160,7 +188,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return {"checks": _steps.outside(job, contents.authorities(), token, self._modules)["checks"]}
 
     def _judge(self, roles: list[str]) -> dict[str, Any]:
-        return self._failure(plain(self._task_vars[REPORT]["findings"]))
+        return self._failure(self._kept(REPORT)["findings"])
 
     def _execute(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         result, cut_off = answer(

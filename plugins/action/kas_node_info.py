@@ -16,7 +16,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._nginx import named_files
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import inputs
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._steps import DIRECTORIES
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over, rescued
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over, rescued, rolls_back, way_back
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import VARIABLES
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._words import did_not_run
 
@@ -98,7 +98,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             )
         if args["wait_until_ready"] and "msg" in info:
             left = not_over(name, task_vars["groups"], task_vars["ansible_play_batch"])
-            info["msg"] = "\n".join([f"{name}: {info['msg']}", *left])
+            undo = [] if rolls_back(host.values["kas_rollback"], task_vars) else way_back(name, task_vars)
+            info["msg"] = "\n".join([f"{name}: {info['msg']}", *left, *undo])
         return {**result, **(rescued(info, task_vars) if args["wait_until_ready"] else info)}
 
 

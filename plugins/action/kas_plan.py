@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,9 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ignored import 
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._outside import unknown
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._plan import ROLES, Plan, plan
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._report_page import Details
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._sentences import Sentence, joined
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._tags import tag_problem
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._variables import shown
 
 NO_WAITING = (
     "In this play no host waits for the others (strategy free or host_pinned), but the plan needs all of them;"
@@ -47,6 +48,22 @@ def slice_of(variables: Mapping[str, Any]) -> str:
         if template and variables.get(f"{prefix}_workflow_job_name") == template:
             return str(template)
     return ""
+
+
+def missing_hooks(made: Plan, gathered: Sequence[Gathered]) -> list[Sentence]:
+    """What is said of the files of tasks around a node's turn that are not on the controller."""
+    found = [
+        Sentence(
+            (each.name,),
+            f"{variable} is {shown(path)}, which is no file on the controller; give an absolute path, such as"
+            " '{{ inventory_dir }}/tasks.yml'.",
+        )
+        for each in gathered
+        if each.in_play and each.name in made.nodes
+        for variable, path in made.nodes[each.name]["hooks"].items()
+        if path and not (Path(path).is_absolute() and Path(path).is_file())
+    ]
+    return [replace(each, fails=each.hosts) for each in joined(found)]
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -68,6 +85,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if args["stages"]:
             asked, skipped = (plain((task_vars or {})[f"ansible_{kind}_tags"]) for kind in ("run", "skip"))
             self._refuse(made, gathered, tag_problem(asked, skipped))
+        made.refusals += missing_hooks(made, gathered)
         for text in misnamed_groups(groups):
             self._refuse(made, gathered, text)
         self._refuse(made, gathered, unknown(made.outside, groups["all"]))

@@ -24,6 +24,7 @@ RESULTS = {
     "written": "__kas_written",
     "reconfigured": "__kas_reconfigured",
     "tidied": "__kas_tidied",
+    "rolled_back": "__kas_rolled_back",
     "reached": "__kas_reached",
 }
 # What they keep of those who tried agents' way to KAS, on any host.

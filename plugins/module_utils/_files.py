@@ -161,11 +161,16 @@ def remove(path: str, *, expected: bytes) -> None:
 
 def keep(path: str, data: object) -> None:
     """Write data as JSON for root alone, in a directory that is made where it is missing. Raises FileError."""
-    try:
-        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{Path(path).parent} cannot be created ({error.strerror}); {remedy(error)}.") from error
+    make_directory(Path(path).parent)
     write(path, json.dumps(data, indent=1).encode())
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory for root alone, if there is none, and those above it. Raises FileError."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{path} cannot be created ({error.strerror}); {remedy(error)}.") from error
 
 
 def backup(path: str) -> str:

@@ -337,6 +337,13 @@ class AppliedState:
                     return f"{path} was edited and GitLab was reconfigured by hand since {since}."
         return None
 
+    def is_in_effect(self, path: str) -> bool:
+        """Whether a file is as the last successful reconfigure found it, as far as that is known."""
+        now = self.snapshot([path])
+        noted = self._read() or _NOTHING
+        by_hand = self._is_applied_by_hand(noted._replace(digests={}), now, [path])
+        return by_hand or noted.digests.get(path) == now.digests.get(path)
+
     def restart_pending(self, now: Snapshot, inputs: Iterable[str]) -> str | None:
         """Say in one sentence why KAS must start anew to read one of its files, or None.
 

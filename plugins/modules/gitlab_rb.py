@@ -91,8 +91,15 @@ options:
     description: Whether to keep a copy of each old file beside it, with mode 0600.
     type: bool
     default: false
+  previous:
+    description:
+      - A directory on the node that keeps the files as they were when they were last in effect, with mode 0600, for
+        M(kasops.gitlab_kas.gitlab_rb_restore). It is made where it is missing.
+      - The next change replaces what is kept, unless the last one was never applied, as after a failed reconfigure.
+    type: path
 seealso:
   - module: kasops.gitlab_kas.gitlab_reconfigure
+  - module: kasops.gitlab_kas.gitlab_rb_restore
   - module: kasops.gitlab_kas.kas_info
 """
 
@@ -179,6 +186,11 @@ backup_file:
   returned: when O(backup=true) and the file was changed
   type: str
   sample: /etc/gitlab/gitlab.rb.4711.2026-11-23@14:06:33~
+undo:
+  description: The command that brings back, on the node, what was there before, and lets it take effect.
+  returned: when O(previous) is set and a file was changed
+  type: str
+  sample: cp /var/lib/administrator/previous/etc-gitlab-gitlab.rb /etc/gitlab/gitlab.rb && gitlab-ctl reconfigure
 include_backup_file:
   description: The copy of the old file of our own.
   returned: when O(backup=true) and that file was changed
@@ -200,7 +212,8 @@ path:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _files
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _files, _previous
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import AppliedState, GitlabCtlError, Package
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import (
     GitlabRbError,
     commented_names,
@@ -214,8 +227,10 @@ from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import R
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import Ruby, RubyError, find_ruby
 
 
-def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, Any]:
-    """Do what the module was asked for; raises GitlabRbError, RubyError or FileError with nothing changed."""
+def run(params: dict[str, Any], *, check_mode: bool, diff: bool, package: Package | None = None) -> dict[str, Any]:
+    """Do what the module was asked for; raises GitlabRbError, GitlabCtlError, RubyError or FileError with nothing
+    changed.
+    """
     path, state = params["path"], params["state"]
     settings, remove = params["settings"], params["remove"]
     if state == "absent":
@@ -258,6 +273,8 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
         _files.check(write.path, write.new)
     if record and (writes or record.is_changed):
         _files.check(record.path, b"", makes_directories=True)
+    if params["previous"] and writes:
+        _files.check(f"{params['previous']}/files.json", b"", makes_directories=True)
     if check_mode:
         return result
     if params["backup"]:
@@ -265,6 +282,9 @@ def run(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, An
             if write.old is not None:
                 key = "backup_file" if write.path == path else "include_backup_file"
                 result[key] = _files.backup(write.path)
+    if params["previous"] and writes:
+        in_effect = AppliedState(package or Package()).is_in_effect(path)
+        result["undo"] = _previous.command(_previous.keep(params["previous"], writes, in_effect=in_effect))
     if record:
         record.claim(asked)
         record.save()
@@ -304,6 +324,7 @@ def main() -> None:
             "record_for": {"type": "dict", "default": {}},
             "include": {"type": "path"},
             "backup": {"type": "bool", "default": False},
+            "previous": {"type": "path"},
             "ruby": {"type": "path"},
         },
         required_if=[("state", "reverted", ["record"])],
@@ -313,7 +334,7 @@ def main() -> None:
     )
     try:
         result = run(module.params, check_mode=module.check_mode, diff=module._diff)
-    except (GitlabRbError, RubyError, _files.FileError) as error:
+    except (GitlabRbError, GitlabCtlError, RubyError, _files.FileError) as error:
         module.fail_json(msg=str(error), path=module.params["path"], changed=False)
     for warning in result.pop("warnings"):
         module.warn(warning)

@@ -29,6 +29,8 @@ options:
         not open one, and says what V(write) would change; for a task with C(check_mode=true).
       - V(write) puts directories, certificates and settings in place.
       - V(reconfigure) lets take effect what is pending, as M(kasops.gitlab_kas.gitlab_reconfigure) does.
+      - V(rollback) puts gitlab.rb back as it was before V(write), and reconfigures, if C(kas_rollback) is set and the
+        reconfigure has failed or KAS is not ready.
       - V(tidy) removes what KAS needs no more.
       - V(reach) calls every other KAS, and on a Rails node the KAS that Rails was told of. If the node does not answer,
         V(judge) says so.
@@ -37,7 +39,7 @@ options:
       - V(judge) fails the node with what M(kasops.gitlab_kas.kas_report) found wrong with it.
     type: str
     required: true
-    choices: [check, dry_run, write, reconfigure, tidy, reach, outside, judge]
+    choices: [check, dry_run, write, reconfigure, rollback, tidy, reach, outside, judge]
   job:
     description:
       - What V(outside) asks, an item of the plan; nothing is done if it is empty.
@@ -93,6 +95,18 @@ error:
   description: How it failed, where a later step is to say that.
   returned: for V(check) and V(reach)
   type: dict
+undo:
+  description: The command that brings back, on the node, what was there before; empty if nothing was changed.
+  returned: for V(write)
+  type: str
+was_ready:
+  description: Whether KAS was ready before.
+  returned: for V(write)
+  type: bool
+said:
+  description: How the node is after it, as a sentence.
+  returned: for V(rollback), if there was anything to put back
+  type: str
 is_lost:
   description: The node does not answer any more; V(judge) then marks it as unreachable.
   returned: on failure, in plays with a rescue

@@ -69,6 +69,7 @@ PLAN = "__kas_plan"
 NO_PLAN = "There is no plan, and nothing is done without; leave out --skip-tags always, and plan before anything else."
 
 WRITERS = ("kas", "kas_rails", "kas_secrets")  # the roles that write into gitlab.rb
+HOOKS = ("kas_before_node_tasks", "kas_after_node_tasks")  # files of tasks around the turn of a node
 ROLES = (*WRITERS, "kas_certificates")
 
 
@@ -187,6 +188,9 @@ def _node(host: Host, plan: Plan) -> dict[str, Any]:
         "certificates": certificates(host, plan.tls_names.get(host.name, {})),
         "min_valid_days": host.values["kas_certificate_min_valid_days"],
         "reconfigure": {**inputs(host), "timeout_s": host.values["kas_reconfigure_timeout_s"]},
+        "ready_timeout_s": host.values["kas_ready_timeout_s"],
+        "rolls_back": host.values["kas_rollback"],
+        "hooks": {name: host.values[name] for name in HOOKS},
         "asks_kas": host.in_rails and "api_secret_key" in secrets and host.values["kas_probe_call"],
         "probe": {
             "call": "private_api" if host.values["kas_probe_call"] else "none",

@@ -82,6 +82,7 @@ class Results:
     written: Mapping[str, Any] = field(default_factory=dict)
     reconfigured: Mapping[str, Any] = field(default_factory=dict)
     tidied: Mapping[str, Any] = field(default_factory=dict)
+    rolled_back: Mapping[str, Any] = field(default_factory=dict)
     reached: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -97,6 +98,8 @@ def checked(name: str, node: Mapping[str, Any], results: Results, *, is_check: b
         done.append("restarted")
     elif reconfigured.get("started"):
         done.append("started")
+    if results.rolled_back.get("changed"):
+        done.append("rolled back")
     told = [each.get("error", each) for each in vars(results).values()]
     failed = [each for each in told if each.get("failed") or each.get("unreachable")]
     return Checked(
@@ -114,7 +117,10 @@ def checked(name: str, node: Mapping[str, Any], results: Results, *, is_check: b
         deployment=node["deployment"],
         is_present=node["state"] == "present",
         is_pending=False if written else bool(results.dry_run["pending"]) if "pending" in results.dry_run else None,
-        failures=[str(each.get("msg", "It failed.")).replace(f"{name}: ", "", 1) for each in failed],
+        failures=[
+            *(str(each.get("msg", "It failed.")).replace(f"{name}: ", "", 1) for each in failed),
+            *([results.rolled_back["said"]] if "said" in results.rolled_back else []),
+        ],
         is_lost=any(each.get("unreachable") or each.get("is_lost") for each in failed),
     )
 

@@ -26,6 +26,7 @@ _PROBE = "kasops.gitlab_kas.kas_probe"
 _AGENT_PROBE = "kasops.gitlab_kas.kas_agent_probe"
 _SOCKET_DIRECTORY = "kasops.gitlab_kas.kas_socket_directory"
 DIRECTORIES = f"{RECORDS}/directories.json"
+PREVIOUS = f"{RECORDS}/previous"
 
 
 class StepError(Exception):
@@ -103,19 +104,19 @@ def untrusted(
 def write(node: Node, roles: Collection[str], modules: Modules, contents: Contents) -> dict[str, Any]:
     """Put in place what the roles have planned for a node. Nothing takes effect before a reconfigure or restart.
 
-    Returns names of settings: settings_changed, and settings_left, those that could not be taken back; and the files
-    that hold settings or have just held some.
+    Returns names of settings: settings_changed, and settings_left, those that could not be taken back; the files that
+    hold settings or have just held some; and undo, the command that brings back what was there before.
     """
-    names: dict[str, Any] = {"settings_changed": [], "settings_left": [], "files": []}
+    names: dict[str, Any] = {"settings_changed": [], "settings_left": [], "files": [], "undo": ""}
     if "kas" in roles and node["socket_dir"]:
         _socket_directory(node, modules)
     if "kas_certificates" in roles:
         _certificates(node, modules, contents)
     writers = [role for role in WRITERS if role in roles]
     if writers:
-        options = {**node["gitlab_rb"], **written(node, writers), "record": f"{RECORDS}/settings.json"}
-        result = modules.run("kasops.gitlab_kas.gitlab_rb", options)
-        names = {name: result.get(name, []) for name in names}
+        kept = {"record": f"{RECORDS}/settings.json", "previous": PREVIOUS}
+        result = modules.run("kasops.gitlab_kas.gitlab_rb", {**node["gitlab_rb"], **written(node, writers), **kept})
+        names = {name: result.get(name, nothing) for name, nothing in names.items()}
     return names
 
 
@@ -148,7 +149,7 @@ def _certificates(node: Node, modules: Modules, contents: Contents) -> None:
                 },
             )
     if node["state"] != "present":
-        _revert_certificates("authority", modules)
+        modules.run(*_reverted_certificates("authority"))
 
 
 def reconfigure(node: Node, written: Mapping[str, Any], modules: Modules, *, is_check: bool) -> dict[str, Any]:
@@ -169,29 +170,51 @@ def reconfigure(node: Node, written: Mapping[str, Any], modules: Modules, *, is_
     return dict(modules.run("kasops.gitlab_kas.gitlab_reconfigure", options))
 
 
+def rollback(node: Node, written: Mapping[str, Any], modules: Modules) -> str:
+    """Put gitlab.rb back as it was before write(), and let that take effect. Raises ModuleError.
+
+    written is what write() returned, and was_ready, whether KAS was ready then. Returns how the node is now, as a
+    sentence.
+    """
+    modules.run("kasops.gitlab_kas.gitlab_rb_restore", {"previous": PREVIOUS})
+    reconfigure(node, {"files": written["files"]}, modules, is_check=False)
+    done = f"{node['gitlab_rb']['path']} was put back and GitLab reconfigured with it"
+    if not written["was_ready"]:
+        return f"{done}; KAS was not ready before, either."
+    asked = {"path": node["gitlab_rb"]["path"], "wait_s": node["ready_timeout_s"]}
+    kas = modules.run("kasops.gitlab_kas.kas_info", asked)["kas"]
+    if kas["ready"]:
+        return f"{done}; KAS is ready again, with its old settings."
+    return (
+        f"{done}, but KAS is not ready with its old settings, either ({kas['readiness']}); run the playbook diagnose."
+    )
+
+
 def tidy(node: Node, roles: Collection[str], modules: Modules) -> None:
     """Remove what KAS needs no more, now that it runs without it."""
-    if _spares_directory(node, roles):
-        modules.run(_SOCKET_DIRECTORY, {"path": node["spare_dir"], "state": "absent", "record": DIRECTORIES})
-    if _spares_certificates(node, roles):
-        _revert_certificates("server", modules)
+    for name, options in _leftovers(node, roles):
+        modules.run(name, options)
 
 
 def tidies(node: Node, roles: Collection[str]) -> bool:
     """Whether there is anything for tidy() to do on a node."""
-    return _spares_directory(node, roles) or _spares_certificates(node, roles)
+    return bool(_leftovers(node, roles))
 
 
-def _spares_directory(node: Node, roles: Collection[str]) -> bool:
-    return "kas" in roles and bool(node["spare_dir"])
+def _leftovers(node: Node, roles: Collection[str]) -> list[tuple[str, dict[str, Any]]]:
+    """The modules that remove what is left over, with their options."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    if "kas" in roles and node["spare_dir"]:
+        found.append((_SOCKET_DIRECTORY, {"path": node["spare_dir"], "state": "absent", "record": DIRECTORIES}))
+    if "kas_certificates" in roles and node["state"] != "present":
+        found.append(_reverted_certificates("server"))
+    if "kas" in roles and node["state"] != "present":
+        found.append(("kasops.gitlab_kas.gitlab_rb_restore", {"previous": PREVIOUS, "state": "forgotten"}))
+    return found
 
 
-def _spares_certificates(node: Node, roles: Collection[str]) -> bool:
-    return "kas_certificates" in roles and node["state"] != "present"
-
-
-def _revert_certificates(kind: str, modules: Modules) -> None:
-    modules.run("kasops.gitlab_kas.kas_certificate", {"state": "reverted", "record": f"{RECORDS}/{kind}.json"})
+def _reverted_certificates(kind: str) -> tuple[str, dict[str, Any]]:
+    return "kasops.gitlab_kas.kas_certificate", {"state": "reverted", "record": f"{RECORDS}/{kind}.json"}
 
 
 def reach(name: str, nodes: Mapping[str, Node], modules: Modules) -> dict[str, Any]:

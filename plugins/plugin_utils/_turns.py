@@ -15,6 +15,8 @@ PENDING = "__kas_pending"  # the group of the nodes that have a turn
 # A variable of plays in which what fails is reported by a rescue, which also marks the nodes.
 RESCUES = "__kas_rescues"
 
+WRITTEN = "__kas_written"  # what the step write returned, in the turn of a node
+
 
 def rescued(result: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
     """A failed result as a rescue takes it: of a node that does not answer any more, Ansible would run none.
@@ -24,6 +26,17 @@ def rescued(result: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str
     if not (result.get("unreachable") and variables.get(RESCUES)):
         return dict(result)
     return {**{key: value for key, value in result.items() if key != "unreachable"}, "failed": True, "is_lost": True}
+
+
+def rolls_back(wanted: bool, variables: Mapping[str, Any]) -> bool:
+    """Whether a rescue puts gitlab.rb back on a node that fails: if kas_rollback wants it, and there is a rescue."""
+    return wanted and bool(variables.get(RESCUES))
+
+
+def way_back(name: str, variables: Mapping[str, Any]) -> list[str]:
+    """How to undo on a node what the step write has just done there, as one sentence, if it did anything."""
+    command = (variables.get(WRITTEN) or {}).get("undo")
+    return [f"{name}: the settings from before are kept; to go back to them, run there: {command}"] if command else []
 
 
 def turns(groups: Mapping[str, Sequence[str]]) -> list[str]:

@@ -70,7 +70,7 @@ class Nodes:
         outcome = Outcome([], [])
         for name, asked in options.items():
             params = {"record_for": {}, "include": None, **asked}
-            params.update(record=str(self._root / f"{name}.json"), backup=False)
+            params.update(record=str(self._root / f"{name}.json"), backup=False, previous=None)
             params.update(path=str(self._path(name)), ruby=find_ruby())
             try:
                 result = gitlab_rb.run(params, check_mode=False, diff=False)

@@ -14,14 +14,22 @@ from unittest import mock
 from ansible.module_utils import basic
 
 try:
-    from ansible.module_utils.testing import patch_module_args
+    from ansible.module_utils.testing import patch_module_args as _patched
 except ImportError:
 
     @contextmanager
-    def patch_module_args(args: Mapping[str, Any] | None = None) -> Iterator[None]:
-        text = json.dumps({"ANSIBLE_MODULE_ARGS": dict(args or {})})
+    def _patched(args: Mapping[str, Any]) -> Iterator[None]:
+        text = json.dumps({"ANSIBLE_MODULE_ARGS": dict(args)})
         with mock.patch.object(basic, "_ANSIBLE_ARGS", text.encode()):
             yield
 
 
-__all__ = ["patch_module_args"]
+# Since 2.21 a result has its invocation only where that is asked for.
+_ASKS = {"_ansible_inject_invocation": True} if "inject_invocation" in basic.PASS_VARS else {}
+
+
+@contextmanager
+def patch_module_args(args: Mapping[str, Any]) -> Iterator[None]:
+    """Let main() find these arguments."""
+    with _patched({**_ASKS, **args}):
+        yield

@@ -240,6 +240,64 @@ def test_a_kas_that_does_not_get_ready(check_mode, planned):
     )
 
 
+UNDO = "cp /var/lib/kasops.gitlab_kas/previous/g /etc/gitlab/gitlab.rb && gitlab-ctl reconfigure"
+CHANGED = {"undo": UNDO, "files": [], "was_ready": True}
+FAILS = {"gitlab_reconfigure": {"failed": True, "msg": "It failed."}}
+
+
+@pytest.mark.parametrize(
+    ("rolls_back", "has_rescue", "written", "expected"),
+    [
+        (False, True, CHANGED, f"\nkas1: the settings from before are kept; to go back to them, run there: {UNDO}"),
+        (False, True, {**CHANGED, "undo": ""}, ""),
+        (True, True, CHANGED, ""),  # the rescue does it
+        (True, False, CHANGED, f"\nkas1: the settings from before are kept; to go back to them, run there: {UNDO}"),
+    ],
+)
+def test_the_way_back_is_said(rolls_back, has_rescue, written, expected, planned):
+    """Of a reconfigure that fails, and of a KAS that does not get ready."""
+    on_stage = planned({"kas1": {"kas_rollback": rolls_back}}, play_vars={"__kas_rescues": has_rescue})
+    on_stage.register("kas1", __kas_written=written)
+    result = on_stage.run(kas_node.ActionModule, "kas1", FAILS, step="reconfigure")
+    assert result["msg"] == f"kas1: It failed.{expected}"
+    answers = {"kas_info": {"kas": {**HEALTHY, "ready": False, "readiness": "down"}}}
+    result = on_stage.run(kas_node_info.ActionModule, "kas1", answers, wait_until_ready=True)
+    assert result["msg"].partition("current there.")[2] == expected
+
+
+@pytest.mark.parametrize(
+    ("kept", "variables", "ran"),
+    [
+        ({"__kas_reconfigured": {"failed": True}}, {}, True),
+        ({"__kas_info": {"failed": True, "kas": HEALTHY}}, {}, True),
+        ({"__kas_reconfigured": {"failed": True}}, {"kas_rollback": False}, False),
+        ({"__kas_reconfigured": {"failed": True, "is_lost": True}}, {}, False),
+        ({"__kas_reconfigured": {"failed": True}, "__kas_written": {"undo": ""}}, {}, False),
+        ({"__kas_reconfigured": {"changed": True}}, {}, False),  # what failed is the step tidy
+        ({"__kas_written": {"failed": True}}, {}, False),
+    ],
+)
+def test_a_rollback(kept, variables, ran, planned):
+    on_stage = planned({"kas1": {"kas_rollback": True, **variables}}, play_vars={"__kas_rescues": True})
+    on_stage.register("kas1", **{"__kas_written": CHANGED, **kept})
+    answers = {"gitlab_rb_restore": {"changed": True}, "gitlab_reconfigure": {}, "kas_info": {"kas": HEALTHY}}
+    result = on_stage.run(kas_node.ActionModule, "kas1", answers, step="rollback")
+    assert [name for _host, name, _arguments in on_stage.modules] == (list(answers) if ran else [])
+    assert result.get("said") == (
+        "/etc/gitlab/gitlab.rb was put back and GitLab reconfigured with it; KAS is ready again, with its old settings."
+        if ran
+        else None
+    )
+
+
+def test_a_rollback_that_fails(planned):
+    on_stage = planned({"kas1": {"kas_rollback": True}}, play_vars={"__kas_rescues": True})
+    on_stage.register("kas1", __kas_written=CHANGED, __kas_reconfigured={"failed": True})
+    result = on_stage.run(kas_node.ActionModule, "kas1", {"gitlab_rb_restore": {}, **FAILS}, step="rollback")
+    assert not result.get("failed")  # the report says it, with what has failed before
+    assert result["said"] == f"the settings from before could not be put back (It failed); run there: {UNDO}"
+
+
 def test_facts_for_a_query(stage):
     on_stage = stage({"kas1": {"kas_own_private_api_query": "[eth1.ipv4.address]"}})
     answers = {"kas_info": {"kas": HEALTHY}, "setup": {"ansible_facts": {"ansible_eth1": {}}}}

@@ -83,6 +83,9 @@ def test_a_plan(plan):
         "reconfigure": {"inputs": [], "restart_inputs": [], "timeout_s": 3600},
         "asks_kas": True,
         "probe": {"call": "private_api", "server_name": None, "timeout_s": 5},
+        "ready_timeout_s": 120,
+        "rolls_back": False,
+        "hooks": {"kas_before_node_tasks": "", "kas_after_node_tasks": ""},
         "gitlab_rb": {"path": "/etc/gitlab/gitlab.rb", "include": None, "backup": False},
     }
     assert parts["kas"]["settings"]["gitlab_kas"]["env"] == {"OWN_PRIVATE_API_URL": "grpc://10.0.0.2:8155"}

@@ -687,6 +687,27 @@ def test_pending(root: Path, steps: list[Step], expected: str | None) -> None:
     assert pending(root) == (expected and expected.format(etc=root / "etc/gitlab"))
 
 
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([], False),  # nothing is on record
+        ([reconfigure], True),
+        ([reconfigure, edit], False),
+        ([reconfigure, edit, reconfigure_and_fail], False),
+        ([reconfigure, edit, reconfigure_and_fail, put_back], False),  # who knows what that run has made
+        ([reconfigure, edit, reconfigure_and_fail, reconfigure], True),
+        ([reconfigure, edit, reconfigure_with_a_log], True),
+        ([reconfigure, edit, reconfigure_by_hand], False),
+        ([reconfigure, add_certificate], True),  # that is another file
+        ([reconfigure, upgrade], True),
+    ],
+)
+def test_is_in_effect(root: Path, steps: list[Step], expected: bool) -> None:
+    for step in steps:
+        step(root)
+    assert AppliedState(Package(root=root)).is_in_effect(str(root / "etc/gitlab/gitlab.rb")) is expected
+
+
 def test_a_file_that_is_no_longer_asked_for_has_not_vanished(root: Path) -> None:
     (root / "etc/gitlab/certs/ca.crt").write_text("CA")
     reconfigure(root)

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils import _files
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._files import FileError
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_ctl import Package
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._gitlab_rb import GitlabRbError, merged
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._previous import restore
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._record import Record
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._ruby import RubyError, find_ruby
 from ansible_collections.kasops.gitlab_kas.plugins.modules.gitlab_rb import run
@@ -28,6 +30,7 @@ def params(path: Path, **more: Any) -> dict[str, Any]:
         "remove": {},
         "state": "present",
         "backup": False,
+        "previous": None,
         "ruby": find_ruby(),
         "record": None,
         "include": None,
@@ -573,3 +576,22 @@ def test_a_file_of_another_tool(gitlab_rb: Path, include: str | None) -> None:
     assert run(asked, check_mode=True, diff=False)["warnings"] == expected
     assert run(asked, check_mode=False, diff=False)["warnings"] == expected
     assert run(asked, check_mode=False, diff=False)["warnings"] == []
+
+
+def test_what_was_last_in_effect_is_kept(gitlab_rb: Path, tmp_path: Path) -> None:
+    """A second change after one that was never applied keeps what was there before the first."""
+    root = tmp_path / "node"
+    (root / "opt/gitlab").mkdir(parents=True)
+    (root / "opt/gitlab/version-manifest.json").write_text('{"build_version": "18.6.1"}')
+    package = Package(root=root)
+    asked = {"previous": str(tmp_path / "state/previous")}
+    assert "undo" not in run(params(gitlab_rb, **asked), check_mode=True, diff=False, package=package)
+    assert not (tmp_path / "state").exists()
+    for settings in ({"gitlab_kas": {"enable": True}}, {"gitlab_kas": {"log_level": "debug"}}):
+        undo = run(params(gitlab_rb, settings=settings, **asked), check_mode=False, diff=False, package=package)["undo"]
+    assert (
+        undo == f"cp {asked['previous']}/{str(gitlab_rb)[1:].replace('/', '-')} {gitlab_rb} && gitlab-ctl reconfigure"
+    )
+    assert restore(asked["previous"]) == [str(gitlab_rb)]
+    assert gitlab_rb.read_text() == BEFORE
+    assert "undo" not in run(params(gitlab_rb, state="absent", **asked), check_mode=False, diff=False, package=package)

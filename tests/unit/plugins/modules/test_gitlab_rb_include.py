@@ -40,6 +40,7 @@ class Node(NamedTuple):
             "remove": {},
             "state": "present",
             "backup": False,
+            "previous": None,
             "ruby": find_ruby(),
             "record": str(self.record),
             "record_for": {"role": settings},

@@ -175,7 +175,9 @@ class Site:
         changed = []
         for name in self.nodes:
             options = {"record_for": {}, "include": None, **written(made.nodes[name], WRITERS)}
-            options.update(record=str(self.root / name / "record.json"), backup=False, path=str(self.path(name)))
+            options.update(
+                record=str(self.root / name / "record.json"), backup=False, path=str(self.path(name)), previous=None
+            )
             result = gitlab_rb.run({**options, "ruby": find_ruby()}, check_mode=False, diff=False)
             changed += [f"{name}: {setting}" for setting in result["settings_changed"]]
         return changed

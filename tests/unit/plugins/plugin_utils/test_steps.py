@@ -14,6 +14,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._steps import (
     pending,
     reach,
     reconfigure,
+    rollback,
     tidies,
     tidy,
     untrusted,
@@ -124,6 +125,7 @@ def test_settings_of_all_roles_are_one_write():
         "changed": True,
         "settings_changed": ["gitlab_kas['enable']"],
         "files": ["/g.rb"],
+        "undo": "cp /before /g.rb",
         "diff": {"prepared": "+"},
     }
     there = Node(gitlab_rb=written)
@@ -139,10 +141,12 @@ def test_settings_of_all_roles_are_one_write():
                 "remove": {},
                 "record_for": {"kas": {"gitlab_kas": {}}},
                 "record": "/var/lib/kasops.gitlab_kas/settings.json",
+                "previous": "/var/lib/kasops.gitlab_kas/previous",
             },
         )
     ]
-    assert names == {"settings_changed": ["gitlab_kas['enable']"], "settings_left": [], "files": ["/g.rb"]}
+    settings = {"settings_changed": ["gitlab_kas['enable']"], "settings_left": []}
+    assert names == {**settings, "files": ["/g.rb"], "undo": "cp /before /g.rb"}
     assert there.modules.result() == {"changed": True, "diff": [{"prepared": "+"}]}
 
 
@@ -236,13 +240,47 @@ def test_what_others_show(found, expected):
     assert there.asked[0][1]["certificate_title"] == "kas_private_api_certificate of kas2"
 
 
+PLANNED = {"inputs": ["/etc/gitlab/trusted-certs"], "restart_inputs": [], "timeout_s": 3600}
+PRESENT = node(reconfigure=PLANNED, ready_timeout_s=60)
+BACK = "/g.rb was put back and GitLab reconfigured with it"
+
+
+@pytest.mark.parametrize(
+    ("was_ready", "kas", "said"),
+    [
+        (False, None, f"{BACK}; KAS was not ready before, either."),
+        (True, {"ready": True}, f"{BACK}; KAS is ready again, with its old settings."),
+        (
+            True,
+            {"ready": False, "readiness": "redis: refused"},
+            f"{BACK}, but KAS is not ready with its old settings, either (redis: refused); run the playbook diagnose.",
+        ),
+    ],
+)
+def test_rollback(was_ready, kas, said):
+    there = Node(kas_info={"kas": kas})
+    written = {"undo": "cp", "files": ["/kas.rb"], "was_ready": was_ready, "changed": True}
+    assert rollback(PRESENT, written, there.modules) == said
+    assert there.names == ["gitlab_rb_restore", "gitlab_reconfigure", *(["kas_info"] if was_ready else [])]
+    assert "/kas.rb" in there.asked[1][1]["inputs"]
+    assert there.asked[2:] == ([("kas_info", {"path": "/g.rb", "wait_s": 60})] if was_ready else [])
+
+
+def test_nothing_is_reconfigured_where_nothing_can_be_put_back():
+    there = Node(gitlab_rb_restore={"failed": True, "msg": "It was changed."})
+    with pytest.raises(ModuleError, match=r"^It was changed\.$"):
+        rollback(PRESENT, {"files": [], "was_ready": True}, there.modules)
+    assert there.names == ["gitlab_rb_restore"]
+
+
 @pytest.mark.parametrize(
     ("special", "roles", "expected"),
     [
         ({}, ROLES, []),
         ({"spare_dir": SOCKETS}, ROLES, ["kas_socket_directory"]),
         ({"spare_dir": SOCKETS}, ["kas_rails"], []),
-        ({"state": "reverted"}, ROLES, ["kas_certificate"]),
+        ({"state": "reverted"}, ROLES, ["kas_certificate", "gitlab_rb_restore"]),
+        ({"state": "reverted"}, ["kas_certificates"], ["kas_certificate"]),
     ],
 )
 def test_tidy(special, roles, expected):

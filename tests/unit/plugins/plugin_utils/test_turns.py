@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over, turns
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._turns import not_over, turns, way_back
 
 GROUPS = {"gitlab_kas": ["k1", "k2"], "gitlab_rails": ["k2", "r1", "r2"], "__kas_pending": ["r2", "r1", "k1"]}
 
@@ -36,3 +36,18 @@ def test_what_a_failure_leaves_undone(failed, batch, left):
         " deploy without a limit (in AWX relaunch it on all hosts, not on the failed ones)."
     )
     assert not_over(failed, GROUPS, batch) == ([sentence] if left else [])
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, []),
+        ({"__kas_written": {"undo": ""}}, []),
+        (
+            {"__kas_written": {"undo": "cp a b"}},
+            ["k1: the settings from before are kept; to go back to them, run there: cp a b"],
+        ),
+    ],
+)
+def test_the_way_back(variables, said):
+    assert way_back("k1", variables) == said
