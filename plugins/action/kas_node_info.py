@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._adopt import SECTIONS
-from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables, answer
+from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._ansible import HostVariables, answer, uncensored
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._deployment import GROUPS
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._gathered import Gathered, read
 from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._nginx import named_files
@@ -65,6 +65,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 module_name="kasops.gitlab_kas.kas_info", module_args=arguments, task_vars=task_vars
             )
         )
+        info = uncensored(info, self._connection)
         if "kas" in info:
             info["kas"] = {**info["kas"], **_ahead(info["kas"].get("time"), asked, time.time())}
         is_silent = bool(info.get("unreachable"))

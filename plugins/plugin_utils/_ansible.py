@@ -21,6 +21,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleUndefi
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import is_encrypted
 from ansible.playbook.task import Task
+from ansible.plugins.connection import ConnectionBase
 from ansible.template import Templar
 from ansible.utils.collection_loader._collection_finder import _get_collection_playbook_path
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import mask_line
@@ -37,6 +38,7 @@ OUTSIDE = "__kas_outside_info"
 
 # What the playbook disable sets: not kas_enabled, which an extra variable, such as the answer of a survey, would beat.
 _DISABLE = "__kas_disable"
+_CENSORED = "censored due to no log"  # what the connection plugin ssh says in place of SSH's words
 _MAGIC = ("hostvars", "vars", "groups")  # all variables of all hosts, no templates of the user's
 # This collection: what its playbooks are called, and where nothing of the user's lies.
 _NAME = "kasops.gitlab_kas."
@@ -141,6 +143,25 @@ def answer(execute: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any], str]:
     # Since ansible-core 2.19 what a module raised has neither msg nor trace, but a summary.
     raised = getattr(getattr(result.get("exception"), "event", None), "msg", "")
     return result, cause(result, "" if result.get("msg") else str(raised))
+
+
+def uncensored(result: dict[str, Any], connection: ConnectionBase) -> dict[str, Any]:
+    """The result of a node that does not answer, with the words of SSH.
+
+    In a task with no_log Ansible leaves them out, whatever they are about. So it is tried once more, with a command
+    that holds nothing.
+    """
+    if not (result.get("unreachable") and _CENSORED in str(result.get("msg"))):
+        return result
+    context = connection._play_context
+    no_log, context.no_log = context.no_log, False
+    try:
+        connection.exec_command("true", sudoable=False)
+    except AnsibleConnectionFailure as error:
+        return {**result, "msg": str(error).strip()}
+    finally:
+        context.no_log = no_log
+    return result
 
 
 def _told(error: Exception) -> str:

@@ -56,6 +56,7 @@ _OF_A_CONNECTION = [
         "make sure that it is up, that its address in the inventory is right, and that no firewall keeps the controller"
         " out",
     ),
+    (r"Data could not be sent", "log in there with ssh from the controller, which says why it ends at once"),
     (r"temporary directory", "set ansible_remote_tmp to a directory in which that user may write and there is room"),
 ]
 

@@ -111,7 +111,9 @@ def test_what_is_not_read_is_a_warning(tmp_path: Path) -> None:
     answers = {"node2.kas_log_info": {**READ, "unread": ["/x is no text, so it was not read."]}}
     done = simulated.run("diagnose", simulated.make(tmp_path / "nodes", 2, answers=answers))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.findall(r"\[WARNING\]: (.*)", done.stdout + done.stderr) == ["node2: /x is no text, so it was not read."]
+    assert re.findall(r"\[WARNING\]:\s+(.*)", done.stdout + done.stderr) == [
+        "node2: /x is no text, so it was not read."
+    ]
 
 
 def test_logs_of_the_controller_beside_those_of_nodes(tmp_path: Path) -> None:

@@ -828,7 +828,7 @@ def test_one_mistake(mistake: Mistake, tmp_path: Path) -> None:
         name: said[name] if name in said and fits(said[name], found) else found for name, found in shown.items()
     } == said
     assert marks(done.stdout) == dict.fromkeys(mistake.hosts, "unreachable" if mistake.ssh else "failed")
-    assert done.returncode == (4 if mistake.ssh else 2)
+    assert done.returncode in ((2, 4) if mistake.ssh else (2,))  # ansible-core 2.16 says 2
     runs = simulated.module_runs(tmp_path / "nodes")
     assert {module for modules in runs.values() for module in modules} <= {*READERS, *mistake.dry_runs}
     assert not re.search(r"Traceback|changed=[1-9]", done.stdout + done.stderr)

@@ -76,7 +76,7 @@ def test_a_node_outside_of_the_limit_that_keeps_another_secret(tmp_path: Path) -
     info["kas"]["secrets"] = {**info["kas"]["secrets"], "private_api_secret_key": found}
     shown = run("deploy", simulated.make(folder, 2, answers={"node2.kas_info": info}), "--limit", "node1", "-vvv")
     assert re.search(
-        r"WARNING\]: node2: it is outside of this play and keeps another private_api_secret_key than", shown
+        r"WARNING\]:\s+node2: it is outside of this play and keeps another private_api_secret_key than", shown
     )
     assert secret not in shown
     assert simulated.module_runs(folder)["node2"] == ["kas_info"]

@@ -35,7 +35,8 @@ CASES = [
     ),
     pytest.param(
         "",
-        {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1},
+        # With pipelining, Ansible may notice first that it cannot send anything.
+        {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_pipelining": False},
         "port 1: Connection refused); start its SSH server, or correct ansible_host and ansible_port.",
         id="SSH",
     ),

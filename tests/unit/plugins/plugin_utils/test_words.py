@@ -143,6 +143,11 @@ OF_A_CONNECTION = [
         f"{SSH}ssh: connect to host kas1 port 22: Connection refused",
         "start its SSH server, or correct ansible_host and ansible_port",
     ),
+    (
+        'Data could not be sent to remote host "kas1". Make sure this host can be reached over ssh: [Errno 32] Broken'
+        " pipe",
+        "log in there with ssh from the controller, which says why it ends at once",
+    ),
     *[
         (
             f"{SSH}ssh: connect to host kas1 port 22: {why}",
