@@ -242,7 +242,7 @@ def test_a_kas_that_does_not_get_ready(check_mode, planned):
 
 UNDO = "cp /var/lib/kasops.gitlab_kas/previous/g /etc/gitlab/gitlab.rb && gitlab-ctl reconfigure"
 CHANGED = {"undo": UNDO, "files": [], "was_ready": True}
-FAILS = {"gitlab_reconfigure": {"failed": True, "msg": "It failed."}}
+BROKEN = {"gitlab_reconfigure": {"failed": True, "msg": "It failed."}}
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_the_way_back_is_said(rolls_back, has_rescue, written, expected, planned
     """Of a reconfigure that fails, and of a KAS that does not get ready."""
     on_stage = planned({"kas1": {"kas_rollback": rolls_back}}, play_vars={"__kas_rescues": has_rescue})
     on_stage.register("kas1", __kas_written=written)
-    result = on_stage.run(kas_node.ActionModule, "kas1", FAILS, step="reconfigure")
+    result = on_stage.run(kas_node.ActionModule, "kas1", BROKEN, step="reconfigure")
     assert result["msg"] == f"kas1: It failed.{expected}"
     answers = {"kas_info": {"kas": {**HEALTHY, "ready": False, "readiness": "down"}}}
     result = on_stage.run(kas_node_info.ActionModule, "kas1", answers, wait_until_ready=True)
@@ -293,7 +293,7 @@ def test_a_rollback(kept, variables, ran, planned):
 def test_a_rollback_that_fails(planned):
     on_stage = planned({"kas1": {"kas_rollback": True}}, play_vars={"__kas_rescues": True})
     on_stage.register("kas1", __kas_written=CHANGED, __kas_reconfigured={"failed": True})
-    result = on_stage.run(kas_node.ActionModule, "kas1", {"gitlab_rb_restore": {}, **FAILS}, step="rollback")
+    result = on_stage.run(kas_node.ActionModule, "kas1", {"gitlab_rb_restore": {}, **BROKEN}, step="rollback")
     assert not result.get("failed")  # the report says it, with what has failed before
     assert result["said"] == f"the settings from before could not be put back (It failed); run there: {UNDO}"
 
