@@ -61,6 +61,7 @@ def main() -> None:
     ours, foreign = Writer(directory, "ca"), Writer(directory, "foreign-ca")
     for host in sys.argv[2:]:
         ours.server(host, "kas.internal", "localhost")
+    ours.server("web", "gitlab.example.com", "*.gitlab.example.com")
     ours.server("renewed", "kas.internal", "localhost")
     ours.server("expired", "kas.internal", days=-1)
     ours.server("expiring", "kas.internal", days=20)
