@@ -65,7 +65,7 @@ class Pair:
 
 
 def cases() -> Iterator[Case]:
-    own, other = (Pair(ec.generate_private_key(ec.SECP256R1())) for _ in range(2))
+    own, other = (Pair(ec.generate_private_key(ec.SECP256R1())) for _turn in range(2))
     rsa_pair = Pair(rsa.generate_private_key(65537, 2048))
     crt, key, lines = own.certificate, own.key, own.certificate.splitlines(keepends=True)
     damaged = "holds a certificate that is damaged"

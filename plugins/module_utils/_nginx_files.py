@@ -75,7 +75,8 @@ def look_at_files(root: Path, named: Sequence[tuple[str, str]]) -> dict[str, Any
     certificates: dict[str, dict[str, Any]] = {path: {"keys": []} for path in usable if CERTIFICATE in uses[path]}
     passphrases = {path: _lines(contents[path]) for path in files if PASSPHRASES in uses[path]}
     encrypted: dict[str, list[str]] = {}
-    for path, key in _pairs(certificates, [path for path in usable if KEY in uses[path]], {path for _, path in named}):
+    keys = [path for path in usable if KEY in uses[path]]
+    for path, key in _pairs(certificates, keys, {path for _setting, path in named}):
         tried = _try(files[path], files[key])
         if tried.is_encrypted:
             opened = {file: _open(files[path], files[key], lines) for file, lines in passphrases.items()}

@@ -149,11 +149,9 @@ bytes:
   sample: 73400320
 """
 
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -161,16 +159,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._diagnosis import (
     Diagnosis,
-    Log,
     LogError,
     hours_ago,
     logs,
     opened,
 )
 from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kas import log_directory
-from ansible_collections.kasops.gitlab_kas.plugins.module_utils._masking import mask_line
-
-_BLOCK = 1 << 20  # bytes
+from ansible_collections.kasops.gitlab_kas.plugins.module_utils._kubectl import kubectl_logs
 
 Opener = Callable[[], AbstractContextManager]
 
@@ -204,52 +199,7 @@ def _logs(params: Mapping[str, Any], root: Path, now: float, unread: list[str]) 
             unread.append(never if path == directory and not path.exists() else str(error))
     if params["namespace"]:
         for previous in (True, False):
-            yield partial(_kubectl, params, previous)
-
-
-@contextmanager
-def _kubectl(params: Mapping[str, Any], previous: bool) -> Iterator[Log]:
-    """What pods say, or have said before they were started again. Raises LogError."""
-    command = [
-        *("kubectl", "logs", f"--namespace={params['namespace']}", f"--selector={params['selector']}"),
-        *("--all-containers", "--prefix", "--timestamps", "--tail=-1", "--max-log-requests=100"),
-        *([f"--since={params['hours']}h"] if params["hours"] else []),
-        *(["--previous", "--ignore-errors"] if previous else []),
-    ]
-    kubectl = f"kubectl logs --namespace={params['namespace']}"
-    with tempfile.TemporaryFile() as said:
-        try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said)
-        except OSError as error:
-            raise LogError(
-                f"kubectl cannot be run on this host ({error.strerror}); install it there, or hand in its output as a"
-                " file."
-            ) from error
-        with process:
-            pipe: Any = process.stdout
-            first = pipe.read1(_BLOCK)
-            yield Log(kubectl, _blocks(first, pipe))
-            pipe.close()  # it may not have been read to its end
-            status = process.wait()
-        said.seek(0)
-        words = mask_line(" ".join(said.read(2000).decode(errors="replace").split()))
-    if previous:
-        return  # most containers have never ended, which kubectl counts as an error
-    if status:
-        raise LogError(
-            f"{kubectl} fails ({words or f'exit code {status}'}); check the namespace, and how kubectl connects."
-        )
-    if not first:
-        raise LogError(
-            f"{kubectl} shows nothing of pods with {params['selector']} ({words or 'no line'}); check the namespace."
-        )
-
-
-def _blocks(first: bytes, pipe: Any) -> Iterator[bytes]:
-    block = first
-    while block:
-        yield block
-        block = pipe.read1(_BLOCK)
+            yield partial(kubectl_logs, params, previous)
 
 
 def main() -> None:

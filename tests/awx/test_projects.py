@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import ansible_runner
@@ -89,10 +90,10 @@ class Job:
         project: Path,
         playbook: str,
         credential: Mapping[str, Any],
-        answers: Mapping[str, Any] = ANSWERS,
+        answers: Mapping[str, Any] = MappingProxyType(ANSWERS),
         **environment: str,
     ) -> tuple[str, str]:
-        (self.folder / "env/extravars").write_text(json.dumps(answers))
+        (self.folder / "env/extravars").write_text(json.dumps(dict(answers)))
         (self.folder / "credential").write_text(json.dumps(credential))
         done = ansible_runner.run(
             private_data_dir=str(self.folder),

@@ -137,6 +137,8 @@ def serving_gitlab() -> Iterator[int]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), GitLab) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()

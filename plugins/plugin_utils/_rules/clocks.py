@@ -22,7 +22,7 @@ def agree(host: Host, deployment: Deployment) -> Iterator[str]:
     if len(clocks) < 2 or host.name not in clocks:
         return
     middle = median_low(sum(bounds) for bounds in clocks.values())
-    other = next(name for name, bounds in clocks.items() if sum(bounds) == middle)
+    other, *_alike = [name for name, bounds in clocks.items() if sum(bounds) == middle]
     (least, most), (other_least, other_most) = clocks[host.name], clocks[other]
     for seconds, way in ((least - other_most, "ahead of"), (other_least - most, "behind")):
         if seconds > _LENIENCE_S:

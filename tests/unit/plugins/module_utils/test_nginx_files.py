@@ -90,7 +90,7 @@ def test_other_files(
 
 def test_what_is_tried_with_what(tmp_path: Path, pki: Any) -> None:
     """Of many files in the directory only those of one name, and what a setting names with all."""
-    first, second = (pki.root.issue("kas.example.com") for _ in range(2))
+    first, second = (pki.root.issue("kas.example.com") for _turn in range(2))
     write(tmp_path, a_crt=first.certificate, a_key=second.key, b_crt=second.certificate, b_key=first.key)
 
     def keys(*named: tuple[str, str]) -> dict[str, list[str]]:

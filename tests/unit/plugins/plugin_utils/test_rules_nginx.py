@@ -17,8 +17,8 @@ from ansible_collections.kasops.gitlab_kas.tests.unit.plugins.plugin_utils.table
 
 WSS = "wss://kas.gitlab.example.com/"
 SSL = "/etc/gitlab/ssl"
-GITLAB = [f"{SSL}/gitlab.example.com.crt", f"{SSL}/gitlab.example.com.key"]
-KAS = [f"{SSL}/kas.gitlab.example.com.crt", f"{SSL}/kas.gitlab.example.com.key"]
+GITLAB = (f"{SSL}/gitlab.example.com.crt", f"{SSL}/gitlab.example.com.key")
+KAS = (f"{SSL}/kas.gitlab.example.com.crt", f"{SSL}/kas.gitlab.example.com.key")
 FQDN = [f"{SSL}/gitlab-1.example.com.crt", f"{SSL}/gitlab-1.example.com.key"]
 OFF = {"letsencrypt": {"enable": False}}
 DOWN = "so it would not start, and GitLab would be down"
