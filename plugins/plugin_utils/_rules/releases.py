@@ -189,6 +189,18 @@ def git_data_dirs(host: Host, deployment: Deployment) -> Iterator[str]:
 # -- Warnings --
 
 
+@warning()
+def older_than_others(host: Host, deployment: Deployment) -> Iterator[str]:
+    """Nodes of two releases are supported while an upgrade goes on (doc/update/zero_downtime), not as a state."""
+    others = [each for each in deployment.hosts if each.version]
+    newest = max(others, key=lambda each: each.version or (), default=host)
+    if host.version and newest.version and host.version[:2] < newest.version[:2]:
+        yield (
+            f"{_gitlab(host)} is installed, but {newest.reported['gitlab_version']} on {newest.name}; nodes of two"
+            " releases are meant for the time of an upgrade only, so go on with it"
+        )
+
+
 @warning(where="kas", releases=WANTS_URL)
 def started_with_url(host: Host, deployment: Deployment) -> Iterator[str]:
     """Also of a KAS alone: there is a URL in its gitlab.rb then that nobody asked for."""

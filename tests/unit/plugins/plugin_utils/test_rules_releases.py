@@ -211,6 +211,18 @@ TABLES = {
             for installed, refused in (("17.11.7", []), ("18.0.1", ["kas1", "rails1"]), (None, []))
         ),
     ],
+    releases.older_than_others: [
+        (
+            {"kas1": version("18.5.9"), "kas2": version("18.6.1-ee.0"), "kas3": version("17.11.0")},
+            CIDR,
+            [
+                f"{name}: GitLab {older} is installed, but 18.6.1-ee.0 on kas2; nodes of two releases are meant for the"
+                " time of an upgrade only, so go on with it."
+                for name, older in (("kas1", "18.5.9"), ("kas3", "17.11.0"))
+            ],
+        ),
+        ({"kas1": version("18.6.0"), "kas2": version("18.6.1"), "kas3": version(None)}, CIDR, []),
+    ],
     releases.started_with_url: [
         on(
             "17.9.0-ee.0",
