@@ -24,6 +24,7 @@ from ansible_collections.kasops.gitlab_kas.plugins.plugin_utils._syntax import (
     SECONDS,
     Syntax,
     Url,
+    Whole,
     batch,
     listener,
     release,
@@ -219,7 +220,10 @@ class _Generator:
             return [self._one(*CIDRS[: 9 if self._wildness else 1]) for _turn in range(self._random.randint(1, 2))]
         if variable.is_secret:
             return self._one(MARK, f"redis://me:{MARK}@redis")
-        good, odd = CHOICES[variable.syntax or variable.type]
+        if isinstance(variable.syntax, Whole) and variable.syntax not in CHOICES:
+            limits = variable.syntax.limits
+            return self._one(limits[1], *self._odd(limits[0], limits[-1] + 1))
+        good, odd = CHOICES[variable.syntax if variable.syntax in CHOICES else variable.type]
         return self._one(*good, *self._odd(*odd))
 
     def _info(self, number: int, in_play: bool) -> dict[str, Any]:
