@@ -421,6 +421,12 @@ class Deployment:
         }
 
     @cached_property
+    def newest(self) -> tuple[Host, Release] | None:
+        """The first node with the newest release that is known, and which."""
+        known = [(host, host.version) for host in self.hosts if host.version]
+        return max(known, key=lambda each: each[1], default=None)
+
+    @cached_property
     def owners(self) -> dict[str, str]:
         """By address, the first KAS node that has it."""
         return {address: host.name for host in reversed(self.kas) for address in self.addresses[host.name]}

@@ -192,11 +192,10 @@ def git_data_dirs(host: Host, deployment: Deployment) -> Iterator[str]:
 @warning()
 def older_than_others(host: Host, deployment: Deployment) -> Iterator[str]:
     """Nodes of two releases are supported while an upgrade goes on (doc/update/zero_downtime), not as a state."""
-    others = [each for each in deployment.hosts if each.version]
-    newest = max(others, key=lambda each: each.version or (), default=host)
-    if host.version and newest.version and host.version[:2] < newest.version[:2]:
+    other, newest = deployment.newest or (host, None)
+    if host.version and newest and host.version[:2] < newest[:2]:
         yield (
-            f"{_gitlab(host)} is installed, but {newest.reported['gitlab_version']} on {newest.name}; nodes of two"
+            f"{_gitlab(host)} is installed, but {other.reported['gitlab_version']} on {other.name}; nodes of two"
             " releases are meant for the time of an upgrade only, so go on with it"
         )
 
