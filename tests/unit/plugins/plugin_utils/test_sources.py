@@ -18,7 +18,7 @@ def plainly(data: bytes) -> bytes:
     return data
 
 
-def sealed(data: bytes) -> bytes:
+def without_password(data: bytes) -> bytes:
     raise VaultError("Attempting to decrypt but no vault secrets found")
 
 
@@ -132,7 +132,7 @@ def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given:
 def test_what_cannot_be_decrypted(tmp_path: Path) -> None:
     (tmp_path / "kas.key").write_bytes(b"$ANSIBLE_VAULT")
     with pytest.raises(SourceError) as raised:
-        read("kas_key_src", "kas.key", [tmp_path], sealed)
+        read("kas_key_src", "kas.key", [tmp_path], without_password)
     assert str(raised.value) == (
         f"kas_key_src is 'kas.key', but {tmp_path}/kas.key is encrypted by Ansible Vault, and cannot be decrypted"
         " (Attempting to decrypt but no vault secrets found); run with the password that belongs to it, as by"
